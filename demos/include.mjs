@@ -1,6 +1,6 @@
 /**
- * Pages made of parts at build time: `<!-- include FILE name="value" -->` stands for the file beside the page, in which `{name}`
- * stands for the value. What two pages have in common is so written once.
+ * Builds pages from parts: `<!-- include FILE name="value" -->` is replaced by the file beside the page, in which `{name}`
+ * is replaced by the value. Content common to two pages is thus written once.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ const VALUE = / (\w+)="([^"]*)"/g;
 const PLACE = /\{(\w+)\}/g;
 
 /**
- * The page's text with its parts in place, and the files of those. Throws where a part misses a value.
+ * The page's text with its parts inserted, and the files of the parts. Throws if a part lacks a value.
  *
  * @param {string} page path of the file
  * @returns {{ text: string, parts: string[] }}
@@ -32,7 +32,7 @@ export function withParts(page) {
   return { text, parts };
 }
 
-/** Puts the parts into every page that is built. @type {import('esbuild').Plugin} */
+/** Inserts the parts into every page of the build. @type {import('esbuild').Plugin} */
 export const includes = {
   name: 'includes',
   setup({ onLoad }) {

@@ -1,9 +1,9 @@
 /**
- * `#include "lib/reduce.wgsl"`: the whole preprocessor of the project, and the esbuild plugin that runs it. Paths are
- * relative to `shaders/`, a file is expanded at its first include and never again, and every line keeps its origin so
- * that a compile error names the file that was written. No conditions, no macros: a shader file stays valid to read.
+ * `#include "lib/reduce.wgsl"`: the project's only preprocessor directive, and the esbuild plugin that expands it. Paths
+ * are relative to `shaders/`, a file is expanded at its first include only, and every line keeps its origin so that a
+ * compile error names the source file. No conditions and no macros, so a shader file remains valid WGSL.
  *
- * A bundle holds each file once, however many shaders include it: files are put together when a shader is first used.
+ * A bundle contains each file once, however many shaders include it: files are concatenated when a shader is first used.
  */
 import { readFileSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
@@ -11,13 +11,13 @@ import { relative, resolve, sep } from 'node:path';
 /** @typedef {{ file: string, line: number }} ShaderLine */
 
 /**
- * One file of WGSL with what it includes: runs of its own lines, in their order with other files.
+ * One file of WGSL with its includes: runs of its own lines, interleaved with other files.
  *
  * @typedef {{ path: string, pieces: Pieces, code: string, lines: ShaderLine[] }} Linked
  * @typedef {readonly (string | Linked)[]} Pieces
  */
 
-/** An include that cannot be followed: says where it stands, in which line, and why. */
+/** An include that cannot be resolved: says where it is, in which line, and why. */
 export class IncludeError extends Error {
   /**
    * @param {string} message
@@ -33,7 +33,7 @@ export class IncludeError extends Error {
   }
 }
 
-/** How many of these lines a file has: whatever ends with a line feed has no line after it. @param {string} text */
+/** Number of lines in a file; a final line feed does not start another line. @param {string} text */
 const linesOf = (text) => text.replace(/\n$/, '').split(/\r?\n/);
 
 /**
@@ -52,7 +52,7 @@ function includeIn(lineText, at) {
 }
 
 /**
- * Takes a file apart: runs of its own lines as they are, and for each include what `included` makes of it.
+ * Splits a file: unchanged runs of its own lines, and for each include the result of `included`.
  *
  * @template Part
  * @param {string} file
@@ -84,8 +84,8 @@ function piecesOf(file, text, included) {
 }
 
 /**
- * Puts a file together with those that it includes, each once, when its code is first asked for. It runs in bundles too, which
- * get it as text: it uses nothing but its arguments.
+ * Concatenates a file with its includes, each once, when its code is first read. It also runs in bundles, which contain it
+ * as text: it may only use its arguments.
  *
  * @param {string} path
  * @param {Pieces} pieces
@@ -139,7 +139,7 @@ export function link(path, pieces) {
  * Expands the includes of one shader.
  *
  * @param {string} path below `shaders/`, with forward slashes
- * @param {(path: string) => string} read text of a file below `shaders/`; throws when there is none
+ * @param {(path: string) => string} read text of a file below `shaders/`; throws if it does not exist
  * @returns {{ path: string, code: string, lines: ShaderLine[], files: string[] }} `files` in order of expansion
  */
 export function expand(path, read) {
@@ -175,10 +175,13 @@ export function expand(path, read) {
   return { path, code, lines, files: [...files] };
 }
 
-/** A space that joins nothing: beside a sign that is not a word, and not between two that could become one, such as `- -`. */
+/** A removable space: beside punctuation, but not between two signs that could merge, such as `- -`. */
 const IDLE_SPACE = /(?<=[^\w\s]) +(?=\w)|(?<=\w) +(?=[^\w\s])|(?<=[(){}[\],;:]) +| +(?=[(){}[\],;:])/g;
 
-/** WGSL without comments, indentation and idle spaces. A line stays a line, so that errors name the right one. @param {string} text */
+/**
+ * Removes comments, indentation and removable spaces from WGSL. Line breaks stay, so that errors name the right line.
+ * @param {string} text
+ */
 export function stripped(text) {
   return text
     .split('\n')
@@ -191,16 +194,16 @@ export function stripped(text) {
     .join('\n');
 }
 
-/** What modules of WGSL import {@link link} by. */
+/** The module from which WGSL modules import {@link link}. */
 export const LINK = 'wgsl:link';
 
 /**
- * The module that a `.wgsl` file becomes: a `Shader` (src/gpu/shader.ts) that imports what it includes.
+ * The module generated for a `.wgsl` file: a `Shader` (src/gpu/shader.ts) that imports its includes.
  *
  * @param {string} path
  * @param {string} text
- * @param {(target: string) => string} specifier what the module of an included file is imported by
- * @param {boolean} strip whether comments and indentation go
+ * @param {(target: string) => string} specifier the import specifier of an included file's module
+ * @param {boolean} strip whether to remove comments and indentation
  */
 export function moduleText(path, text, specifier, strip = false) {
   /** @type {string[]} */
@@ -218,7 +221,7 @@ export default /* @__PURE__ */ link(${JSON.stringify(path)}, [${pieces.join(', '
 }
 
 /**
- * The esbuild plugin. A minified bundle has stripped WGSL; `strip` says so for any other.
+ * The esbuild plugin. WGSL is always stripped in a minified bundle; `strip` also strips it in any other.
  *
  * @param {string} root the `shaders/` folder
  * @param {{ strip?: boolean }} options
@@ -229,7 +232,7 @@ export function wgsl(root, { strip } = {}) {
     name: 'wgsl',
     setup(build) {
       const isStripped = strip ?? build.initialOptions.minify === true;
-      /** An error in a file is met in all that include it. @type {Set<string>} */
+      /** An error in a file occurs in every file that includes it. @type {Set<string>} */
       const told = new Set();
       build.onStart(() => told.clear());
       build.onResolve({ filter: new RegExp(`^${LINK}$`) }, ({ path }) => ({

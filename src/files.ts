@@ -1,6 +1,6 @@
 /**
- * `webalign/files`: files of models wherever they lie (the Hub, a URL, a folder, memory), safetensors and GGUF, and stores for
- * checkpoints and reference log-probabilities. Input files are untrusted: {@link InputError} names the file and the way out.
+ * `webalign/files`: model files from any source (the Hub, a URL, a folder, memory), safetensors and GGUF, and stores for
+ * checkpoints and reference log-probabilities. Input files are untrusted: {@link InputError} names the file and what to do.
  *
  * @module webalign/files
  */

@@ -1,6 +1,6 @@
 /**
- * `webalign/gpu`: the device, its memory and its errors; tensors, the tape and kernels. An operation of your own is WGSL, a table
- * of its entry points ({@link kernels}) and a closure for its gradient on the {@link Tape}.
+ * `webalign/gpu`: the device, its memory and its errors; tensors, the tape and kernels. Define your own operation with
+ * WGSL, a table of its entry points ({@link kernels}) and a closure for its gradient on the {@link Tape}.
  *
  * @module webalign/gpu
  */

@@ -1,5 +1,5 @@
 /**
- * `webalign/logits`: operations on float32 logits (N, V), a GPUBuffer of your own included ({@link logitsOf}): softmax,
+ * `webalign/logits`: operations on float32 logits (N, V), including your own GPUBuffers ({@link logitsOf}): softmax,
  * log-probabilities, entropy, KL, and a whole DPO loss with its gradient.
  *
  * @module webalign/logits

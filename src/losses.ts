@@ -1,6 +1,6 @@
 /**
- * `webalign/losses`: the catalogue of losses and divergences, the drivers that run them on log-probabilities, and
- * {@link lossShader} for a formula of your own.
+ * `webalign/losses`: the catalogue of losses and divergences, the drivers that run them on log-probabilities, and {@link
+ * lossShader} for your own formula.
  *
  * @module webalign/losses
  */

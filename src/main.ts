@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `webalign` on the command line: signals and the process's end. The first Ctrl-C lets the command stop where it can
- * be taken up again, the second ends the program at once.
+ * The `webalign` command line: signals and the exit of the process. The first Ctrl-C stops the command at a point where it
+ * can be resumed, the second ends the process immediately.
  */
 
 import { EXIT, InterruptedError, type StopSignal } from './cli/failures.ts';
@@ -14,8 +14,8 @@ const stop = new AbortController();
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const satisfies StopSignal[];
 
 function stopOn(signal: StopSignal): void {
-  // The next one is the system's to handle: it ends the process at once, even where a read hangs. `process.exit` would wait
-  // for that read.
+  // The system handles the next one: it ends the process immediately, even if a read hangs. `process.exit` would wait for
+  // that read.
   for (const each of SIGNALS) process.off(each, stopOn);
   stop.abort(new InterruptedError(signal));
 }
@@ -27,7 +27,7 @@ guardStrangers({
   },
 });
 
-// Whoever reads may have read enough, as `head` does.
+// The reader may close the pipe early, like `head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed),
 );
@@ -37,5 +37,5 @@ const code = await runProgram(process.argv.slice(2), {
   version: packageVersion,
   studies: STUDIES,
 });
-// The device may still have work under way, which would keep the process alive.
+// The device may still have work in progress, which would keep the process alive.
 process.exit(code);

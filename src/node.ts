@@ -1,6 +1,6 @@
 /**
- * `webalign/node`: what a program in Node needs beside `webalign`: a GPU, or SwiftShader where there is none, models from
- * disk and from Hugging Face's cache, and folders to keep adapters, checkpoints and caches in.
+ * `webalign/node`: additions to `webalign` for programs in Node: a GPU, or SwiftShader if there is none, models from disk
+ * and from Hugging Face's cache, and folders for adapters, checkpoints and caches.
  *
  * @module webalign/node
  */
@@ -27,15 +27,15 @@ export { nodeTuning } from './node/tuning.ts';
 
 export interface NodeGpuOptions extends RequestOptions {
   /**
-   * Whether to measure kernel variants before training and remember the fastest; by default on a GPU, and not where the CPU
-   * stands in for one, where it would take long and the best is known.
+   * Whether to measure kernel variants before training and remember the fastest. Default: on a GPU, but not on a software
+   * adapter, where measuring is slow and the best variants are known.
    */
   tune?: boolean | undefined;
 }
 
 /**
- * A device of this machine, or your own. Throws `NoAdapterError`, or `MissingPackageError` with the command that installs what is
- * missing. The process ends by itself once nothing is awaited from it.
+ * A device of this machine, or your own. Throws `NoAdapterError`, or `MissingPackageError` with the command that installs
+ * the missing package. The process ends by itself once nothing is awaited from the device.
  */
 export async function requestGpu({ device, onNotice, tune, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
   const tuning = tune === false ? undefined : { ...nodeTuning(), software: tune === true };

@@ -1,6 +1,6 @@
 /**
- * `webalign/rollouts`: learning from completions that the policy writes. Rewards and judges, advantages, the source of rollouts
- * and what makes examples of them; best-of-N.
+ * `webalign/rollouts`: training on completions that the policy generates. Rewards and judges, advantages, the source of
+ * rollouts and the strategies that make examples of them; best-of-N.
  *
  * @module webalign/rollouts
  */

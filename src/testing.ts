@@ -1,7 +1,7 @@
 /**
- * `webalign/testing`: WebGPU in a headless browser, for tests, on any machine with Node. Where there is no GPU and no
- * browser, both come out of an npm package, so a bare CI container will do (Linux on x64; elsewhere an installed Chrome,
- * Chromium or Edge). Runs in Node only, and needs nothing else of webalign.
+ * `webalign/testing`: WebGPU in a headless browser, for tests, on any machine with Node. If there is no GPU and no browser,
+ * both come from an npm package, so a bare CI container is enough (Linux on x64; elsewhere an installed Chrome, Chromium or
+ * Edge). Only runs in Node, and needs nothing else of webalign.
  *
  * ```js
  * import { gpuPage, launchChromium } from 'webalign/testing';
@@ -33,8 +33,8 @@
  * await browser.close();
  * ```
  *
- * The browser, in this order: `WEBALIGN_CHROMIUM` (a path), Playwright's own, an installed Chrome, Chromium or Edge, the
- * one from npm. The adapter: the machine's GPU, else SwiftShader; `WEBALIGN_ADAPTER=native|software` takes one of them.
+ * Browsers, in order of preference: `WEBALIGN_CHROMIUM` (a path), Playwright's own, an installed Chrome, Chromium or Edge,
+ * the one from npm. The adapter: the machine's GPU, otherwise SwiftShader; `WEBALIGN_ADAPTER=native|software` selects one.
  * The browser ends with `browser.close()`, or with this process, however that ends.
  *
  * @module webalign/testing
@@ -47,13 +47,13 @@ export { MissingPackageError } from './node/packages.ts';
 export { type Server, serve } from './node/serve.ts';
 
 export interface PageOptions {
-  /** A folder whose files the page can load; an empty page without. Or several, by prefix of their path. */
+  /** A folder whose files the page can load, or several by path prefix; default: an empty page. */
   serve?: string | Record<string, string>;
-  /** What to open, `/` by default. */
+  /** The path to open; default: `/`. */
   path?: string;
 }
 
-/** A page where `navigator.gpu` exists: a secure context, served to this machine only until the page is closed. */
+/** A page with `navigator.gpu`: a secure context, served only to this machine until the page is closed. */
 export async function gpuPage(browser: Browser, options: PageOptions = {}): Promise<Page> {
   const folders = typeof options.serve === 'string' ? { '/': options.serve } : options.serve;
   const server = await serve(folders ?? {});

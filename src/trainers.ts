@@ -1,7 +1,7 @@
 /**
- * `webalign/trainers`: the trainers with TRL's names and defaults, their settings and events. A trainer of your own extends
- * {@link Trainer} with a {@link Task}: settings (`resolveConfig`), a loss (`lossOf` of `webalign/losses`), a source of examples
- * (`rowsTask` of a data set, or your own {@link ExampleSource}) and an {@link Evaluation}.
+ * `webalign/trainers`: the trainers with TRL's names and defaults, their settings and events. To write your own trainer,
+ * extend {@link Trainer} with a {@link Task}: settings (`resolveConfig`), a loss (`lossOf` of `webalign/losses`), a source
+ * of examples (`rowsTask` of a data set, or your own {@link ExampleSource}) and an {@link Evaluation}.
  *
  * @module webalign/trainers
  */

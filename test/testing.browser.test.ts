@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { gpuPage, launchChromium, NoChromiumError } from '../src/testing.ts';
 
 describe('webalign/testing', () => {
-  it('gives a page that computes', async () => {
+  it('provides a page that computes', async () => {
     const lines: string[] = [];
     const browser = await launchChromium({ onNotice: (line) => lines.push(line) });
     try {
@@ -43,7 +43,7 @@ describe('webalign/testing', () => {
     expect(browser.isConnected()).to.equal(false);
   });
 
-  it('says what it tried when there is no browser', async () => {
+  it('lists the attempts if there is no browser', async () => {
     const failure = await launchChromium({ executablePath: '/nowhere/chrome' }).catch(
       (error: unknown) => error,
     );

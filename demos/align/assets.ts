@@ -6,13 +6,13 @@ import { fetchFiles } from 'webalign/files';
 import { type EmbeddedModel, fetchModel } from '../shared/model.ts';
 
 export interface Assets extends EmbeddedModel {
-  /** What a person should know about the data, a line each. */
+  /** Notices about the data for the user, one line each. */
   notices: readonly string[];
   train: PreferenceRow[];
   heldOut: PreferenceRow[];
 }
 
-/** Fetches all of it from the folder `base`. */
+/** Fetches everything from the folder `base`. */
 export async function fetchAssets(base: string): Promise<Assets> {
   const data = fetchFiles(new URL('data', base).href);
   const notices: string[] = [];

@@ -1,5 +1,6 @@
 /**
- * Four curves of the run: loss, margin, accuracy and log-ratio of the chosen, on the training batches and on the held-out pairs.
+ * Four curves of the run: loss, margin, accuracy and log-ratio of the chosen completions, on the training batches and on
+ * the held-out pairs.
  */
 import { type ChartSpec, Charts, type CurveSpec } from '../shared/chart.ts';
 import type { Point } from './messages.ts';
@@ -44,7 +45,7 @@ export class AlignCharts extends Charts {
     super(SPECS.map((spec) => ({ ...spec, curves: CURVES })));
   }
 
-  /** A run begins or goes on with what is known of it. */
+  /** A run starts, or resumes with its known points. */
   goOn(totalSteps: number, train: readonly Point[], heldOut: readonly Point[]): void {
     this.begin(totalSteps);
     for (const point of train) this.addPoint('train', point);

@@ -1,6 +1,6 @@
 /**
- * The job itself, in the worker: measure, train, measure again, and meanwhile write whatever somebody asks for. Knows no
- * document.
+ * The job in the worker: measures, trains, measures again, and generates stories on request in between. Does not depend on
+ * the document.
  */
 
 import { adviceOn, type DPOTrainer, readRunState, type TrainEvent } from 'webalign/trainers';
@@ -23,7 +23,7 @@ import { Runtime } from './runtime.ts';
 import { DEFAULTS, MEASURED } from './task.ts';
 import { historyOf, Teller, toPoint } from './telling.ts';
 
-/** Settings as the page labels them, inside a sentence. */
+/** Settings as labeled on the page, within a sentence. */
 const LABELS = new Map([
   ['beta', 'β'],
   ['learningRate', 'the learning rate'],
@@ -31,7 +31,7 @@ const LABELS = new Map([
   ['r', 'the LoRA rank'],
 ]);
 
-/** Openings that the page offers. */
+/** Number of openings that the page offers. */
 const SUGGESTED = 24;
 
 interface AlignRecord extends RunRecord {
@@ -63,7 +63,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
   readonly opened: Opened;
   private writing = new AbortController();
 
-  /** Fetches everything from the folder `base`, and finds the GPU and what an earlier visit left. */
+  /** Fetches everything from the folder `base`, and finds the GPU and the state of an earlier visit. */
   static readonly open = async (base: string, listener: Listener): Promise<Job> => {
     const onUnkept = (text: string) => listener({ type: 'notice', text });
     const [assets, kept] = await Promise.all([
@@ -139,7 +139,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
     }
   }
 
-  /** What the figures of the run say against it. */
+  /** Advice about the run's results. */
   private async advise({ settings, before, after }: AlignRecord): Promise<void> {
     const state = await readRunState(this.kept.checkpoint);
     const advice = adviceOn({
@@ -164,7 +164,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
     for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
       this.report(event, record);
       if (event.type === 'start') await this.kept.writeRecord(record);
-      // Without a checkpoint there is nothing that the rest would load.
+      // Without a checkpoint, there is nothing to load for the rest.
       if (stage.signal.aborted && event.type === 'reference' && !state) break;
     }
   }
@@ -178,7 +178,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
       if (this.teller.reference(event)) this.enter('training');
     } else if (event.type === 'step') {
       this.step = event.step;
-      // A trainer that goes on has its reference and says nothing of it.
+      // A resumed trainer has its reference and does not report it.
       if (this.phase === 'reference') this.enter('training');
       this.teller.step(event, this.runtime.gpu);
     } else if (event.type === 'evaluate') {

@@ -1,7 +1,7 @@
 /**
- * What the model writes on openings that it was not trained on, all at once, and how glad its stories are: the same
- * openings and the same random numbers before training and after, so that what differs is the adapter's doing. After
- * training also how far the policy has moved, which its own stories tell without bias.
+ * Generates stories for openings that the model was not trained on, all at once, and rates their sentiment: with the same
+ * openings and random numbers before and after training, so that differences come from the adapter. After training it also
+ * measures the KL, which the policy's own stories estimate without bias.
  */
 
 import { addUpdate, sampledTokens } from 'webalign/models';
@@ -12,7 +12,7 @@ import type { Measurement, Side } from './messages.ts';
 import type { Runtime, Story } from './runtime.ts';
 import { SAMPLING } from './task.ts';
 
-/** Writes one story an opening, telling how many are done. Rejects with the signal's reason. */
+/** Generates one story per opening, and reports how many are done. Rejects with the signal's reason. */
 export async function measure(
   runtime: Runtime,
   side: Side,
@@ -29,7 +29,7 @@ export async function measure(
       written += update.ids.length;
       if (update.finished) done++;
     }
-    // All are written side by side, so before the end none is done but all are on their way.
+    // All stories are generated together, so progress is estimated from the number of tokens.
     onProgress(Math.max(done, Math.floor(written / SAMPLING.maxNewTokens)));
   }
   const scored = stories.map(({ opening, ids }) => ({
@@ -46,7 +46,7 @@ export async function measure(
     figures: sampleFigures(texts, reference),
   };
   if (side === 'before') return measurement;
-  // KL(π ‖ π_ref) in nats a story: the mean of log π − log π_ref over the policy's own stories.
+  // KL(π ‖ π_ref) in nats per story: the mean of log π − log π_ref over the policy's own stories.
   const policy = await runtime.logprobs('after', stories, signal);
   return { ...measurement, kl: estimateMean([policy.map((value, i) => value - (reference[i] as number))]) };
 }

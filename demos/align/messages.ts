@@ -1,6 +1,6 @@
 /**
- * The contract between the page and its worker: what the page may ask for, and what the worker tells. Plain data on both
- * sides, so that either can be read, tested or replaced alone. Numbers of a step travel in bundles, a few times a second.
+ * The interface between the page and its worker: requests of the page, and updates of the worker. Plain data on both sides,
+ * so that each can be read, tested or replaced separately. Numbers of steps are bundled a few times per second.
  */
 
 import type { AdapterReport } from 'webalign/gpu';
@@ -11,7 +11,7 @@ import type { SampleFigures } from 'webalign/trainers';
 import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 
-/** What a person sets before a run. TRL's and PEFT's names. */
+/** The settings that the user can change before a run, under TRL's and PEFT's names. */
 export interface Settings {
   beta: number;
   learningRate: number;
@@ -22,30 +22,30 @@ export interface Settings {
   seed: number;
 }
 
-/** Stages of this run beside those of every one. */
+/** Stages of this demo besides the common ones. */
 export type StagePhase = 'before' | 'reference' | 'after';
 export type Phase = CommonPhase | StagePhase;
 
-/** What is known once everything is loaded. */
+/** What is known after loading. */
 export interface Opened {
   adapter: AdapterReport;
-  /** Numbers in the model's weights. */
+  /** Number of weights of the model. */
   parameters: number;
   pairs: { train: number; heldOut: number };
   defaults: Settings;
   /** Openings of held-out stories, to try; the first ones are measured and shown. */
   openings: string[];
-  /** Stories that are written before and after. */
+  /** Number of stories generated before and after. */
   measured: number;
 }
 
-/** One dot on every chart. */
+/** One point on every chart. */
 export interface Point {
   step: number;
   loss: number;
   margin: number;
   accuracy: number;
-  /** Mean of log π − log π_ref over the chosen stories, nats. Not a KL: the policy did not write them. */
+  /** Mean of log π − log π_ref over the chosen stories, in nats. Not a KL, because the policy did not generate them. */
   logRatio: number;
 }
 
@@ -53,36 +53,36 @@ export interface ScoredText {
   text: string;
   /** Sum of the ratings. */
   score: number;
-  /** The words that count. */
+  /** The rated words. */
   words: RatedWord[];
 }
 
-/** Stories written on the held-out openings, by the model as it was or as it has become, and their mean score. */
+/** Stories generated for the held-out openings, before or after training, and their mean score. */
 export interface Measurement extends Estimate {
   /** Score of every story. */
   scores: number[];
-  /** After training: KL(π ‖ π_ref) in nats a story, from the policy's own. */
+  /** After training: KL(π ‖ π_ref) in nats per story, from the policy's own stories. */
   kl?: Estimate | undefined;
-  /** How the stories read; a run of an earlier visit may be without. */
+  /** Statistics of the stories; missing in runs of an earlier version. */
   figures?: SampleFigures | undefined;
-  /** The first few, in the same order before and after. */
+  /** The first few stories, in the same order before and after. */
   samples: { prompt: string; story: ScoredText }[];
 }
 
 export type Side = 'before' | 'after';
 
-/** What the worker tells without being asked. */
+/** Updates that the worker sends. */
 export type Update =
   | CommonUpdate<Phase>
-  /** A run begins, or goes on: everything that is known of it so far. */
+  /** A run starts or resumes: everything known of it so far. */
   | { type: 'run'; settings: Settings; totalSteps: number; train: Point[]; heldOut: Point[] }
-  /** What the run will take, before its first step. */
+  /** The plan of the run, before its first step. */
   | { type: 'plan'; totalSteps: number; trainableParameters: number; plannedBytes: number }
   | { type: 'progress'; done: number; total: number }
   | { type: 'steps'; points: Point[]; pace: Pace }
   | { type: 'heldOut'; point: Point }
   | { type: 'measured'; side: Side; measurement: Measurement }
-  /** At the end: what the figures of the run say against it, a sentence each. */
+  /** At the end: advice about the run's results, one sentence each. */
   | { type: 'advice'; lines: string[] };
 
 export type Listener = (update: Update) => void;
@@ -94,25 +94,25 @@ export interface WriteOptions {
   seed: number;
 }
 
-/** The story so far on one side; `done` with the last of it. */
+/** The story so far on one side; `done` with the last part. */
 export type WriteListener = (side: Side, story: ScoredText, done: boolean) => void;
 
-/** What the page may ask for once everything is loaded. What goes wrong in a run is told as `failed`; the rest rejects. */
+/** Requests of the page after loading. Errors in a run are sent as `failed`; others reject. */
 export interface AlignJob {
   readonly opened: Opened;
   start(settings: Settings): Promise<void>;
-  /** Stops after the step under way and keeps a checkpoint. */
+  /** Stops after the current step and stores a checkpoint. */
   pause(): Promise<void>;
-  /** Goes on from the checkpoint, of this visit or an earlier one, bit for bit. */
+  /** Resumes from the checkpoint, of this visit or an earlier one, with bit-identical results. */
   resume(): Promise<void>;
-  /** Ends the run here: what it has learnt is measured and stays. */
+  /** Ends the run: the current adapter is measured and kept. */
   stop(): Promise<void>;
-  /** Forgets the run that is kept in this browser. */
+  /** Deletes the run stored in this browser. */
   discard(): Promise<void>;
-  /** Continues a prompt without the adapter and, where there is one, with it. A new call ends the one before. */
+  /** Continues a prompt without the adapter and, if there is one, with it. A new call aborts the previous one. */
   write(options: WriteOptions, listener: WriteListener): Promise<void>;
-  /** The adapter as it stands, in PEFT's files. */
+  /** The current adapter, in PEFT's files. */
   adapterFiles(): Promise<AdapterFiles>;
 }
 
-/** What the worker offers at first. */
+/** The worker's initial interface. */

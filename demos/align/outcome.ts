@@ -1,13 +1,13 @@
 /**
- * What became of the model on openings it never trained on: the mean score before and after, how the scores lie, and some
- * of the stories side by side. The places are laid out from the start, so that nothing moves when they fill.
+ * The results on openings that the model was never trained on: the mean score before and after, the distribution of scores,
+ * and some of the stories side by side. The layout is complete from the start, so that nothing moves when it is filled.
  */
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
 import { byId, make, setText, signed } from '../shared/dom.ts';
 import { showScore, showStory } from '../shared/story.ts';
 import type { Measurement, Side } from './messages.ts';
 
-/** Scores beyond are counted in the outermost bars. */
+/** Scores beyond this are counted in the outermost bars. */
 const REACH = 14;
 const SIDES: readonly Side[] = ['before', 'after'];
 
@@ -28,7 +28,7 @@ export class Outcome {
     this.drawHistogram();
   }
 
-  /** Lays out the rows of the first openings. */
+  /** Creates the rows of the first openings. */
   layOut(openings: readonly string[]): void {
     this.rows = openings.slice(0, ALIGN_SHOWN).map((opening) => {
       const cells: Partial<Cells> = {};
@@ -51,7 +51,7 @@ export class Outcome {
     });
   }
 
-  /** Forgets a run that is over. */
+  /** Removes the previous run. */
   clear(openings: readonly string[]): void {
     this.measured = {};
     for (const side of SIDES) {
@@ -59,14 +59,14 @@ export class Outcome {
       setText(this.errors[side], '\u00a0');
     }
     setText(this.kl, '–');
-    setText(this.klError, 'nats a story');
+    setText(this.klError, 'nats per story');
     this.advise([]);
     this.list.replaceChildren();
     this.layOut(openings);
     this.drawHistogram();
   }
 
-  /** What the figures of the run say against it; no line where there is nothing. */
+  /** Shows advice about the run's results, if there is any. */
   advise(lines: readonly string[]): void {
     this.advice.replaceChildren(...lines.map((line) => make('li', '', line)));
     this.advice.hidden = lines.length === 0;
@@ -78,9 +78,9 @@ export class Outcome {
     setText(this.means[side], signed(mean));
     setText(this.errors[side], `± ${standardError.toFixed(2)}, ${scores.length} stories`);
     if (kl) {
-      // Before anything is learnt the mean may be a hair below 0: no '-0.0'.
+      // Before training, the mean may be slightly below 0: avoid '-0.0'.
       setText(this.kl, (Math.round(kl.mean * 10) / 10 + 0).toFixed(1).replace('-', '−'));
-      setText(this.klError, `± ${kl.standardError.toFixed(1)} nats a story`);
+      setText(this.klError, `± ${kl.standardError.toFixed(1)} nats per story`);
     }
     this.means[side].dataset.feeling = mean > 0 ? 'glad' : 'sad';
     samples.forEach(({ prompt, story }, i) => {
@@ -92,7 +92,7 @@ export class Outcome {
     this.drawHistogram();
   }
 
-  /** Bars side by side for every range of scores, as high as the share of stories in it. */
+  /** Two bars for every range of scores, as high as the fraction of stories in it. */
   private drawHistogram(): void {
     const shares = SIDES.map((side) => sharesOf(this.measured[side]?.scores ?? []));
     const highest = Math.max(0.05, ...shares.flat());
@@ -113,7 +113,7 @@ export class Outcome {
   }
 }
 
-/** Share of the scores in every bin, from −REACH to REACH. */
+/** The fraction of the scores in every bin, from −REACH to REACH. */
 function sharesOf(scores: readonly number[]): number[] {
   const bins = new Array<number>(2 * REACH + 1).fill(0);
   for (const score of scores) {

@@ -1,6 +1,6 @@
 /**
- * The page: starts the worker, wires what a person does to what the worker offers, and shows what it tells. All drawing
- * is in the modules beside this one; nothing here touches the GPU.
+ * The page: starts the worker, connects controls to its requests, and shows its updates. The other modules in this folder
+ * draw; nothing here touches the GPU.
  */
 import type { Remote } from 'comlink';
 import { showAdapter } from '../shared/adapter.ts';
@@ -15,7 +15,7 @@ import { Outcome } from './outcome.ts';
 import { AlignProgress } from './progress.ts';
 import { Tryout } from './tryout.ts';
 
-/** Phases in which there is an adapter to take. */
+/** Phases in which there is an adapter to download. */
 const WITH_ADAPTER: readonly Phase[] = ['training', 'paused', 'after', 'done'];
 const FIELDS: readonly (keyof Settings)[] = [
   'beta',
@@ -39,7 +39,7 @@ const downloadButton = byId('download', HTMLButtonElement);
 
 let job: Remote<AlignJob> | undefined;
 let opened: Opened | undefined;
-/** What the worker told before the page knew what it had opened. */
+/** Updates that arrived before the page knew what was opened. */
 let early: Update[] | undefined = [];
 
 function show(update: Update): void {
@@ -108,7 +108,7 @@ onPress(downloadButton, async () => {
   }
 });
 
-/** The worker has ended, and all that it held is gone with it. */
+/** The browser has ended the worker, and its state is lost. */
 function loseWorker(why: string): void {
   job = undefined;
   controls.leave();

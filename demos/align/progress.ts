@@ -1,5 +1,5 @@
 /**
- * What the page says of the stages that only this run has.
+ * The status messages of this demo's own stages.
  */
 import { commonSentence, Progress } from '../shared/progress.ts';
 import type { PhaseUpdate } from '../shared/run-job.ts';
@@ -8,7 +8,7 @@ import type { Phase, StagePhase } from './messages.ts';
 const STAGES: readonly StagePhase[] = ['before', 'reference', 'after'];
 
 export class AlignProgress extends Progress<StagePhase> {
-  /** Stories that are written before and after. */
+  /** Number of stories generated before and after. */
   measured = 0;
 
   constructor() {
@@ -18,9 +18,9 @@ export class AlignProgress extends Progress<StagePhase> {
   private sentenceOf({ phase, ...rest }: PhaseUpdate<Phase>): string {
     switch (phase) {
       case 'before':
-        return `Before: writing ${this.measured} stories with the model as it is.`;
+        return `Before: writing ${this.measured} stories with the original model.`;
       case 'reference':
-        return 'Preparing: how likely the model finds every story as it is.';
+        return 'Preparing: log-probabilities of every story under the original model.';
       case 'after':
         return `After: writing the same ${this.measured} stories with the adapter.`;
       default:

@@ -1,5 +1,5 @@
 /**
- * What the job asks of the GPU: a trainer of DPO, stories by one side's model, and how likely that finds them.
+ * The job's GPU work: a DPO trainer, stories by the model of one side, and their log-probabilities.
  */
 
 import { DPOTrainer } from 'webalign';
@@ -21,7 +21,7 @@ import type { AlignKept } from './job.ts';
 import type { ScoredText, Settings, Side } from './messages.ts';
 import { loraConfig, trainingArgs } from './task.ts';
 
-/** What was written on an opening. */
+/** A story generated for an opening. */
 export interface Story extends Generation {
   opening: string;
 }
@@ -39,7 +39,7 @@ export class Runtime extends Host<DPOTrainer> {
     super(machine);
   }
 
-  /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings that make no sense. */
+  /** The trainer of a run, with a new adapter on the model. Throws `InputError` for invalid settings. */
   newTrainer(settings: Settings, kept: AlignKept): DPOTrainer {
     return new DPOTrainer({
       model: this.model,
@@ -53,19 +53,19 @@ export class Runtime extends Host<DPOTrainer> {
     });
   }
 
-  /** Stories on these openings, as they are written. The adapter is used on the side `after` alone. */
+  /** Streams stories for these openings. Only the side `after` uses the adapter. */
   write(side: Side, openings: readonly string[], options: StreamOptions): AsyncGenerator<GenerationUpdate[]> {
     const prompts = openings.map((opening) => this.tokenizer.encode(opening));
     return this.turns.each(streamGeneration(this.model, prompts, options), this.on(side));
   }
 
-  /** What a story's new tokens say after its opening, and how glad or sad it is. */
+  /** The text of a story's new tokens after its opening, with its sentiment. */
   scored(opening: string, ids: readonly number[]): ScoredText {
     const text = textAfter(this.tokenizer, this.tokenizer.encode(opening), ids);
     return { text, score: sentiment(text), words: ratedWords(text) };
   }
 
-  /** log π of every story under one side's model, in nats. */
+  /** log π of every story under the model of one side, in nats. */
   async logprobs(side: Side, stories: readonly Story[], signal: AbortSignal): Promise<number[]> {
     const sequences = stories.map((story) => ({
       prompt: this.tokenizer.encode(story.opening),
@@ -76,7 +76,7 @@ export class Runtime extends Host<DPOTrainer> {
     return scores.map((tokens) => tokens.reduce((sum, value) => sum + value, 0));
   }
 
-  /** Work by one side's model: before training the adapter does not count. */
+  /** Wraps work with the model of one side: before training, without the adapter. */
   private on(side: Side): Around {
     return side === 'after' ? (work) => work() : this.asItWas;
   }

@@ -1,5 +1,5 @@
 /**
- * The task's numbers: those of the command line's `align`, of which a person can change a few here.
+ * The numbers of the task: those of the command line's `align`, some of which can be changed here.
  */
 
 import type { LoraConfig } from 'webalign/models';
@@ -7,7 +7,7 @@ import type { DPOConfig } from 'webalign/trainers';
 import { ALIGN_LORA, ALIGN_SAMPLING, ALIGN_TRAINING } from '../../src/cli/align-task.ts';
 import type { Settings } from './messages.ts';
 
-/** Steps between two looks at the held-out pairs, which the charts show. */
+/** Number of steps between two evaluations on the held-out pairs, which the charts show. */
 const EVAL_STEPS = 10;
 
 export const DEFAULTS: Readonly<Settings> = {
@@ -24,13 +24,13 @@ export function trainingArgs({ r: _, ...settings }: Settings): Partial<DPOConfig
   return { ...ALIGN_TRAINING, evalSteps: EVAL_STEPS, ...settings };
 }
 
-/** The adapter's settings; its scale is the same at every rank. */
+/** The adapter's settings; its scale does not depend on the rank. */
 export function loraConfig({ r }: Settings): Partial<LoraConfig> {
   return { ...ALIGN_LORA, r, loraAlpha: (ALIGN_LORA.loraAlpha / ALIGN_LORA.r) * r };
 }
 
 const { openings, ...sampling } = ALIGN_SAMPLING;
-/** Stories that are written before and after alike. */
+/** Number of stories generated before and after. */
 export const MEASURED = openings;
-/** How they are sampled. */
+/** Their sampling options. */
 export const SAMPLING = sampling;

@@ -1,6 +1,6 @@
 /**
- * From the trainer's events, under TRL's names, to what the page is told. Steps are bundled, so that the page hears a few
- * times a second however fast the GPU is; everything else goes out at once, behind the steps that came before it.
+ * Converts the trainer's events, under TRL's names, to updates for the page. Steps are bundled, so that the page gets a few
+ * updates per second however fast the GPU is; everything else is sent immediately, after the preceding steps.
  */
 import type { Gpu } from 'webalign';
 import {
@@ -22,7 +22,7 @@ export class Teller {
 
   constructor(
     listener: Listener,
-    /** All pairs, trained on and held out. */
+    /** Number of all pairs, for training and held out. */
     private readonly pairs: number,
   ) {
     this.bundler = new Bundler<Update, { point: Point; pace: Pace }>(listener, (steps, last) => {
@@ -34,14 +34,14 @@ export class Teller {
     this.bundler.tell(update);
   }
 
-  /** Before the events of a run, or of what is left of it. */
+  /** Called before the events of a run, or of its remainder. */
   begin(): void {
     this.referenced = 0;
   }
 
   /**
-   * The trainer scores the two parts of the data one after the other; to the reader it is one thing. Returns whether all
-   * of it is there.
+   * The trainer scores the two parts of the data one after the other; the page shows them as one. Returns whether both are
+   * complete.
    */
   reference({ done, total, cached }: ReferenceEvent): boolean {
     const before = this.referenced;
@@ -55,7 +55,7 @@ export class Teller {
   }
 }
 
-/** `prefix` is `eval_` for a held-out dot. */
+/** `prefix` is `eval_` for a held-out point. */
 export function toPoint(step: number, metrics: Metrics, prefix = ''): Point {
   const value = (name: string) => metrics[prefix + name] ?? Number.NaN;
   return {
@@ -67,7 +67,7 @@ export function toPoint(step: number, metrics: Metrics, prefix = ''): Point {
   };
 }
 
-/** All dots of a run, as its checkpoint remembers them. */
+/** All points of a run, from its checkpoint. */
 export function historyOf(log: RunState['log'] = []): { train: Point[]; heldOut: Point[] } {
   const train = log.filter(({ type }) => type === 'step');
   const heldOut = log.filter(({ type }) => type === 'evaluate');

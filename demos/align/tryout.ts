@@ -1,5 +1,5 @@
 /**
- * The prompt that a person types: written on by the model as it was and, once there is an adapter, as it has become, both
+ * Continues a prompt that the user types, with the original model and, if there is an adapter, with the adapted model, both
  * at once and word by word.
  */
 import { proxy, type Remote } from 'comlink';
@@ -33,14 +33,14 @@ export class Tryout {
     });
   }
 
-  /** Openings to offer; from now on stories can be asked for. */
+  /** Sets the openings to offer and enables requests for stories. */
   ready(openings: readonly string[]): void {
     this.openings = openings;
     this.prompt.value ||= openings[0] ?? '';
     setUsable(this.button, true);
   }
 
-  /** There is nobody any more who writes. */
+  /** Disables requests, because the worker is gone. */
   leave(): void {
     this.round++;
     setUsable(this.button, false);

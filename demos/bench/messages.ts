@@ -1,15 +1,15 @@
 /**
- * The contract between the page and its worker: plain data on both sides.
+ * The interface between the page and its worker: plain data on both sides.
  */
 import type { AdapterReport } from 'webalign/gpu';
 import type { Book } from '../../test/bench/book.ts';
 import type { BenchEvent } from '../../test/bench/suite.ts';
 
-/** Cases that stand together. */
+/** A group of cases. */
 export interface Group {
   name: string;
   cases: number;
-  /** Those of a quick run. */
+  /** Number of cases in a quick run. */
   quick: number;
 }
 
@@ -27,10 +27,10 @@ export interface Choice {
 export type Listener = (event: BenchEvent, book: Book | undefined) => void;
 
 export interface BenchWorker {
-  /** Rejects where there is no adapter. */
+  /** Rejects if there is no adapter. */
   open(): Promise<Opened>;
-  /** Runs the chosen cases; resolves when they are done or stopped. */
+  /** Runs the selected cases; resolves when they are done or stopped. */
   run(choice: Choice, listener: Listener): Promise<void>;
-  /** Stops after the case under way. */
+  /** Stops after the current case. */
   stop(): void;
 }

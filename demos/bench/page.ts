@@ -1,6 +1,6 @@
 /**
- * The page: lets a person choose cases, start and stop them, and shows what comes. All measuring is in the worker; nothing
- * here touches the GPU.
+ * The page: lets the user select cases, starts and stops them, and shows results. All measurements run in the worker;
+ * nothing here touches the GPU.
  */
 
 import { proxy, type Remote, wrap } from 'comlink';
@@ -37,7 +37,7 @@ function show(event: BenchEvent, book: Book | undefined): void {
   } else if (event.type === 'start') setText(status, `${event.id} (${event.done + 1} of ${event.total}) …`);
   else if (event.type === 'result' && book) addBar(event.result, book.peak);
   else if (event.type === 'left out') {
-    byId('left', HTMLElement).append(make('li', '', `${event.id} was left out: ${event.reason}`));
+    byId('left', HTMLElement).append(make('li', '', `${event.id} was skipped:  ${event.reason}`));
   }
 }
 
@@ -46,7 +46,7 @@ async function run(worker: Remote<BenchWorker>): Promise<void> {
   setUsable(stop, true);
   clearBars();
   byId('left', HTMLElement).replaceChildren();
-  setText(status, 'Measuring what this adapter can do at most …');
+  setText(status, 'Measuring the peak performance of this adapter …');
   try {
     await worker.run({ groups: chosen(), quick: quick.checked }, proxy(show));
     const count = Object.keys(latest?.results ?? {}).length;

@@ -1,5 +1,5 @@
 /**
- * The worker: the suite of `npm run bench`, without the peers, whose libraries would be larger than the rest of the page.
+ * The worker: the suite of `npm run bench` without the peers, whose libraries would be larger than the rest of the page.
  */
 import { expose } from 'comlink';
 import { requestGpu } from 'webalign';

@@ -1,13 +1,13 @@
 /**
- * The front page of the demos: a card for each, made of the title and the description that its own page has. A page without any
- * script, which loads nothing but its style.
+ * The front page of the demos: one card per demo, with the title and description of its own page. The page has no script
+ * and only loads its style sheet.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** @typedef {{ name: string, title: string, description: string }} Demo */
 
-/** The demo that stands first and largest: the one that people bring their own work to. */
+/** The demo that is shown first and largest: the one for the user's own data. */
 const FIRST = 'studio';
 
 /** Every folder of `demos/` with a page: the studio, then the others by name. @param {string} root @returns {Demo[]} */
@@ -27,7 +27,7 @@ function described(html, page) {
   throw new Error(`${page}: needs <title>… · webalign</title> and <meta name="description" content="…">`);
 }
 
-/** The page. Titles and descriptions are HTML already. @param {readonly Demo[]} demos */
+/** The page. Titles and descriptions are already HTML. @param {readonly Demo[]} demos */
 export const frontPage = (demos) => `<!doctype html>
 <html lang="en">
   <head>

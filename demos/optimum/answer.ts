@@ -1,6 +1,6 @@
 /**
- * What the page knows of one setting: the optimum, the four paths to it, the landscape, and every policy's worth. The paths
- * are followed here; the numbers are the theory module's.
+ * The results for one setting: the optimum, the four paths to it, the landscape, and every policy's values. The paths are
+ * computed here, the numbers by the theory module.
  */
 import type { Gpu } from 'webalign';
 import { GRID_LOG_POLICIES, type Point, Relief } from './geometry.ts';
@@ -19,7 +19,7 @@ export interface Policy {
   value: number;
   /** β KL(π ‖ π*). */
   gap: number;
-  /** On the surface. */
+  /** Its position on the surface. */
   place: Point;
 }
 
@@ -31,7 +31,7 @@ export interface Answer {
   values: Float32Array;
   reference: Policy;
   best: Policy;
-  /** From the reference to where each method ends. */
+  /** From the reference to the end of each method. */
   paths: Record<Method, Policy[]>;
 }
 

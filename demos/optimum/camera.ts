@@ -1,6 +1,6 @@
 /**
- * A camera on an orbit round the simplex: from where, how near, and where a point of the scene falls on the picture. Turned by
- * pointer and keys; draws nothing.
+ * A camera on an orbit around the simplex: its position, its distance, and the projection of points. Moved by pointer and
+ * keys; draws nothing.
  */
 import { mat4, vec3, vec4 } from 'wgpu-matrix';
 import type { Point } from './geometry.ts';
@@ -10,12 +10,12 @@ const TARGET: Point = [0, 0.17, 0];
 const FIELD = (34 * Math.PI) / 180;
 const ELEVATION = [0.05, 1.55] as const;
 const DISTANCE = [1.8, 7] as const;
-/** A key's press, in radians; a pointer's pixel. */
+/** Rotation per key press, in radians, and per pixel of a pointer. */
 const TURN = 0.12;
 const TURN_PER_PIXEL = 0.008;
 const ZOOM = 1.15;
 
-/** Keys and what they do, as the page tells it. */
+/** Keys and their actions, as described on the page. */
 const KEYS: Readonly<Record<string, (camera: Camera) => void>> = {
   ArrowLeft: (camera) => camera.turn(-TURN, 0),
   ArrowRight: (camera) => camera.turn(TURN, 0),
@@ -30,7 +30,7 @@ const KEYS: Readonly<Record<string, (camera: Camera) => void>> = {
 export class Camera {
   private at = { ...START };
 
-  /** `moved` is called whenever the view changes. */
+  /** `moved` is called when the view changes. */
   constructor(private readonly moved: () => void) {}
 
   turn(azimuth: number, elevation: number): void {
@@ -50,10 +50,10 @@ export class Camera {
     this.moved();
   }
 
-  /** From the scene to clip space, for a picture of this width over height. */
+  /** From the scene to clip space, for the given aspect ratio. */
   matrix(aspect: number): Float32Array {
     const { azimuth, elevation, distance } = this.at;
-    // A tall picture sees no less of the width.
+    // A tall picture shows the same width.
     const far = distance * Math.max(1, 1.25 / aspect);
     const flat = far * Math.cos(elevation);
     const eye = vec3.create(flat * Math.sin(azimuth), far * Math.sin(elevation), flat * Math.cos(azimuth));
@@ -61,7 +61,7 @@ export class Camera {
     return mat4.multiply(mat4.perspective(FIELD, aspect, 0.1, 30), view);
   }
 
-  /** Pointer and keys on an element: drag to turn, wheel or pinch with Control to zoom. */
+  /** Handles pointer and keys on an element: drag to rotate, wheel or pinch with Control to zoom. */
   listen(element: HTMLElement): void {
     element.addEventListener('pointerdown', (event) => {
       element.setPointerCapture(event.pointerId);
@@ -70,7 +70,7 @@ export class Camera {
       if (!element.hasPointerCapture(event.pointerId)) return;
       this.turn(-event.movementX * TURN_PER_PIXEL, event.movementY * TURN_PER_PIXEL);
     });
-    // A wheel over a picture that nobody chose belongs to the page.
+    // A wheel event scrolls the page unless the picture has focus.
     const zoom = (event: WheelEvent) => {
       if (!event.ctrlKey && document.activeElement !== element) return;
       event.preventDefault();
@@ -86,7 +86,7 @@ export class Camera {
   }
 }
 
-/** Where a point falls, in shares of width and height from the top left. */
+/** The projection of a point, in fractions of width and height from the top left. */
 export function project(matrix: Float32Array, point: Point): [number, number] {
   const [x, y, , w] = vec4.transformMat4([...point, 1], matrix) as unknown as [
     number,

@@ -1,22 +1,22 @@
 /**
- * The simplex over three answers as a landscape: where a policy stands on the ground, the grid of policies that is looked at,
- * and the surface that heights over it make. y is up; the corners lie on the unit circle.
+ * The simplex over three answers as a landscape: positions of policies on the ground, a grid of policies, and the surface
+ * of heights over it. y is up; the corners are on the unit circle.
  */
 
 export type Point = readonly [number, number, number];
 
-/** Where the policy that always gives one answer stands: (x, z) of the three. */
+/** The positions (x, z) of the policies that always give one answer. */
 export const CORNERS: readonly (readonly [number, number])[] = [0, 1, 2].map((i) => {
   const angle = (2 * Math.PI * i) / 3 + Math.PI / 2;
   return [Math.cos(angle), Math.sin(angle)];
 });
 
-/** Subdivisions of an edge. */
+/** Number of subdivisions of an edge. */
 const EDGE = 72;
 /** Height of the highest point. */
 const HEIGHT = 0.8;
 
-/** Probabilities (M, 3) of the policies on the grid, corners and edges included. */
+/** Probabilities (M, 3) of the policies on the grid, including corners and edges. */
 export const GRID: readonly Point[] = Array.from({ length: EDGE + 1 }, (_, i) =>
   Array.from({ length: EDGE + 1 - i }, (_, j): Point => [(EDGE - i - j) / EDGE, j / EDGE, i / EDGE]),
 ).flat();
@@ -51,12 +51,12 @@ export const RIM: readonly number[] = (() => {
   return [...rim, rim[0]!];
 })();
 
-/** Index of the grid at a corner. */
+/** Index of a corner in the grid. */
 export function corner(i: number): number {
   return RIM[i * EDGE] as number;
 }
 
-/** How heights follow from J: the lowest of the grid lies on the ground. */
+/** Converts J to heights: the lowest value of the grid is at the ground. */
 export class Relief {
   constructor(
     readonly low: number,
@@ -67,7 +67,7 @@ export class Relief {
     return (HEIGHT * (value - this.low)) / (this.high - this.low || 1);
   }
 
-  /** A policy's place at a value of J. */
+  /** The position of a policy with a value of J. */
   place(probabilities: ArrayLike<number>, value: number): Point {
     const [x, z] = ground(probabilities);
     return [x, this.height(value), z];
@@ -93,7 +93,7 @@ export function surface(values: Float32Array, relief: Relief): Float32Array<Arra
     vertices.set(relief.place(p, values[i] as number), i * VERTEX);
     vertices[i * VERTEX + 6] = values[i] as number;
   });
-  // Normals: the sum of those of the triangles around, which weigh by their area.
+  // Normals: the sum of those of the adjacent triangles, weighted by area.
   const coordinate = (vertex: number, k: number) => vertices[vertex * VERTEX + k] as number;
   for (let t = 0; t < TRIANGLES.length; t += 3) {
     const [a, b, c] = [TRIANGLES[t], TRIANGLES[t + 1], TRIANGLES[t + 2]] as [number, number, number];
@@ -114,7 +114,7 @@ export function surface(values: Float32Array, relief: Relief): Float32Array<Arra
   return vertices;
 }
 
-/** A round step (1, 2 or 5 times a power of ten) that makes about `count` levels of a range. */
+/** A round step (1, 2 or 5 times a power of ten) that divides a range into about `count` levels. */
 export function roundStep(range: number, count: number): number {
   const rough = range / count;
   const power = 10 ** Math.floor(Math.log10(rough));

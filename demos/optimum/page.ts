@@ -1,6 +1,6 @@
 /**
- * The page: sliders in, optimum, paths and landscape out. The theory module is asked for every number; a change that comes
- * while it works waits, and only the latest is answered.
+ * The page: sliders in, optimum, paths and landscape out. The theory module computes every number; changes during a
+ * computation are queued, and only the latest is computed.
  */
 import { type Gpu, NoAdapterError, requestGpu } from 'webalign';
 import { showAdapter, showNoAdapter } from '../shared/adapter.ts';
@@ -19,7 +19,7 @@ import type { Setting } from './theory.ts';
 const NAMES = ['A', 'B', 'C'] as const;
 const REFERENCE = [0.5, 0.3, 0.2].map(Math.log);
 
-/** Dash and gap of each path's line, in units of the scene; 0 is a whole line. */
+/** Dash and gap lengths of each path, in units of the scene; 0 is a solid line. */
 const DASHES: Readonly<Record<Method, number>> = { ascent: 0, dpo: 0.11, ipo: 0.055, forward: 0.022 };
 
 const canvas = byId('landscape', HTMLCanvasElement);
@@ -29,7 +29,7 @@ let scene: Scene | undefined;
 
 const input = (name: string) => controls.elements.namedItem(name) as HTMLInputElement;
 
-/** Draws with the next frame. */
+/** Draws in the next frame. */
 const schedule = latest(async () => {
   if (!shown || !scene || canvas.width === 0) return;
   canvas.ariaBusy = 'true';
@@ -55,7 +55,7 @@ const schedule = latest(async () => {
 const camera = new Camera(schedule);
 
 function setting(): Setting {
-  // The slider of β is its decimal logarithm.
+  // The slider of β has a logarithmic scale.
   const beta = Number((10 ** input('beta').valueAsNumber).toPrecision(3));
   return { reference: REFERENCE, rewards: NAMES.map((name) => input(`r${name}`).valueAsNumber), beta };
 }
@@ -68,7 +68,7 @@ async function compute(gpu: Gpu): Promise<void> {
   controls.ariaBusy = 'false';
 }
 
-/** From the ground to the surface, at each corner. */
+/** Lines from the ground to the surface, at each corner. */
 function posts({ relief, values }: Answer): [Point, Point][] {
   return CORNERS.map(([x, z], i) => [
     [x, 0, z],
@@ -76,7 +76,7 @@ function posts({ relief, values }: Answer): [Point, Point][] {
   ]);
 }
 
-/** Hands shapes and colours to the scene. */
+/** Passes shapes and colors to the scene. */
 function paint(): void {
   if (!scene || !shown) return;
   const { relief, values, paths, reference, best } = shown;
@@ -129,7 +129,7 @@ function describe({ setting: { beta }, optimum, best }: Answer): string {
   return `J over all policies on three answers as a surface, β ${beta}. Its highest point, π*, gives ${shares} and reaches ${rounded(optimum.optimum, 3)}. Arrow keys turn, plus and minus zoom, Home resets. The tables hold the same numbers.`;
 }
 
-/** One at a time, and of those that come meanwhile only the last. */
+/** Runs one computation at a time, and of the waiting ones only the last. */
 function latest(run: () => Promise<void>): () => void {
   let isBusy = false;
   let isStale = false;
@@ -175,7 +175,7 @@ function resize(): void {
 
 let playing = 0;
 
-/** Lets the paths grow from π_ref, in four seconds. */
+/** Animates the paths from π_ref, in four seconds. */
 function play(): void {
   cancelAnimationFrame(playing);
   const start = performance.now();

@@ -1,7 +1,8 @@
 /**
- * Four ways of reaching for the optimum, as losses on the logits of a policy over a few answers, in float64: objective (1)
- * itself, DPO and IPO on all pairs of answers, and forward KL to π*. Population losses: a pair counts with the probability
- * that its preference has under Bradley and Terry. For paths to look at; the numbers on the page are the theory module's.
+ * Four methods for approaching the optimum, as losses on the logits of a policy over a few answers, in float64: objective
+ * (1) itself, DPO and IPO on all pairs of answers, and forward KL to π*. Population losses: a pair is weighted by the
+ * probability of its preference under the Bradley–Terry model. Only for drawing paths; the theory module computes the
+ * numbers on the page.
  */
 
 export interface Problem {
@@ -20,7 +21,7 @@ export interface Loss {
 
 export type Method = 'ascent' | 'dpo' | 'ipo' | 'forward';
 
-/** Every loss by its name. All are minimised. */
+/** Every loss by name. All are minimized. */
 export const LOSSES: Readonly<Record<Method, (problem: Problem) => Loss>> = {
   /** −J(π) = −E_π[r] + β KL(π ‖ π_ref). */
   ascent: ({ reference, rewards, beta }) => {
@@ -70,8 +71,8 @@ export const LOSSES: Readonly<Record<Method, (problem: Problem) => Loss>> = {
 };
 
 /**
- * Σ P(i ≻ j) ℓ(Δ_ij) over all pairs, evenly drawn, with P(i ≻ j) = σ(r_i − r_j) and Δ_ij the difference of log(π / π_ref).
- * `term` gives ℓ and dℓ/dΔ.
+ * Σ P(i ≻ j) ℓ(Δ_ij) over all pairs with equal weight, with P(i ≻ j) = σ(r_i − r_j) and Δ_ij the difference of log(π /
+ * π_ref). `term` returns ℓ and dℓ/dΔ.
  */
 function overPairs({ reference, rewards }: Problem, term: (difference: number) => [number, number]): Loss {
   const all = rewards.flatMap((_, i) => rewards.flatMap((_, j) => (i === j ? [] : [[i, j] as const])));
@@ -94,17 +95,17 @@ function overPairs({ reference, rewards }: Problem, term: (difference: number) =
   };
 }
 
-/** The most that a step changes a logit: short steps follow the gradient's own path. */
+/** Maximum change of a logit per step: short steps follow the gradient flow. */
 const LONGEST_STEP = 0.08;
 const MOST_STEPS = 8000;
-/** Of a step that is worth going. */
+/** Minimum decrease of the loss per step. */
 const LEAST_GAIN = 1e-12;
-/** A path keeps a point where it has come so far in probability. */
+/** Minimum distance in probability between stored points of a path. */
 const SPACING = 0.006;
 
 /**
- * Log-policies on the way down from π_ref, first and last included. Steps lengthen while the loss falls and halve where it
- * does not; it ends where a step gains nothing any more.
+ * Log-policies along the descent from π_ref, including the first and last. Steps grow while the loss decreases and are
+ * halved otherwise; the descent ends when a step no longer decreases it.
  */
 export function descend(method: Method, problem: Problem): number[][] {
   const { value, gradient } = LOSSES[method](problem);

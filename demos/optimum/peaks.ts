@@ -1,6 +1,6 @@
 /**
- * Reverse against forward KL: one bell fitted to a target of two peaks, by either direction. Every bell of a fine lattice is
- * compared with the target by the theory's own kernels; the two best are drawn.
+ * Reverse and forward KL compared: one bell curve fitted to a target with two peaks, with either direction. Every bell of a
+ * fine grid is compared with the target by the theory kernels; the two best are drawn.
  */
 import { type Gpu, Tensor } from 'webalign/gpu';
 import { byId, make, setText } from '../shared/dom.ts';
@@ -8,14 +8,14 @@ import { figure } from './figures.ts';
 import { logSoftmax } from './paths.ts';
 import { bothDirections } from './theory.ts';
 
-/** Places on the line, −6 to 6. */
+/** Positions on the axis, −6 to 6. */
 const PLACES = Array.from({ length: 121 }, (_, i) => i / 10 - 6);
 const MEANS = Array.from({ length: 97 }, (_, i) => i / 20 - 2.4).map((x) => 2 * x);
 const WIDTHS = Array.from({ length: 33 }, (_, i) => 0.4 * 1.075 ** i);
 const PEAK_WIDTH = 0.7;
 const SIZE = { width: 640, height: 250, top: 14, bottom: 30 };
 
-/** Every bell of the lattice, as logits over the places. */
+/** Every bell of the grid, as logits over the positions. */
 const BELLS = MEANS.flatMap((mean) => WIDTHS.map((width) => ({ mean, width })));
 
 interface Fit {
@@ -27,9 +27,9 @@ interface Fit {
 }
 
 export interface Target {
-  /** Between the two peaks. */
+  /** Distance between the two peaks. */
   distance: number;
-  /** Of the left one, in 0 to 1. */
+  /** Weight of the left peak, in 0 to 1. */
   share: number;
 }
 

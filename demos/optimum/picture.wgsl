@@ -1,9 +1,9 @@
-// The landscape of J: a lit surface with contour lines, strokes of constant width on the screen, and discs that face it. For
-// the page's canvas only; computes no theory.
+// Draws the landscape of J: a lit surface with contour lines, strokes of constant screen width, and discs that face the
+// camera. Only for the page's canvas; computes no theory.
 
 struct Scene {
   view: mat4x4f,
-  low: vec4f, // colours of the surface from its lowest to its highest level
+  low: vec4f, // colors of the surface from its lowest to its highest level
   middle: vec4f,
   high: vec4f,
   halo: vec4f, // behind strokes and discs
@@ -35,7 +35,7 @@ fn surface_fragment(in: Surface) -> @location(0) vec4f {
   let normal = normalize(in.normal) * sign(in.normal.y);
   let light = dot(normal, normalize(vec3f(0.45, 0.8, 0.35)));
   colour *= 0.82 + 0.22 * light;
-  // Contours, one pixel wide; where they would run into each other they fade.
+  // Contours, one pixel wide; they fade if they would merge.
   let level = in.value / scene.contour;
   let width = fwidth(level) * scene.scale;
   let line = abs(fract(level - 0.5) - 0.5);
@@ -111,7 +111,7 @@ fn stroke_fragment(in: Stroke) -> @location(0) vec4f {
 struct Disc {
   @builtin(position) position: vec4f,
   @location(0) colour: vec4f,
-  @location(1) place: vec2f, // in pixels from the centre
+  @location(1) place: vec2f, // in pixels from the center
   @location(2) @interpolate(flat) radius: f32,
 }
 

@@ -1,6 +1,5 @@
 /**
- * Draws the landscape with WebGPU, when it is told to and not otherwise. Knows shapes and colours; what they mean is the
- * page's affair.
+ * Draws the landscape with WebGPU, on request only. Depends on shapes and colors, not on their meaning.
  */
 import { type Point, TRIANGLES } from './geometry.ts';
 import picture from './picture.wgsl';
@@ -13,20 +12,20 @@ export interface Stroke {
   points: readonly Point[];
   colour: Colour;
   opacity?: number;
-  /** Pixels of the page. */
+  /** In CSS pixels. */
   width: number;
-  /** Pixels of the page on either side, in the colour of the ground. */
+  /** CSS pixels on either side, in the color of the ground. */
   halo?: number;
-  /** Length of a dash and its gap, in units of the scene; none: a whole line. */
+  /** Length of a dash and its gap, in units of the scene; undefined: a solid line. */
   dash?: number;
-  /** Whether it is a path that is drawn as far as `reveal` says. */
+  /** Whether it is a path that is drawn up to `reveal`. */
   isPath?: boolean;
 }
 
 export interface Disc {
   at: Point;
   colour: Colour;
-  /** Pixels of the page. */
+  /** In CSS pixels. */
   radius: number;
 }
 
@@ -38,7 +37,7 @@ export interface Look {
 }
 
 export interface Content {
-  /** (M, 7): of each vertex its position, normal and J. */
+  /** (M, 7): position, normal and J of each vertex. */
   vertices: Float32Array<ArrayBuffer>;
   strokes: readonly Stroke[];
   discs: readonly Disc[];
@@ -50,7 +49,7 @@ export interface Content {
 
 const SAMPLES = 4;
 const DEPTH: GPUTextureFormat = 'depth24plus';
-/** Floats of the uniform, of a piece of a stroke, of a disc. */
+/** Number of floats of the uniform, of a piece of a stroke, of a disc. */
 const SCENE = 44;
 const PIECE = 16;
 const DISC = 8;
@@ -61,7 +60,7 @@ export class Scene {
   private readonly pipelines: Record<'surface' | 'halo' | 'stroke' | 'disc', GPURenderPipeline>;
   private readonly indices: GPUBuffer;
   private readonly buffers = new Map<string, GPUBuffer>();
-  /** Colour before it is smoothed, and depth. */
+  /** Multisampled color, and depth. */
   private targets: GPUTexture[] = [];
   private content: Content | undefined;
   private counts = { pieces: 0, discs: 0 };
@@ -99,7 +98,7 @@ export class Scene {
     this.fill('discs', new Float32Array(discs), GPUBufferUsage.VERTEX);
   }
 
-  /** `reveal`: how much of the paths is drawn, 0 to 1. `scale`: pixels of the device per pixel of the page. */
+  /** `reveal`: the visible fraction of the paths, 0 to 1. `scale`: device pixels per CSS pixel. */
   async draw(view: Float32Array, reveal: number, scale: number): Promise<void> {
     if (!this.content) return;
     const { look, range, contour } = this.content;
@@ -162,7 +161,7 @@ export class Scene {
         return attribute;
       });
       const isSurface = vertex === 'surface';
-      // A stroke's pieces overlap at their round ends: they must not hide each other.
+      // The pieces of a stroke overlap at their round ends and must not hide each other.
       return this.device.createRenderPipeline({
         label: vertex,
         layout,
@@ -234,7 +233,7 @@ function piecesOf({ points, colour, opacity = 1, width, halo = 0, dash = 0, isPa
   let before = 0;
   return points.slice(1).flatMap((point, i) => {
     const length = lengths[i + 1] as number;
-    // A path shows a piece once its beginning is reached.
+    // A piece of a path is visible once its beginning is reached.
     const share = isPath ? before / total : 0;
     const piece = [...points[i]!, ...point, ...colour, opacity, width / 2, halo, dash, share, before, length];
     before += length;
@@ -242,7 +241,7 @@ function piecesOf({ points, colour, opacity = 1, width, halo = 0, dash = 0, isPa
   });
 }
 
-/** A colour of the style sheet, `#rrggbb`, by its name. */
+/** A color of the style sheet, `#rrggbb`, by name. */
 export function colourOf(name: string): Colour {
   const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const bits = Number.parseInt(value.slice(1), 16);

@@ -1,13 +1,13 @@
 /**
- * Where the finished picture goes: the canvas itself, or, with a software adapter, a texture whose pixels are copied to it.
- * Browsers without a graphics card may compute with WebGPU and yet lose the device when a canvas is to show its work.
+ * The destination of the picture: the canvas itself or, with a software adapter, a texture whose pixels are copied to it.
+ * Browsers without a GPU may support WebGPU and yet lose the device when a canvas shows its output.
  */
 
 export interface Screen {
   readonly format: GPUTextureFormat;
-  /** What to draw on next, of the canvas's size. */
+  /** The next texture to draw on, with the canvas's size. */
   texture(): GPUTexture;
-  /** Shows what was submitted. */
+  /** Shows the submitted picture. */
   show(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ function copied(device: GPUDevice, canvas: HTMLCanvasElement): Screen {
     async show() {
       if (!texture) return;
       const { width, height } = texture;
-      // Rows of a copy begin at multiples of 256 bytes.
+      // Rows of a copy must be aligned to 256 bytes.
       const bytesPerRow = Math.ceil((4 * width) / 256) * 256;
       const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
       const buffer = device.createBuffer({ size: bytesPerRow * height, usage });

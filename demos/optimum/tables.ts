@@ -1,11 +1,11 @@
 /**
- * The numbers of an answer, in tiles and tables: all that the picture shows, for those who do not see it or want it exactly.
+ * The numbers of an answer, in tiles and tables: everything that the picture shows, for screen readers and exact values.
  */
 import { byId, make } from '../shared/dom.ts';
 import { type Answer, METHODS, type Policy } from './answer.ts';
 import { figure } from './figures.ts';
 
-/** Stops of a path in the table, first and last included. */
+/** Number of stops of a path in the table, including the first and last. */
 const STOPS = 8;
 
 export function fillTables({ optimum, reference, best, paths }: Answer): void {
@@ -42,7 +42,7 @@ function cells({ probabilities }: Policy, ...values: number[]): HTMLElement[] {
   return figures.map((each) => make('td', '', each));
 }
 
-/** Evenly spread over the path's length. */
+/** Stops at equal distances along the path. */
 function stops(path: readonly Policy[]): Policy[] {
   const count = Math.min(STOPS, path.length);
   const last = path.length - 1;

@@ -1,6 +1,6 @@
 /**
- * What the page asks of the theory module: the optimum of a problem, and what any number of policies are worth. All of it on
- * the GPU, in batches of one row a policy.
+ * The page's calls of the theory module: the optimum of a problem, and the values of any number of policies. Everything
+ * runs on the GPU, in batches with one row per policy.
  */
 import { type Gpu, Tape, Tensor } from 'webalign/gpu';
 import { kl } from 'webalign/logits';
@@ -43,7 +43,7 @@ export async function findOptimum(gpu: Gpu, { reference, rewards, beta }: Settin
   return { logPolicy: [...policy!], logPartition: partition![0]!, optimum: optimum![0]! };
 }
 
-/** `policies` (R, V) holds log-probabilities, one policy after the other. */
+/** `policies` (R, V) contains the concatenated log-probabilities of the policies. */
 export async function appraise(
   gpu: Gpu,
   { reference, rewards, beta }: Setting,
@@ -82,7 +82,7 @@ export async function bothDirections(
   return { reverse: reverse!, forward: forward! };
 }
 
-/** The same row `count` times. */
+/** The same row, `count` times. */
 function rows(gpu: Gpu, row: readonly number[], count: number): Tensor {
   const data = new Float32Array(count * row.length);
   for (let n = 0; n < count; n++) data.set(row, n * row.length);

@@ -1,6 +1,6 @@
 /**
- * Everything the job needs, fetched once when the page opens: the model's folder and the openings of stories, which are those
- * of the demo `align`.
+ * Everything the job needs, fetched once when the page opens: the model's folder and the openings of stories, which are
+ * those of the demo `align`.
  */
 import { type PreferenceRow, readPreferenceRows } from 'webalign/data';
 import { fetchFiles } from 'webalign/files';
@@ -8,22 +8,22 @@ import { type EmbeddedModel, fetchModel } from '../shared/model.ts';
 import { HELD_OUT } from './task.ts';
 
 export interface Assets extends EmbeddedModel {
-  /** What a person should know about the data, a line each. */
+  /** Notices about the data for the user, one line each. */
   notices: readonly string[];
-  /** From which a reward model can learn. */
+  /** Training data of a reward model. */
   pairs: PreferenceRow[];
-  /** Prompts that are learned from. */
+  /** Training prompts. */
   train: string[];
-  /** Prompts that the policy is judged on. */
+  /** Prompts for evaluating the policy. */
   heldOut: string[];
-  /** Stories as a typed function may be tried on. */
+  /** Stories for testing a typed function. */
   examples: { prompt: string; text: string }[];
 }
 
-/** Stories that a typed function is tried on. */
+/** Number of stories for testing a typed function. */
 const EXAMPLES = 3;
 
-/** Fetches all of it from the demo beside the page at `base`. */
+/** Fetches everything from the demo beside the page at `base`. */
 export async function fetchAssets(base: string): Promise<Assets> {
   const data = fetchFiles(new URL('../align/data', base).href);
   const notices: string[] = [];

@@ -1,5 +1,5 @@
 /**
- * Four curves of the run: reward, KL, objective (1) below that of the best policy, and the gap between the two.
+ * Four curves of the run: reward, KL, objective (1) with that of the best policy, and the gap between the two.
  */
 import { type ChartSpec, Charts, type CurveSpec } from '../shared/chart.ts';
 import type { HeldOutPoint, Optimum, Point } from './messages.ts';
@@ -18,7 +18,7 @@ const SPECS: readonly ChartSpec[] = [
   },
   {
     title: 'KL',
-    meaning: 'how far it has moved, in nats a story',
+    meaning: 'how far it has moved, in nats per story',
     digits: 2,
     floor: 0,
     ceiling: 1,
@@ -54,7 +54,7 @@ export class RlhfCharts extends Charts {
     super(SPECS);
   }
 
-  /** A run begins, or goes on with what is known of it. */
+  /** A run starts, or resumes with its known points. */
   goOn(
     totalSteps: number,
     optimum: Optimum | undefined,
@@ -63,7 +63,7 @@ export class RlhfCharts extends Charts {
   ): void {
     this.begin(totalSteps);
     this.optimum = optimum;
-    // The one before the first step stands in front.
+    // The evaluation before the first step comes first.
     const [first] = heldOut;
     if (first?.step === 0) this.addHeldOut(first);
     for (const point of train) this.addTraining(point);

@@ -1,6 +1,6 @@
 /**
- * The job itself, in the worker: see what could be reached at best, then let the policy write, be rewarded and learn. Knows no
- * document.
+ * The job in the worker: estimates the best possible objective, then lets the policy generate, be rewarded and learn. Does
+ * not depend on the document.
  */
 import type { Comparison } from 'webalign/data';
 import { REWARDS, type Reward, weighedRewards } from 'webalign/rollouts';
@@ -29,13 +29,13 @@ import { historyOf, Teller, toHeldOutPoint, toRollout } from './telling.ts';
 
 interface RlhfRecord extends RunRecord {
   settings: Settings;
-  /** A person's, where the reward is learned from them. */
+  /** The user's answers, if the reward is learned from them. */
   answers?: Answers;
   fit?: Fit;
   reference?: { optimum: Optimum; point: HeldOutPoint };
 }
 
-/** AFINN under the name that it is logged by. */
+/** AFINN under its name in the log. */
 const BY_AFINN: Reward = {
   name: 'sentiment',
   rate: (batch) => REWARDS.sentiment?.({ maxCompletionLength: MOST_TOKENS })(batch) ?? [],
@@ -65,11 +65,11 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
   }
 
   readonly opened: Opened;
-  /** That of the run. */
+  /** The reward of the run. */
   private reward: Reward | undefined;
   private readonly judging = new Judging();
 
-  /** Fetches everything from beside the folder `base`, and finds the GPU and what an earlier visit left. */
+  /** Fetches everything from beside the folder `base`, and finds the GPU and the state of an earlier visit. */
   static readonly open = async (base: string, listener: Listener): Promise<Job> => {
     const onUnkept = (text: string) => listener({ type: 'notice', text });
     const [assets, kept] = await Promise.all([
@@ -92,7 +92,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
   override async resume(judge?: JudgePort): Promise<void> {
     this.refuseWhileRunning();
     this.reward = this.rewardFor(this.record?.settings ?? DEFAULTS, judge);
-    // Its reward may ask a function that is gone.
+    // Its reward may call a function that no longer exists.
     this.runtime.removeTrainer();
     await super.resume();
   }
@@ -105,7 +105,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     if (fit) this.runtime.useReward(fit.adapter);
     const { learnedFrom } = choiceOf(settings.reward);
     const rewards = [this.rewardOfRun()];
-    // Pairs of the data were rated by AFINN, which stands beside the model that has learned from it.
+    // AFINN rated the pairs of the data, so it is logged with the model that learned from it.
     if (learnedFrom === 'pairs') rewards.push(BY_AFINN);
     return this.runtime.newTrainer(settings, rewards, this.kept);
   }
@@ -132,11 +132,11 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     return this.reward;
   }
 
-  /** Whether there is a reward: one that is learned has its stages first. */
+  /** Whether there is a reward: a learned one needs its stages first. */
   private async hasReward(record: RlhfRecord): Promise<boolean> {
     const { learnedFrom } = choiceOf(record.settings.reward);
     if (!learnedFrom || record.fit) return true;
-    // The reward model learns without the policy's adapter beside its own.
+    // The reward model learns without the policy's adapter.
     this.runtime.removeTrainer();
     if (learnedFrom === 'clicks' && !(await this.askPerson(record))) return false;
     const { signal } = this.beginStage('reward-model');
@@ -154,7 +154,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     return true;
   }
 
-  /** A person's answers; false where they were not all given. */
+  /** Asks the user; false if not all answers were given. */
   private async askPerson(record: RlhfRecord): Promise<boolean> {
     const answers = record.answers ?? { pairs: [], asked: 0, done: false };
     record.answers = answers;
@@ -177,7 +177,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     this.teller.tell({ type: 'fitted', pairs, accuracy });
   }
 
-  /** What could be reached at best, once a run. */
+  /** Estimates the best possible objective, once per run. */
   private async measure(record: RlhfRecord): Promise<void> {
     const { signal } = this.beginStage('reference');
     const { beta, seed } = record.settings;
@@ -245,7 +245,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     this.enter('kept');
   }
 
-  /** Everything that is known of a run so far. */
+  /** Everything known of a run so far. */
   private tellRun(
     { settings, totalSteps, reference, fit }: RlhfRecord,
     log: Parameters<typeof historyOf>[0],

@@ -1,18 +1,18 @@
 /**
- * A function that a person typed, in a worker of its own. The worker belongs to a frame with an opaque origin, whose policy
- * (`judge.html`) lets nothing out: no request, no storage, nothing of this page but the stories that it is to rate.
+ * Runs a function that the user typed, in a separate worker. The worker belongs to a frame with an opaque origin, whose
+ * policy (`judge.html`) blocks everything: requests, storage, and all data of this page except the stories to rate.
  */
 import { make } from '../shared/dom.ts';
 import type { JudgePort, RatedRow } from './messages.ts';
 import { rater } from './rater.ts';
 
-/** Most seconds until the function is there, or what is wrong with it. */
+/** Maximum seconds until the function is loaded or an error is known. */
 const START = 10;
 
-/** What the frame tells: the name of the function, or the first error of its text. */
+/** Messages of the frame: the name of the function, or the first error of its text. */
 type News = { name: string } | { problem: string; line: number };
 
-/** What stands before the person's text, in one line, so that lines are counted as they are typed. */
+/** Prefix of the user's text, on one line, so that line numbers match the typed text. */
 const BEFORE = `'use strict'; const reward = (`;
 const BEHIND = `
 );
@@ -23,7 +23,7 @@ const answer = async (rows) => {
     try {
       const value = await reward(text, about);
       if (value !== null && !Number.isFinite(value)) {
-        return { row: i + 1, problem: 'it returned ' + String(value) + ', and not a finite number or null' };
+        return { row: i + 1, problem: 'it returned ' + String(value) + ' instead of a finite number or null' };
       }
       values.push(value);
     } catch (error) {
@@ -38,12 +38,12 @@ self.onmessage = ({ ports: [port] }) => {
 self.postMessage(reward.name || 'reward');
 `;
 
-/** The worker's script. A function may end with a semicolon, as people write it. */
+/** The worker's script. The function may end with a semicolon. */
 export function scriptOf(code: string): string {
   return BEFORE + code.replace(/[\s;]+$/, '') + BEHIND;
 }
 
-/** The frame in which all of them run, loaded with the page. */
+/** The frame in which all functions run, loaded with the page. */
 export function openFrame(): Promise<HTMLIFrameElement> {
   const frame = make('iframe', 'away');
   frame.src = 'judge.html';
@@ -62,21 +62,21 @@ export class Judge {
   private readonly ask: ReturnType<typeof rater>;
 
   private constructor(
-    /** Of the function. */
+    /** Name of the function. */
     readonly name: string,
-    /** To the frame that has its worker. */
+    /** Port to the frame with its worker. */
     private readonly control: MessagePort,
   ) {
     this.ask = rater(this.connect());
   }
 
-  /** Starts a function. Rejects with what is wrong with its text, and the line. */
+  /** Starts a function. Rejects with the error of its text, and the line. */
   static async open({ contentWindow }: HTMLIFrameElement, code: string): Promise<Judge> {
     const { port1: control, port2 } = new MessageChannel();
     const news = new Promise<News>((resolve) => {
       control.onmessage = ({ data }: MessageEvent<News>) => resolve(data);
     });
-    // The frame's origin has no name.
+    // The frame has an opaque origin.
     contentWindow?.postMessage(scriptOf(code), '*', [port2]);
     try {
       const found = await inTime(news, START, 'it did not start');
@@ -88,17 +88,17 @@ export class Judge {
     }
   }
 
-  /** Where the worker that trains can ask it. */
+  /** A port through which the training worker can call it. */
   port(): JudgePort {
     return { name: this.name, port: this.connect() };
   }
 
-  /** The numbers of some stories. Rejects where it throws, or takes too many seconds. */
+  /** Rates some stories. Rejects if the function throws, or takes too long. */
   rate(rows: readonly RatedRow[], seconds: number): Promise<(number | null)[]> {
-    return inTime(this.ask(rows), seconds, 'it has not answered');
+    return inTime(this.ask(rows), seconds, 'it did not return');
   }
 
-  /** Ends it, whatever it does. */
+  /** Ends it, even if it is running. */
   close(): void {
     this.control.postMessage('end');
     this.control.close();

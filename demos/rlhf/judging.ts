@@ -1,23 +1,23 @@
 /**
- * A person's turn: drafts of openings in pairs, one question after the other. Every answer is kept before the next question
- * is asked.
+ * Asks the user: pairs of drafts for openings, one question after the other. Every answer is stored before the next
+ * question.
  */
 import type { AnswerToQuestion, Question } from './messages.ts';
 import { type TokenPair, writeDrafts } from './reward-model.ts';
 import type { Runtime } from './runtime.ts';
 import { NEEDED } from './task.ts';
 
-/** Openings that are drafted at a time. */
+/** Number of openings that are drafted at a time. */
 const AHEAD = 4;
-/** Drafts share no random numbers with what is learned from. */
+/** Offset of the seed: drafts use other random numbers than training. */
 const SEED = 2 ** 29;
 
-/** What a person has said so far. */
+/** The user's answers so far. */
 export interface Answers {
   pairs: TokenPair[];
-  /** Openings that have been asked about. */
+  /** Number of openings in questions so far. */
   asked: number;
-  /** Nothing more is asked. */
+  /** Whether no more questions are needed. */
   done: boolean;
 }
 
@@ -32,12 +32,12 @@ export interface JudgingOptions {
 export class Judging {
   private listener: ((answer: AnswerToQuestion | undefined) => void) | undefined;
 
-  /** To the question that was asked last; one that comes too late counts nothing. */
+  /** Answers the last question; a late answer is ignored. */
   answer(answer: AnswerToQuestion): void {
     this.listener?.(answer);
   }
 
-  /** Asks until the person says that there are enough answers, or the signal ends it. */
+  /** Asks until the user says that there are enough answers, or until aborted. */
   async run(runtime: Runtime, answers: Answers, options: JudgingOptions): Promise<void> {
     const { openings, seed, signal, ask, keep } = options;
     while (!answers.done) {
@@ -65,7 +65,7 @@ export class Judging {
     }
   }
 
-  /** Undefined where the signal ends the wait. Learning counts only with enough answers. */
+  /** Undefined if aborted. The answer `learn` only counts with enough answers. */
   private async next(signal: AbortSignal, { pairs }: Answers): Promise<AnswerToQuestion | undefined> {
     const stop = () => this.listener?.(undefined);
     signal.addEventListener('abort', stop, { once: true });

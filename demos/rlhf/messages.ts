@@ -1,6 +1,6 @@
 /**
- * The contract between the page and its worker: what the page may ask for, and what the worker tells. Plain data on both
- * sides, so that either can be read, tested or replaced alone. What comes with every step travels in bundles.
+ * The interface between the page and its worker: requests of the page, and updates of the worker. Plain data on both sides,
+ * so that each can be read, tested or replaced separately. Updates of every step are bundled.
  */
 import type { AdapterReport } from 'webalign/gpu';
 import type { AdapterFiles } from 'webalign/models';
@@ -9,12 +9,12 @@ import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 import type { MarkedText } from '../shared/story.ts';
 import type { RewardName } from './rewards.ts';
 
-/** Numbers that a person sets before a run. TRL's and PEFT's names. */
+/** The numbers that the user sets before a run, under TRL's and PEFT's names. */
 export interface Numbers {
   beta: number;
   learningRate: number;
   maxSteps: number;
-  /** Completions of each prompt. */
+  /** Completions per prompt. */
   numGenerations: number;
   promptsPerStep: number;
   /** LoRA rank. */
@@ -24,68 +24,68 @@ export interface Numbers {
 
 export interface Settings extends Numbers {
   reward: RewardName;
-  /** The function that was typed in, where that is the reward. */
+  /** The typed function, if that is the reward. */
   code: string;
 }
 
 /**
- * Stages of this run beside those of every one: a person's answers, a reward model that learns from pairs, and stories of the
- * untouched model for what could be reached at best.
+ * Stages of this demo besides the common ones: the user's answers, a reward model that learns from pairs, and stories of
+ * the original model for estimating the best possible objective.
  */
 export type StagePhase = 'judging' | 'reward-model' | 'reference';
 export type Phase = CommonPhase | StagePhase;
 
-/** What is known once everything is loaded. */
+/** What is known after loading. */
 export interface Opened {
   adapter: AdapterReport;
-  /** Numbers in the model's weights. */
+  /** Number of weights of the model. */
   parameters: number;
   prompts: { train: number; heldOut: number };
-  /** Completions of each held-out prompt. */
+  /** Completions per held-out prompt. */
   copies: number;
   defaults: Settings;
-  /** Stories that a typed function is tried on. */
+  /** Stories for testing a typed function. */
   examples: RatedRow[];
 }
 
-/** A completion as a typed function is given it: its text, and what else is known of it. */
+/** The input of a typed function: a completion's text, and other information about it. */
 export interface RatedRow {
   text: string;
   prompt: string;
-  /** Its number of tokens, the end token included. */
+  /** Its number of tokens, including the end token. */
   tokens: number;
-  /** Whether the model ended it, rather than the limit of tokens. */
+  /** Whether the model ended it, rather than the token limit. */
   ended: boolean;
 }
 
-/** Means over a batch of completions of the policy. */
+/** Means over a batch of the policy's completions. */
 export interface Point {
   step: number;
   reward: number;
-  /** Of the whole completion: log π − log π_ref, nats. */
+  /** log π − log π_ref of the whole completion, in nats. */
   kl: number;
-  /** J: reward less β times the KL. */
+  /** J: reward minus β times the KL. */
   objective: number;
-  /** By AFINN, where the reward is a model that has learned from it. */
+  /** By AFINN, if the reward is a model that learned from it. */
   trueReward?: number | undefined;
 }
 
-/** The same on held-out prompts, with how far the policy is from the best one. */
+/** The same on held-out prompts, with the gap to the best policy. */
 export interface HeldOutPoint extends Point {
-  /** β log Z − J, at least. */
+  /** β log Z − J, a lower bound. */
   gap: number;
   gapError: number;
-  /** β log Z from these completions, at least. */
+  /** β log Z from these completions, a lower bound. */
   optimum: number;
   effectiveSamples: number;
 }
 
-/** β log Z, the J of the best policy at this β, from completions of the reference on the held-out prompts. */
+/** β log Z, the J of the best policy at this β, from completions of the reference for the held-out prompts. */
 export interface Optimum {
-  /** At least; biased downwards for few samples. */
+  /** A lower bound: biased downwards for few samples. */
   mean: number;
   standardError: number;
-  /** How many completions of the best policy those of the reference are worth, a prompt. */
+  /** Effective number of completions of the best policy per prompt. */
   effectiveSamples: number;
 }
 
@@ -94,30 +94,30 @@ export interface ShownCompletion extends MarkedText {
   advantage: number;
 }
 
-/** Completions that a step learns from: those of its first prompts. */
+/** Completions of a step: those of its first prompts. */
 export interface Rollout {
   step: number;
   groups: { prompt: string; completions: ShownCompletion[] }[];
-  /** Prompts of the step. */
+  /** Number of prompts of the step. */
   prompts: number;
 }
 
-/** Two drafts of a story, of which a person is to choose one. */
+/** Two drafts of a story, from which the user chooses one. */
 export interface Question {
   prompt: string;
   drafts: readonly [string, string];
-  /** Answers so far, and those without which nothing is learned. */
+  /** Number of answers so far, and the minimum for learning. */
   answered: number;
   needed: number;
 }
 
-/** What a person says to a question: which draft is better, neither, or that the reward model may learn now. */
+/** The user's answer: which draft is better, neither, or that the reward model should learn now. */
 export type AnswerToQuestion = 'first' | 'second' | 'skip' | 'learn';
 
-/** What the worker tells without being asked. */
+/** Updates that the worker sends. */
 export type Update =
   | CommonUpdate<Phase>
-  /** A run begins, or goes on: everything that is known of it so far. */
+  /** A run starts or resumes: everything known of it so far. */
   | {
       type: 'run';
       settings: Settings;
@@ -126,14 +126,14 @@ export type Update =
       train: Point[];
       heldOut: HeldOutPoint[];
     }
-  /** What the run will take, before its first step. */
+  /** The plan of the run, before its first step. */
   | { type: 'plan'; totalSteps: number; plannedBytes: number }
   | { type: 'progress'; done: number; total: number }
   | { type: 'question'; question: Question }
-  /** The reward model is there: the share of its last pairs that it tells apart. */
+  /** The reward model is ready: its accuracy on its last pairs. */
   | { type: 'fitted'; pairs: number; accuracy: number }
   | { type: 'optimum'; optimum: Optimum; point: HeldOutPoint }
-  /** Share of a step's completions that is written. */
+  /** The fraction of a step's completions that is generated. */
   | { type: 'writing'; step: number; share: number }
   | { type: 'rollout'; rollout: Rollout }
   | { type: 'steps'; points: Point[]; pace: Pace }
@@ -141,22 +141,22 @@ export type Update =
 
 export type Listener = (update: Update) => void;
 
-/** What the page may ask for once everything is loaded. What goes wrong in a run is told as `failed`; the rest rejects. */
+/** Requests of the page after loading. Errors in a run are sent as `failed`; others reject. */
 export interface RlhfJob {
   readonly opened: Opened;
-  /** `judge`: where the typed function answers, if that is the reward; its name is what it is logged under. */
+  /** `judge`: port of the typed function, if that is the reward; its name is used in the log. */
   start(settings: Settings, judge?: JudgePort): Promise<void>;
-  /** Stops after the step under way and keeps a checkpoint. */
+  /** Stops after the current step and stores a checkpoint. */
   pause(): Promise<void>;
-  /** Goes on from the checkpoint, of this visit or an earlier one, bit for bit. */
+  /** Resumes from the checkpoint, of this visit or an earlier one, with bit-identical results. */
   resume(judge?: JudgePort): Promise<void>;
-  /** Ends the run here: what it has learned stays. */
+  /** Ends the run and keeps its adapter. */
   stop(): Promise<void>;
-  /** To the question that was told last. */
+  /** Answers the last question. */
   answer(answer: AnswerToQuestion): void;
-  /** Forgets the run that is kept in this browser. */
+  /** Deletes the run stored in this browser. */
   discard(): Promise<void>;
-  /** The adapter as it stands, in PEFT's files. */
+  /** The current adapter, in PEFT's files. */
   adapterFiles(): Promise<AdapterFiles>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The page: starts the worker, wires what a person does to what the worker offers, and shows what it tells. All drawing
- * is in the modules beside this one; nothing here touches the GPU.
+ * The page: starts the worker, connects controls to its requests, and shows its updates. The other modules in this folder
+ * draw; nothing here touches the GPU.
  */
 import { type Remote, transfer } from 'comlink';
 import { showAdapter } from '../shared/adapter.ts';
@@ -18,7 +18,7 @@ import { RewardChoice } from './reward-choice.ts';
 import { choiceOf } from './rewards.ts';
 import { Rollouts } from './rollouts.ts';
 
-/** Phases in which there is an adapter to take, and those in which a typed function is asked. */
+/** Phases in which there is an adapter to download, and those in which the typed function is called. */
 const WITH_ADAPTER: readonly Phase[] = ['training', 'paused', 'done'];
 const RATING: readonly Phase[] = ['reference', 'training', 'pausing'];
 const FIELDS: readonly (keyof Numbers)[] = [
@@ -52,9 +52,9 @@ const downloadButton = byId('download', HTMLButtonElement);
 
 let job: Remote<RlhfJob> | undefined;
 let opened: Opened | undefined;
-/** Runs the typed function while a run asks it. */
+/** Runs the typed function during a run that uses it. */
 let judge: Judge | undefined;
-/** What the worker told before the page knew what it had opened. */
+/** Updates that arrived before the page knew what was opened. */
 let early: Update[] | undefined = [];
 
 function show(update: Update): void {
@@ -105,7 +105,7 @@ function enter(update: Extract<Update, { type: 'phase' }>): void {
   if (phase === 'idle') clear();
 }
 
-/** Forgets the run before. */
+/** Removes the previous run. */
 function clear(): void {
   charts.begin(1);
   rollouts.clear();
@@ -113,7 +113,7 @@ function clear(): void {
   showTrueKey();
 }
 
-/** What the line of the best policy rests on. */
+/** Explains the line of the best policy. */
 function tellBest(optimum: Optimum | undefined): void {
   if (!optimum) {
     setText(best, NO_LINE);
@@ -121,11 +121,11 @@ function tellBest(optimum: Optimum | undefined): void {
   }
   const { mean, standardError, effectiveSamples } = optimum;
   const number = (value: number, digits: number) => value.toFixed(digits).replace('-', '−');
-  const few = effectiveSamples < 5 ? ' That is few: the line lies higher.' : '';
+  const few = effectiveSamples < 5 ? ' These are few, so the true value is higher.' : '';
   setText(
     best,
-    `β log Z is at least ${number(mean, 2)} ± ${number(standardError, 2)} on the held-out prompts: estimates from samples ` +
-      `lie low. Those of the untouched model are worth ${number(effectiveSamples, 1)} of the best policy a prompt.${few}`,
+    `β log Z is at least ${number(mean, 2)} ± ${number(standardError, 2)} on the held-out prompts: such estimates ` +
+      `are biased downwards. The original model's stories have ${number(effectiveSamples, 1)} effective samples of the best policy per prompt.${few}`,
   );
 }
 
@@ -149,7 +149,7 @@ async function start(job: Remote<RlhfJob>): Promise<void> {
   await job.start({ ...numbers, ...choice.read() }, port);
 }
 
-/** Starts the typed function, if that is the reward, and makes a way to it for the worker. */
+/** Starts the typed function, if that is the reward, and creates a port for the worker. */
 async function askJudge(): Promise<JudgePort | undefined> {
   const { reward, code } = choice.read();
   closeJudge();
@@ -159,7 +159,7 @@ async function askJudge(): Promise<JudgePort | undefined> {
   return transfer(port, [port.port]);
 }
 
-/** The curve of AFINN is there where the reward has learned from it. */
+/** The AFINN curve is shown if the reward learned from it. */
 function showTrueKey(): void {
   byId('true-key', HTMLElement).hidden = choiceOf(choice.read().reward).learnedFrom !== 'pairs';
 }
@@ -187,7 +187,7 @@ onPress(downloadButton, async () => {
   }
 });
 
-/** The worker has ended, and all that it held is gone with it. */
+/** The browser has ended the worker, and its state is lost. */
 function loseWorker(why: string): void {
   job = undefined;
   controls.leave();

@@ -1,5 +1,5 @@
 /**
- * What the page says of the stages that only this run has.
+ * The status messages of this demo's own stages.
  */
 import { counted } from '../../src/base/counted.ts';
 import { commonSentence, Progress } from '../shared/progress.ts';
@@ -7,7 +7,7 @@ import type { PhaseUpdate } from '../shared/run-job.ts';
 import type { Opened, Phase, StagePhase } from './messages.ts';
 
 export class RlhfProgress extends Progress<StagePhase> {
-  /** Stories of the untouched model that are looked at first. */
+  /** Number of stories of the original model that are generated first. */
   private first = 0;
 
   constructor() {
@@ -23,11 +23,11 @@ export class RlhfProgress extends Progress<StagePhase> {
       case 'judging':
         return 'Your turn: choose the better draft. The reward model learns from your choices.';
       case 'reward-model':
-        return 'A reward model learns to tell the better story from the worse.';
+        return 'A reward model learns which story is better.';
       case 'reference':
-        return `First: ${this.first} stories of the untouched model, to know what can be reached at best.`;
+        return `First: ${this.first} stories of the original model, to estimate the best possible objective.`;
       case 'training':
-        return 'It writes, is rewarded, and learns.';
+        return 'The model writes, is rewarded, and learns.';
       case 'done':
         return `Done after ${counted(rest.step, 'step')}. Look back at how it began, and take the adapter with you. ${rest.unkept}`.trimEnd();
       default:

@@ -1,5 +1,5 @@
 /**
- * Which is better? Two drafts, of which a person chooses one: by a click, by the keyboard's focus, or by the keys left and right.
+ * Asks which of two drafts is better: the user chooses with a click, with the keyboard focus, or with the arrow keys.
  */
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import type { AnswerToQuestion, Question } from './messages.ts';
@@ -22,7 +22,7 @@ export class Questions {
     });
   }
 
-  /** Whether it is the person's turn. */
+  /** Whether it is the user's turn. */
   show(isTurn: boolean): void {
     if (this.section.hidden !== isTurn) return;
     this.section.hidden = !isTurn;
@@ -53,7 +53,7 @@ export class Questions {
     this.answer(answer);
   }
 
-  /** Until the next question. */
+  /** Disabled until the next question. */
   private wait(): void {
     this.isOpen = false;
     for (const button of [...this.drafts, this.skip, this.learn]) setUsable(button, false);

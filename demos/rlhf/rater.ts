@@ -1,9 +1,9 @@
 /**
- * Asks a typed function for its numbers, through the port at which it answers. Whoever asks bounds the wait.
+ * Calls a typed function through its port. The caller limits the wait.
  */
 import type { RatedRow } from './messages.ts';
 
-/** Numbers for the rows, or what went wrong at one of them. */
+/** Numbers for the rows, or the error at one of them. */
 export type Answer = { id: number; values: (number | null)[] } | { id: number; row: number; problem: string };
 
 /** Rejects with a message that names the row, counted from 1. */

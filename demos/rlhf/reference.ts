@@ -1,6 +1,6 @@
 /**
- * What could be reached at best: stories of the untouched model on the held-out prompts, weighed by e^(r/β) as Theorem 1 has
- * it. They also say where the policy stands before its first step, because it is the reference then.
+ * Estimates the best possible objective: stories of the original model for the held-out prompts, weighted by e^(r/β) as in
+ * Theorem 1. They also give the policy's values before its first step, because it is then the reference.
  */
 import {
   addUpdate,
@@ -15,7 +15,7 @@ import type { HeldOutPoint, Optimum } from './messages.ts';
 import type { Runtime } from './runtime.ts';
 import { COPIES, MOST_TOKENS } from './task.ts';
 
-/** Its stories share no random numbers with those that are learned from, nor with those of evaluations. */
+/** Offset of the seed: the stories use other random numbers than training and evaluations. */
 const SEED = 2 ** 30;
 
 export interface ReferenceOptions {
@@ -23,13 +23,13 @@ export interface ReferenceOptions {
   reward: WeighedReward;
   beta: number;
   seed: number;
-  /** Most seconds that the reward may take. */
+  /** Maximum seconds for the reward. */
   timeout: number;
   signal: AbortSignal;
   onProgress: (done: number, total: number) => void;
 }
 
-/** Draws the stories and rates them. Rejects with the signal's reason, and as `rate` does. */
+/** Generates and rates the stories. Rejects with the signal's reason, and like `rate`. */
 export async function drawReference(
   { model, tokenizer, turns, asItWas }: Runtime,
   { prompts, reward, beta, seed, timeout, signal, onProgress }: ReferenceOptions,
@@ -69,7 +69,7 @@ export async function drawReference(
   return { optimum: optimumOf(groups, beta), point: startOf(groups, beta) };
 }
 
-/** β log Z of these very prompts: its error is that of their stories, not the spread between prompts. */
+/** β log Z for these specific prompts: its error is that of their stories, not the spread between prompts. */
 function optimumOf(groups: readonly (readonly number[])[], beta: number): Optimum {
   const { logPartition, effectiveSamples } = estimateOptimum(groups, beta);
   const errors = groups.map((group) => estimateOptimum([group], beta).logPartition.standardError);

@@ -1,6 +1,6 @@
 /**
- * Which reward: one of the built-in ones, or a function that is typed in, which is tried on a few stories while it is written,
- * so that its mistakes are seen before a run.
+ * The choice of the reward: a built-in one, or a typed function, which is tested on a few stories while the user types, so
+ * that errors are visible before a run.
  */
 import { counted } from '../../src/base/counted.ts';
 import { byId, make, setText } from '../shared/dom.ts';
@@ -14,7 +14,7 @@ const EXAMPLE = `function dogs(story, { tokens, ended }) {
   return 3 * (story.match(/\\bdogs?\\b/gi) ?? []).length;
 }`;
 
-/** Milliseconds without a key until the function is tried, and seconds that a trial may take. */
+/** Milliseconds after the last key until the function is tested, and maximum seconds of a test. */
 const PAUSE = 600;
 const TRIAL = 2;
 
@@ -28,7 +28,7 @@ export class RewardChoice {
   private timer = 0;
   private round = 0;
 
-  /** `suggestBeta`: a reward was chosen whose size asks for this β. */
+  /** `suggestBeta`: called when a reward is chosen, with the β for its scale. */
   constructor(
     private readonly frame: Promise<HTMLIFrameElement>,
     private readonly suggestBeta: (beta: number) => void,
@@ -51,7 +51,7 @@ export class RewardChoice {
     this.render();
   }
 
-  /** Stories to try a function on. */
+  /** Sets the stories for testing a function. */
   ready(examples: readonly RatedRow[]): void {
     this.examples = examples;
   }
@@ -66,12 +66,12 @@ export class RewardChoice {
     return { reward: this.name, code: this.name === 'typed' ? this.code.value : '' };
   }
 
-  /** How well the reward model tells its pairs apart. */
+  /** Shows the accuracy of the reward model. */
   tell(pairs: number, accuracy: number): void {
     const share = Math.round(100 * accuracy);
     setText(
       this.help,
-      `The reward model has learned from ${counted(pairs, 'pair')}. It tells ${share} % of the last ones apart.`,
+      `The reward model has learned from ${counted(pairs, 'pair')}. Its accuracy on the last ones is ${share} %.`,
     );
   }
 
@@ -86,7 +86,7 @@ export class RewardChoice {
     if (isTyped) void this.tryOut();
   }
 
-  /** Says what the function gives, or what is wrong with it. */
+  /** Shows the values of the function, or its error. */
   private async tryOut(): Promise<void> {
     const round = ++this.round;
     let judge: Judge | undefined;

@@ -1,6 +1,6 @@
 /**
- * A reward model that learns from pairs which story is better, and the drafts that a person is asked about. Both use the model
- * without any policy's adapter.
+ * A reward model that learns from pairs which story is better, and the drafts for the user's questions. Both use the model
+ * without the policy's adapter.
  */
 
 import { type Comparison, textAfter } from 'webalign/data';
@@ -17,7 +17,7 @@ import { RewardTrainer } from 'webalign/trainers';
 import type { Runtime } from './runtime.ts';
 import { MOST_TOKENS, REWARD_LORA, rewardArgs } from './task.ts';
 
-/** A pair as the token ids that were sampled, so that a story that was cut is scored where it was cut. */
+/** A pair as the sampled token ids, so that a truncated story is scored where it was truncated. */
 export interface TokenPair {
   prompt: number[];
   chosen: number[];
@@ -29,7 +29,7 @@ export interface Draft {
   tokens: number[];
 }
 
-/** Two drafts of each of some openings. */
+/** Generates two drafts for each of some openings. */
 export async function writeDrafts(
   { model, tokenizer, turns, asItWas }: Runtime,
   openings: readonly string[],
@@ -54,14 +54,14 @@ export async function writeDrafts(
 export interface Fit {
   adapter: Adapter;
   pairs: number;
-  /** Share of the pairs of the last steps that it told apart. */
+  /** Accuracy on the pairs of the last steps. */
   accuracy: number;
 }
 
-/** Steps whose accuracy is told. */
+/** Number of steps for the reported accuracy. */
 const LAST = 5;
 
-/** Learns from pairs; undefined where the signal ended it, because a part of it is worth nothing. */
+/** Trains on pairs; undefined if aborted, because a partly trained model is useless. */
 export async function fitReward(
   { model, tokenizer, turns }: Runtime,
   pairs: readonly Comparison[],

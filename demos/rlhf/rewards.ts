@@ -1,5 +1,5 @@
 /**
- * The rewards that a person can choose, as data: a row each, with the β that suits its scale.
+ * The rewards that the user can choose, as data: one row each, with a β for its scale.
  */
 import { type BatchReward, REWARDS, type Reward } from 'webalign/rollouts';
 import type { JudgePort } from './messages.ts';
@@ -7,13 +7,13 @@ import { rater } from './rater.ts';
 
 export interface RewardChoice {
   label: string;
-  /** What it counts, in a sentence. */
+  /** A description in one sentence. */
   help: string;
-  /** The pull to the original that suits the size of its numbers. */
+  /** A suitable β for the scale of the reward. */
   beta: number;
-  /** Whether the words that AFINN rates are marked. */
+  /** Whether the words rated by AFINN are marked. */
   marksWords: boolean;
-  /** Where a reward model learns it first: pairs of the data, which AFINN has rated, or a person's answers. */
+  /** The training data of a reward model that must be trained first: pairs of the data, rated by AFINN, or the user's answers. */
   learnedFrom?: 'pairs' | 'clicks';
 }
 
@@ -26,19 +26,19 @@ export const CHOICES = {
   },
   length: {
     label: 'Long stories',
-    help: 'The number of tokens, the end token included.',
+    help: 'The number of tokens, including the end token.',
     beta: 6,
     marksWords: false,
   },
   repetition: {
     label: 'No repetition',
-    help: '−1 times the share of three tokens in a row that have been there before.',
+    help: '−1 times the fraction of repeated token trigrams.',
     beta: 0.03,
     marksWords: false,
   },
   pairs: {
     label: 'Learned from pairs',
-    help: 'A reward model learns from 640 pairs which story is gladder; the policy learns from the model. AFINN is shown beside it.',
+    help: 'A reward model learns from 640 pairs which story is happier; the policy learns from the model. AFINN is shown beside it.',
     beta: 0.5,
     marksWords: true,
     learnedFrom: 'pairs',
@@ -52,7 +52,7 @@ export const CHOICES = {
   },
   typed: {
     label: 'A function that you type',
-    help: 'It runs in a worker of its own, without network and without this page’s data.',
+    help: 'It runs in a separate worker, without network and without this page’s data.',
     beta: 2,
     marksWords: false,
   },
@@ -60,23 +60,23 @@ export const CHOICES = {
 
 export type RewardName = keyof typeof CHOICES;
 
-/** Most seconds that a typed function may take for a batch. */
+/** Maximum seconds of a typed function for a batch. */
 export const PATIENCE = 10;
 
-/** The row of a name. */
+/** The row with this name. */
 export function choiceOf(name: RewardName): RewardChoice {
   return CHOICES[name];
 }
 
 export interface RewardSources {
   maxCompletionLength: number;
-  /** Where the typed function answers. */
+  /** The port of the typed function. */
   judge: JudgePort | undefined;
-  /** The reward model, as soon as there is one. */
+  /** The reward model, once it exists. */
   learned: Reward;
 }
 
-/** The reward by its name. Throws where the typed function is wanted and does not answer anywhere. */
+/** The reward with this name. Throws if the typed function is needed but has no port. */
 export function rewardOf(name: RewardName, { maxCompletionLength, judge, learned }: RewardSources): Reward {
   if (choiceOf(name).learnedFrom) return learned;
   if (name !== 'typed') {
@@ -97,7 +97,7 @@ export function rewardOf(name: RewardName, { maxCompletionLength, judge, learned
   );
 }
 
-/** A reward is logged by the name of its function. */
+/** A reward is logged under the name of its function. */
 function named(name: string, reward: BatchReward): BatchReward {
   return Object.defineProperty((batch: Parameters<BatchReward>[0]) => reward(batch), 'name', { value: name });
 }

@@ -1,6 +1,6 @@
 /**
- * What the policy writes: a row for each prompt, its completions beside it, colored by their advantage. Every step can be
- * looked at again; the latest is shown as long as nobody looks back.
+ * The policy's stories: one row per prompt with its completions, colored by their advantage. Earlier steps can be viewed
+ * again; otherwise the latest is shown.
  */
 import { byId, make, onPress, setText, setUsable, signed } from '../shared/dom.ts';
 import { marked } from '../shared/story.ts';
@@ -38,24 +38,24 @@ export class Rollouts {
   }
 
   add(rollout: Rollout): void {
-    // A step that is done again, after a pause or a lost device.
+    // A step may be repeated, after a pause or a lost device.
     this.seen = this.seen.filter(({ step }) => step < rollout.step);
     this.seen.push(rollout);
     this.quiet();
     this.schedule();
   }
 
-  /** How far the next ones are. */
+  /** Shows the progress of the next ones. */
   progress(step: number, share: number): void {
     setText(this.writing, `Writing for step ${step}: ${Math.round(100 * share)} %`);
   }
 
-  /** Nothing is being written. */
+  /** Nothing is being generated. */
   quiet(): void {
     setText(this.writing, '\u00a0');
   }
 
-  /** Draws with the next frame, once, however much came until then. */
+  /** Draws in the next frame, once, however many updates arrive until then. */
   private schedule(): void {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
@@ -87,7 +87,7 @@ export class Rollouts {
       ...shown.groups.map(({ prompt, completions }) => {
         const cells = completions.map((completion) => cellOf(completion, strongest));
         const row = make('ol', 'completions', ...cells);
-        // It is scrolled sideways where it does not fit, by keys too.
+        // Scrolls horizontally if it does not fit, also with the keyboard.
         row.tabIndex = 0;
         row.setAttribute('role', 'list');
         row.setAttribute('aria-label', `Stories that begin with: ${prompt}`);
@@ -97,7 +97,7 @@ export class Rollouts {
   }
 }
 
-/** A completion, its background as strong as its advantage. */
+/** A completion; its background strength shows its advantage. */
 function cellOf(completion: ShownCompletion, strongest: number): HTMLElement {
   const { reward, advantage } = completion;
   const figures = make('dl', 'earned');

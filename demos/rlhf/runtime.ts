@@ -1,5 +1,5 @@
 /**
- * What the job asks of the GPU: a trainer of RLOO by the chosen reward.
+ * The job's GPU work: an RLOO trainer with the selected reward.
  */
 import type { PreferenceRow, PromptRow } from 'webalign/data';
 import { type Adapter, RewardModel } from 'webalign/models';
@@ -12,7 +12,7 @@ import type { Settings } from './messages.ts';
 import type { TokenPair } from './reward-model.ts';
 import { loraConfig, trainingArgs } from './task.ts';
 
-/** What the scores of a reward model are logged under. */
+/** The name of a reward model's scores in the log. */
 const LEARNED = 'learned';
 
 export class Runtime extends Host<RLOOTrainer> {
@@ -30,7 +30,7 @@ export class Runtime extends Host<RLOOTrainer> {
 
   private rewardModel: RewardModel | undefined;
 
-  /** Pairs of the data as token ids. Their stories were cut, so that no end token is behind them. */
+  /** Pairs of the data as token ids. Their stories were truncated, so they have no end token. */
   tokenPairs(rows: readonly PreferenceRow[]): TokenPair[] {
     return rows.map(({ prompt, chosen, rejected }) => {
       const ids = this.tokenizer.encode(prompt as string);
@@ -39,21 +39,21 @@ export class Runtime extends Host<RLOOTrainer> {
     });
   }
 
-  /** The reward model that is asked from now on, on the policy's own base. */
+  /** Sets the reward model, on the policy's own base. */
   useReward(adapter: Adapter): void {
     if (this.rewardModel?.model === this.model) return;
     const { model, tokenizer } = this;
     this.rewardModel = RewardModel.on(model, adapter, { tokenizer, name: LEARNED });
   }
 
-  /** Forgets the reward model of a run. */
+  /** Removes the reward model of a run. */
   dropReward(): void {
-    // One on a lost device is gone.
+    // One on a lost device no longer exists.
     if (this.rewardModel?.model === this.model) this.rewardModel.dispose();
     this.rewardModel = undefined;
   }
 
-  /** Asks the reward model that is there by then. */
+  /** Calls the reward model that exists at that time. */
   readonly learned: Reward = {
     name: LEARNED,
     rate: (batch) => {
@@ -62,7 +62,7 @@ export class Runtime extends Host<RLOOTrainer> {
     },
   };
 
-  /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings that make no sense. */
+  /** The trainer of a run, with a new adapter on the model. Throws `InputError` for invalid settings. */
   newTrainer(settings: Settings, rewards: readonly Reward[], kept: RlhfKept): RLOOTrainer {
     const rows = (prompts: readonly string[]): PromptRow[] => prompts.map((prompt) => ({ prompt }));
     return new RLOOTrainer({
@@ -71,7 +71,7 @@ export class Runtime extends Host<RLOOTrainer> {
       trainDataset: rows(this.assets.train),
       evalDataset: rows(this.assets.heldOut),
       rewardFuncs: rewards,
-      // What stands behind the first is only looked at.
+      // Only the first reward is optimized; the others are logged.
       args: { ...trainingArgs(settings), rewardWeights: rewards.map((_, i) => (i === 0 ? 1 : 0)) },
       peftConfig: loraConfig(settings),
       checkpoint: kept.checkpoint,

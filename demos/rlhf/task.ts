@@ -1,5 +1,5 @@
 /**
- * The task's numbers: those of a run as a person finds them, and what follows from them.
+ * The default numbers of a run, and the settings derived from them.
  */
 
 import type { LoraArgs } from 'webalign/models';
@@ -8,15 +8,15 @@ import { ALIGN_LORA } from '../../src/cli/align-task.ts';
 import type { Settings } from './messages.ts';
 import { CHOICES, PATIENCE } from './rewards.ts';
 
-/** Held-out prompts, and completions of each: from 64 on the gap is estimated. */
+/** Number of held-out prompts, and completions of each: from 64 on the gap is estimated. */
 export const HELD_OUT = 6;
 export const COPIES = 64;
-/** Most tokens of a completion. */
+/** Maximum tokens of a completion. */
 export const MOST_TOKENS = 40;
-/** Prompts of a step whose completions are shown. */
+/** Number of prompts per step whose completions are shown. */
 export const SHOWN = 4;
 
-/** Evaluations of a run beside the one before it, and steps between two checkpoints. */
+/** Number of evaluations of a run besides the initial one, and steps between two checkpoints. */
 const EVALUATIONS = 4;
 const SAVE_STEPS = 5;
 
@@ -52,10 +52,10 @@ export function trainingArgs(settings: Settings): RLOOArgs {
   };
 }
 
-/** Answers without which nothing is learned. */
+/** Minimum number of answers for learning. */
 export const NEEDED = 8;
 
-/** A reward model's settings: one pass over many pairs, several over a person's few. */
+/** A reward model's settings: one pass over many pairs, several over the user's few. */
 export function rewardArgs(pairs: number, seed: number): RewardArgs {
   const perDeviceTrainBatchSize = Math.min(16, pairs);
   const maxSteps = Math.max(20, Math.ceil(pairs / perDeviceTrainBatchSize));
@@ -70,10 +70,10 @@ export function rewardArgs(pairs: number, seed: number): RewardArgs {
   };
 }
 
-/** The adapter's settings; its scale is the same at every rank. */
+/** The adapter's settings; its scale does not depend on the rank. */
 export function loraConfig({ r }: Settings): LoraArgs {
   return { r, loraAlpha: (ALIGN_LORA.loraAlpha / ALIGN_LORA.r) * r };
 }
 
-/** Of a reward model, which is smaller than the policy. */
+/** For the reward model, which is smaller than the policy's adapter. */
 export const REWARD_LORA: LoraArgs = { r: 8, loraAlpha: 16 };

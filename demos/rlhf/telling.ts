@@ -1,5 +1,5 @@
 /**
- * From the trainer's events, under TRL's names, to what the page is told.
+ * Converts the trainer's events, under TRL's names, to updates for the page.
  */
 
 import type { Gpu } from 'webalign';
@@ -12,7 +12,7 @@ import { SHOWN } from './task.ts';
 
 export class Teller {
   private readonly bundler: Bundler<Update, { point: Point; pace: Pace }>;
-  /** Tokens a second of the last batch. */
+  /** Tokens per second of the last batch. */
   private writingSpeed = 0;
 
   constructor(listener: Listener) {
@@ -56,7 +56,7 @@ export function toHeldOutPoint(step: number, metrics: Metrics): HeldOutPoint {
   return { step, reward, kl, objective, gap, gapError, optimum, effectiveSamples };
 }
 
-/** All dots of a run, as its checkpoint remembers them. */
+/** All points of a run, from its checkpoint. */
 export function historyOf(log: RunState['log'] = []): { train: Point[]; heldOut: HeldOutPoint[] } {
   const train = log.filter(({ type }) => type === 'step');
   const heldOut = log.filter(({ type }) => type === 'evaluate');

@@ -1,11 +1,10 @@
 /**
- * The pill in every page's head: which adapter computes, whether the CPU stands in for a GPU, and what of it does not work
- * as it should.
+ * The adapter badge in every page's header: the adapter in use, whether it is software on the CPU, and its known problems.
  */
 import type { AdapterReport } from 'webalign/gpu';
 import { byId, setText } from './dom.ts';
 
-/** Browsers tell little: `nvidia`, `ampere`. */
+/** Browsers reveal little: `nvidia`, `ampere`. */
 export function showAdapter({ vendor, architecture, description, software, warning }: AdapterReport): void {
   const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed';
   const kind = software ? `Software adapter on the CPU (${name}), slow` : `Native GPU (${name})`;

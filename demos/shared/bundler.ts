@@ -1,6 +1,6 @@
 /**
- * News of a worker on its way to the page. What comes with every step is bundled, so that the page hears a few times a
- * second however fast the GPU is; everything else goes out at once, behind what came before it.
+ * Sends a worker's updates to the page. Updates of every step are bundled, so that the page gets a few per second however
+ * fast the GPU is; everything else is sent immediately, after the preceding updates.
  */
 
 /** Milliseconds between two bundles. */
@@ -12,7 +12,7 @@ export class Bundler<Update, Item> {
 
   constructor(
     private readonly listener: (update: Update) => void,
-    /** What is told of some items, of which `last` is the last one. */
+    /** Makes an update from some items; `last` is the last one. */
     private readonly bundle: (items: Item[], last: Item) => Update,
   ) {}
 

@@ -1,6 +1,6 @@
 /**
- * Curves of a run, drawn by uPlot, step by step. Points are collected as they come and drawn once a frame, so that a fast GPU
- * does not keep the page busy.
+ * Curves of a run, drawn by uPlot, step by step. Points are collected and drawn once per frame, so that a fast GPU does not
+ * keep the page busy.
  */
 import { byId, make, setText } from './dom.ts';
 import { language } from './language.ts';
@@ -8,24 +8,24 @@ import uPlot from './uplot.ts';
 
 /** A curve of a chart. */
 export interface CurveSpec {
-  /** Whose value of a point it draws; a name of the style sheet's colors too. */
+  /** Name of the value that it draws, and of its color in the style sheet. */
   name: string;
-  /** Name for a person, behind the value. */
+  /** Label after the value. */
   label: string;
-  /** Drawn smoothed, with what it smooths behind it. */
+  /** Whether it is smoothed, with the original values behind it. */
   smooth?: boolean;
-  /** With a dot at every value. */
+  /** Whether every value has a dot. */
   dots?: boolean;
-  /** False for dots alone. */
+  /** False for dots only. */
   line?: boolean;
   dash?: number[];
-  /** Left out beside the title. */
+  /** Whether it is omitted beside the title. */
   quiet?: boolean;
 }
 
 export interface ChartSpec {
   title: string;
-  /** What a person should see in it. */
+  /** A short explanation for the user. */
   meaning: string;
   digits: number;
   /** Range that is always shown. */
@@ -34,7 +34,7 @@ export interface ChartSpec {
   curves: readonly CurveSpec[];
 }
 
-/** Weight of what came before in the smoothed curve, a running mean that forgets. */
+/** Weight of earlier values in the smoothed curve, an exponential moving average. */
 const SMOOTHING = 0.8;
 
 const wholeNumber = new Intl.NumberFormat(language);
@@ -72,12 +72,12 @@ class Curve {
     this.smooth[at] = this.sum / this.weight;
   }
 
-  /** What it draws; of a smoothed curve, what is smoothed comes first. */
+  /** The columns that it draws; for a smoothed curve, the original values come first. */
   columns(): Column[] {
     return this.spec.smooth ? [this.raw, this.smooth] : [this.raw];
   }
 
-  /** The last value up to a step's place, or what the curve stands at now. */
+  /** The last value up to a step, or the latest value. */
   valueAt(at: number | undefined): number | undefined {
     const column = this.spec.smooth && at === undefined ? this.smooth : this.raw;
     if (this.spec.smooth && at !== undefined) return column[at] ?? undefined;
@@ -145,7 +145,7 @@ class Chart {
     for (const curve of this.curves) curve.clear();
   }
 
-  /** Values of curves at a step, each by the curve's name. */
+  /** Adds values of curves at a step, by the curve's name. */
   add(step: number, values: ReadonlyMap<string, number>): void {
     const at = this.place(step);
     for (const curve of this.curves) {
@@ -161,12 +161,12 @@ class Chart {
     this.describe();
   }
 
-  /** Colors come from the style sheet and are read with every drawing. */
+  /** Colors come from the style sheet and are read on every drawing. */
   redraw(): void {
     this.plot.redraw();
   }
 
-  /** Index of a step, which is one of those there, the last one, or a new one. */
+  /** Index of a step: an existing one, the last one, or a new one. */
   private place(step: number): number {
     const known = this.steps.lastIndexOf(step);
     if (known >= 0) return known;
@@ -235,7 +235,7 @@ class Chart {
   }
 }
 
-/** Charts of a page, in its element `charts` or in another one. */
+/** The charts of a page, in its element `charts` or in another one. */
 export class Charts {
   private readonly range = { steps: 1 };
   private readonly charts: Chart[];
@@ -248,7 +248,7 @@ export class Charts {
     });
   }
 
-  /** Empties them for a run of so many steps. */
+  /** Clears them for a run of this many steps. */
   begin(totalSteps: number): void {
     for (const chart of this.charts) chart.clear();
     this.setTotal(totalSteps);
@@ -259,13 +259,13 @@ export class Charts {
     this.schedule();
   }
 
-  /** Values at a step, for each chart in order a value for each of some curves. */
+  /** Adds values at a step: for each chart in order, the values of some curves. */
   add(step: number, values: readonly ReadonlyMap<string, number>[]): void {
     for (const [i, chart] of this.charts.entries()) chart.add(step, values[i] ?? new Map());
     this.schedule();
   }
 
-  /** Draws with the next frame, once, however much came until then. */
+  /** Draws in the next frame, once, however many points arrive until then. */
   private schedule(): void {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
@@ -274,13 +274,13 @@ export class Charts {
   }
 }
 
-/** At least from `floor` to `ceiling`, and a little more than the data. */
+/** At least from `floor` to `ceiling`, and slightly more than the data. */
 function padded(low: number, high: number, floor: number, ceiling: number): [number, number] {
   const room = 0.06 * (high - low);
   return [Math.min(floor, low - room), Math.max(ceiling, high + room)];
 }
 
-/** With a true minus, and none before a zero. */
+/** With a minus sign (−), and none before a zero. */
 function fixed(value: number, digits?: number): string {
   const rounded = Number(value.toFixed(digits ?? 2)) || 0;
   return (digits === undefined ? String(rounded) : rounded.toFixed(digits)).replace('-', '−');

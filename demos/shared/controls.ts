@@ -1,6 +1,6 @@
 /**
- * Start, Pause, Resume, Stop, and the settings of a run. Which buttons there are follows from the phase alone; the table
- * below is all of it.
+ * Start, Pause, Resume, Stop, and the settings of a run. The available buttons depend only on the phase; the table below
+ * defines them.
  */
 import { byId, onPress, setText, setUsable } from './dom.ts';
 import type { CommonPhase } from './run-job.ts';
@@ -12,7 +12,7 @@ export interface Offer {
   action?: Action;
 }
 
-/** The first and the second button; without an action a button only shows its name. */
+/** The first and the second button; without an action a button only shows its label. */
 export type Offers = readonly [Offer, Offer];
 
 const STOP: Offer = { label: 'Stop', action: 'stop' };
@@ -20,7 +20,7 @@ const AGAIN: Offers = [{ label: 'Start again', action: 'start' }, { label: 'Stop
 
 /** A stage that can be paused and stopped. */
 export const RUNNING: Offers = [{ label: 'Pause', action: 'pause' }, STOP];
-/** One that can only be stopped. */
+/** A stage that can only be stopped. */
 export const CLOSING: Offers = [{ label: 'Pause' }, STOP];
 
 const COMMON: Readonly<Record<CommonPhase | 'loading', Offers>> = {
@@ -51,7 +51,10 @@ export class Controls<Phase extends string, Field extends string> {
   private offered: Offers = COMMON.loading;
   private isWaiting = false;
 
-  /** `act` resolves when the worker has taken the order; `stages` are phases that only this page has, or labels differently. */
+  /**
+   * `act` resolves when the worker has accepted the request; `stages` are phases that only this page has, or labels
+   * differently.
+   */
   constructor(
     private readonly names: readonly Field[],
     stages: Readonly<Record<Phase, Offers> & Partial<Record<CommonPhase | 'loading', Offers>>>,
@@ -61,7 +64,7 @@ export class Controls<Phase extends string, Field extends string> {
     this.buttons.forEach((button, i) => {
       onPress(button, () => void this.press(this.offered[i as 0 | 1].action));
     });
-    // Enter in a field.
+    // The Enter key in a field.
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       if (this.offered[0].action === 'start') void this.press('start');
@@ -74,7 +77,7 @@ export class Controls<Phase extends string, Field extends string> {
     this.render();
   }
 
-  /** Offers nothing any more. */
+  /** Disables all buttons. */
   leave(): void {
     this.offered = COMMON.loading;
     this.fields.disabled = true;
@@ -85,7 +88,7 @@ export class Controls<Phase extends string, Field extends string> {
     for (const name of this.names) this.input(name).value = String(settings[name]);
   }
 
-  /** What the fields say, undefined where one of them makes no sense; the browser then says which. */
+  /** The values of the fields; undefined if one is invalid, which the browser then reports. */
   read(): Record<Field, number> | undefined {
     if (!this.form.reportValidity()) return undefined;
     const values = this.names.map((name) => [name, this.input(name).valueAsNumber]);

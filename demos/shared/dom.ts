@@ -1,8 +1,8 @@
 /**
- * The few things that every part of the page does with the document and with numbers.
+ * Helpers for the document and for numbers, used by every part of the page.
  */
 
-/** The element with this id, of this kind; throws where the page does not hold it. */
+/** The element with this id and type; throws if the page does not have it. */
 export function byId<T extends HTMLElement>(id: string, kind: new () => T): T {
   const element = document.getElementById(id);
   if (element instanceof kind) return element;
@@ -21,19 +21,19 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Writes text only where it differs, which spares a layout. */
+/** Writes text only if it differs, which avoids a layout. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /**
- * A button that cannot be used keeps the keyboard's focus: it is marked and does nothing, not disabled.
+ * A button that cannot be used keeps the keyboard focus: it is marked and does nothing, rather than being disabled.
  */
 export function setUsable(button: HTMLButtonElement, usable: boolean): void {
   button.setAttribute('aria-disabled', String(!usable));
 }
 
-/** Runs `action` on a click where the button is usable. */
+/** Runs `action` on a click if the button is usable. */
 export function onPress(button: HTMLButtonElement, action: () => void): void {
   button.addEventListener('click', () => {
     if (button.getAttribute('aria-disabled') !== 'true') action();
@@ -46,12 +46,12 @@ const signs = new Intl.NumberFormat('en', {
   maximumFractionDigits: 1,
 });
 
-/** `+1.5`, `−0.3`, with a true minus. */
+/** `+1.5`, `−0.3`, with a minus sign (−). */
 export function signed(value: number): string {
   return signs.format(value).replace('-', '−');
 }
 
-/** A score of words: a whole number with its sign. */
+/** A score of words: an integer with its sign. */
 export function wholeSigned(value: number): string {
   return `${value > 0 ? '+' : value < 0 ? '−' : ''}${Math.abs(value)}`;
 }

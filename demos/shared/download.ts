@@ -1,5 +1,5 @@
 /**
- * Files that are made in the tab and handed to the browser as downloads; the adapter is PEFT's two files in a zip.
+ * Files that are created in the tab and offered as downloads; the adapter is PEFT's two files in a zip.
  */
 import { zipSync } from 'fflate';
 import type { AdapterFiles } from 'webalign/models';
@@ -8,19 +8,19 @@ const NAME = 'webalign-adapter';
 
 /** Offers the files as `webalign-adapter.zip`. */
 export function downloadAdapter(files: AdapterFiles): void {
-  // Trained numbers do not shrink; the same files give the same bytes.
+  // Trained numbers do not compress; equal files give equal bytes.
   const folder = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${NAME}/${name}`, bytes]));
   const zip = zipSync(folder, { level: 0, mtime: '1980-01-01T00:00:00' });
   downloadFile(new Blob([zip], { type: 'application/zip' }), `${NAME}.zip`);
 }
 
-/** Hands a file to the browser as a download of this name. */
+/** Offers a file as a download with this name. */
 export function downloadFile(file: Blob, name: string): void {
   const address = URL.createObjectURL(file);
   const link = document.createElement('a');
   link.href = address;
   link.download = name;
   link.click();
-  // The browser has begun to read it by then.
+  // By then, the browser has started to read it.
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }

@@ -1,20 +1,20 @@
 /**
- * The GPU and what lives on it: the model, and the trainer of the run under way with its adapter. When the device is lost
- * all of it is gone, and {@link Host.renew} builds it again from memory; the run then goes on from its checkpoint.
+ * The GPU and its contents: the model, and the trainer of the current run with its adapter. If the device is lost, {@link
+ * Host.renew} rebuilds everything from memory, and the run resumes from its checkpoint.
  */
 import { Tokenizer } from 'webalign';
 import type { Files } from 'webalign/files';
 import { type Around, type Gpu, requestGpu, Turns } from 'webalign/gpu';
 import { CausalLM, type LoadOptions, type LoraAdapter } from 'webalign/models';
 
-/** A browser starts its GPU process again in about a second. */
+/** A browser restarts its GPU process in about a second. */
 const RENEWALS = 10;
 const RENEWAL_PAUSE = 500;
 
-/** The embedded model takes 3 MiB in float32, and is read faster so where no GPU helps. */
+/** The embedded model takes 3 MiB in float32, which is faster on a software adapter. */
 const EMBEDDED: LoadOptions = { dtype: 'float32' };
 
-/** What a host asks of a trainer. */
+/** The host's requirements of a trainer. */
 export interface Trains {
   readonly adapter: LoraAdapter | undefined;
   dispose(): void;
@@ -27,7 +27,7 @@ export interface Machine {
   model: CausalLM;
   /** How the model is loaded, now and after a lost device. */
   loading: LoadOptions;
-  /** What a person should know about the adapter and the model, a line each. */
+  /** Notices about the adapter and the model for the user, one line each. */
   notices: readonly string[];
 }
 
@@ -60,7 +60,7 @@ export class Host<Trainer extends Trains> {
     return this.machine.model;
   }
 
-  /** The folder that the model came from. */
+  /** The folder of the model. */
   get files(): Files {
     return this.machine.files;
   }
@@ -69,12 +69,12 @@ export class Host<Trainer extends Trains> {
     return this.machine.tokenizer;
   }
 
-  /** A new device with the model on it, in place of one that is lost. */
+  /** Replaces a lost device by a new one with the model on it. */
   async renew(): Promise<void> {
     const { machine } = this;
     this.trainer = undefined;
     for (let tries = 1; ; tries++) {
-      // The lost one, or one on which the model could not be loaded.
+      // The lost one, or one on which loading the model failed.
       machine.gpu.dispose();
       try {
         machine.gpu = await requestGpu();
@@ -94,7 +94,7 @@ export class Host<Trainer extends Trains> {
     this.trainer = undefined;
   }
 
-  /** Runs work by the model without the trainer's adapter. */
+  /** Runs work with the model without the trainer's adapter. */
   readonly asItWas: Around = (work) => {
     const adapter = this.trainer?.adapter;
     return adapter ? this.model.without([adapter], work) : work();

@@ -1,7 +1,7 @@
 /**
- * What outlives a closed tab, in this browser's IndexedDB: the record of a run, the trainer's checkpoint and the reference's
- * log-probabilities. One tab at a time owns it. A second tab, or a browser that keeps nothing or has no more room, works on
- * memory and says so. Every write is one transaction: old or new, never half.
+ * State that survives a closed tab, in this browser's IndexedDB: the record of a run, the trainer's checkpoint and the
+ * reference's log-probabilities. One tab at a time owns it. A second tab, or a browser that stores nothing or has no more
+ * space, uses memory and reports it. Every write is one transaction, so it is atomic.
  */
 import { createStore, delMany, get, set } from 'idb-keyval';
 import {
@@ -14,9 +14,9 @@ import {
 
 /** The object store of the database. */
 const TABLE = 'kept';
-/** What is kept of a run. */
+/** The stored parts of a run. */
 const KEYS = ['run', 'checkpoint'];
-/** Milliseconds to wait for another tab to give it up. */
+/** Milliseconds to wait for another tab to release it. */
 const LOCK_PATIENCE = 1500;
 
 const TAKE_IT = 'Download the adapter before you close the tab.';
@@ -26,17 +26,17 @@ const DENIED = `This browser keeps nothing for this page, so a run ends with its
 const FULL = `This browser has no more room for this page: the run goes on in memory and ends with its tab. ${TAKE_IT}`;
 
 export interface Kept<Run> {
-  /** Why a run ends with its tab, in sentences; empty where it does not. */
+  /** Why a run is lost with its tab, in sentences; empty if it is not. */
   readonly unkept: string;
   checkpoint: CheckpointStore;
   referenceCache: ReferenceCache;
   readRecord(): Promise<Run | undefined>;
   writeRecord(record: Run): Promise<void>;
-  /** Forgets the run. The next one is kept again, where there is room. */
+  /** Deletes the run. The next one is stored again, if there is space. */
   clear(): Promise<void>;
 }
 
-/** The browser's store of this name, or memory where it cannot be had. `onUnkept` hears why, if that changes later. */
+/** The browser's store with this name, or memory if it is not available. `onUnkept` reports the reason, if that changes later. */
 export async function openKept<Run>(database: string, onUnkept?: (why: string) => void): Promise<Kept<Run>> {
   try {
     if (!(await isOnlyTab(database))) return new KeptRun<Run>(undefined, OTHER_TAB);
@@ -52,7 +52,7 @@ export async function openKept<Run>(database: string, onUnkept?: (why: string) =
 }
 
 class KeptRun<Run> implements Kept<Run> {
-  /** What is newer than what the browser has. */
+  /** Values that are newer than the browser's. */
   private readonly memory = new Map<string, unknown>();
   readonly referenceCache: ReferenceCache;
 
@@ -85,7 +85,7 @@ class KeptRun<Run> implements Kept<Run> {
       await delMany(KEYS, this.store);
       this.unkept = '';
     } catch {
-      // What cannot be removed is hidden by memory.
+      // A value that cannot be removed is hidden by memory.
       for (const key of KEYS) this.memory.set(key, undefined);
       this.goOnInMemory();
     }
@@ -96,7 +96,7 @@ class KeptRun<Run> implements Kept<Run> {
     return this.store && get<Value>(key, this.store);
   }
 
-  /** Where a write fails, memory takes over for the rest of the run: the browser's older checkpoint and record still belong together. */
+  /** If a write fails, memory is used for the rest of the run: the browser's older checkpoint and record remain consistent. */
   private async write(key: string, value: unknown): Promise<void> {
     if (this.store && this.unkept === '') {
       try {
@@ -115,7 +115,7 @@ class KeptRun<Run> implements Kept<Run> {
   }
 }
 
-/** What finds no room in the cache is kept in memory; it can be computed again, so nobody need be told. */
+/** Values that do not fit into the cache are kept in memory; they can be recomputed, so no notice is needed. */
 function withMemory(cache: ReferenceCache | undefined): ReferenceCache {
   const memory = memoryReferenceCache();
   return {
@@ -130,7 +130,7 @@ function withMemory(cache: ReferenceCache | undefined): ReferenceCache {
   };
 }
 
-/** Takes the lock that this tab then holds for as long as it lives. A page that was just reloaded frees its own late. */
+/** Takes a lock that this tab holds as long as it lives. A page that was just reloaded releases its own late. */
 function isOnlyTab(database: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     navigator.locks

@@ -1,6 +1,6 @@
 /**
- * The reader's language, for dates and large numbers. Chromium on a system without one says `en-US@posix`, which number
- * formats refuse, and uPlot asks for one as it loads: so this module mends it, and is to be imported before uPlot.
+ * The reader's language, for dates and large numbers. Chromium on a system without one reports `en-US@posix`, which number
+ * formats reject, and uPlot uses the language when it loads: so this module corrects it, and must be imported before uPlot.
  */
 
 function validLanguage(): string {

@@ -1,4 +1,4 @@
-/** What an error says. A browser's QuotaExceededError has a name and no message. */
+/** The message of an error. A browser's QuotaExceededError has a name but no message. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -1,21 +1,21 @@
 /**
- * The embedded model, fetched once when a page opens. From then on it lives in memory, so that nothing is fetched later, not
- * even for a second device.
+ * The embedded model, fetched once when a page opens and then kept in memory, so that nothing is fetched later, not even
+ * for a second device.
  */
 import { type Files, fetchFiles, memoryFiles, parseSafetensors } from 'webalign/files';
 
 const WEIGHTS = 'model.safetensors';
 const MODEL = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', WEIGHTS];
-/** The folder's name in the repository, as the adapter's files name their base model. */
+/** The folder's name in the repository, which the adapter's files use for the base model. */
 const MODEL_NAME = 'demos/align/model';
 
 export interface EmbeddedModel {
   model: Files;
-  /** Numbers in the model's weights. */
+  /** Number of weights of the model. */
   parameters: number;
 }
 
-/** Fetches the model's folder at this address. */
+/** Fetches the model's folder from this URL. */
 export async function fetchModel(address: string): Promise<EmbeddedModel> {
   const folder = fetchFiles(address);
   const contents = await Promise.all(MODEL.map(async (path) => [path, await folder.read(path)] as const));

@@ -1,5 +1,5 @@
 /**
- * Opens a page's worker, or says why nothing can run here.
+ * Opens a page's worker, or explains why nothing can run here.
  */
 import { proxy, type Remote, transfer, wrap } from 'comlink';
 import { showNoAdapter } from './adapter.ts';
@@ -19,7 +19,7 @@ const LATE =
 const HOW_TO_BE_SECURE =
   'Browsers give WebGPU to secure pages only. Open this page over https, or from localhost, and reload.';
 
-/** Where problems are told. */
+/** Where problems are shown. */
 interface Says {
   say(text: string): void;
   complain(text: string): void;

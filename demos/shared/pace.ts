@@ -1,5 +1,5 @@
 /**
- * How fast a run goes and what it holds, with every step.
+ * Speed and memory of a run, updated with every step.
  */
 import type { Gpu } from 'webalign';
 import type { StepEvent } from 'webalign/trainers';
@@ -9,7 +9,7 @@ export interface Pace {
   totalSteps: number;
   tokensPerSecond: number;
   secondsLeft: number;
-  /** Bytes of GPU memory: in use, and the most so far. */
+  /** Bytes of GPU memory: currently in use, and the maximum so far. */
   live: number;
   peak: number;
 }

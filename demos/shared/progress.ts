@@ -1,6 +1,6 @@
 /**
- * How far a run is, in words, in a bar and in four numbers. The words change with the phase, not with every step, because
- * a screen reader says them aloud.
+ * The progress of a run, as text, a bar and four numbers. The text changes with the phase rather than with every step,
+ * because screen readers read it aloud.
  */
 
 import { formatBytes } from 'webalign/gpu';
@@ -16,11 +16,11 @@ export class Progress<Phase extends string> {
   private readonly status = byId('status', HTMLElement);
   private readonly bar = byId('progress', HTMLProgressElement);
   private readonly tiles = new Map(TILES.map((name) => [name, byId(`tile-${name}`, HTMLElement)]));
-  /** Said before what the phases say, until the run ends or is taken up anew. */
+  /** Shown before the phase's text, until the run ends or resumes. */
   private notice = '';
   private last = '';
 
-  /** `sentence` says what a phase is; `stages` are the phases that count something else than steps. */
+  /** `sentence` describes a phase; `stages` are the phases that do not count steps. */
   constructor(
     private readonly sentence: (update: PhaseUpdate<Phase | CommonPhase>) => string,
     private readonly stages: readonly Phase[],
@@ -32,13 +32,13 @@ export class Progress<Phase extends string> {
     delete this.status.dataset.kind;
   }
 
-  /** Something that a person should know, and nothing stops for it. */
+  /** Shows a notice that does not stop the run. */
   note(text: string): void {
     if (!this.notice.includes(text)) this.notice += `${text} `;
     this.say(this.last);
   }
 
-  /** Something went wrong, in a sentence. */
+  /** Shows an error, in a sentence. */
   complain(text: string): void {
     setText(this.status, text);
     this.status.dataset.kind = 'problem';
@@ -60,7 +60,7 @@ export class Progress<Phase extends string> {
     this.tile('memory', formatBytes(plannedBytes));
   }
 
-  /** Part of a stage that has no steps, or of the run. */
+  /** Progress of a stage without steps, or of the run. */
   share(done: number, total: number): void {
     this.setBar(total > 0 ? done / total : 0);
   }
@@ -83,7 +83,7 @@ export class Progress<Phase extends string> {
   }
 }
 
-/** What is said of phases that every run has. */
+/** The text of phases that every run has. */
 export function commonSentence(update: PhaseUpdate<CommonPhase>): string {
   const { phase, step, totalSteps, startedAt, unkept } = update;
   const keeping = unkept || 'It is kept in this browser, also when you close the tab.';

@@ -1,6 +1,6 @@
 /**
- * A run in a worker, whatever it trains: started, paused, resumed, stopped; it outlives its tab by the checkpoint, and its
- * device by going on from there on a new one. What the run does is its {@link RunJob.work}. Knows no document.
+ * A run in a worker, whatever it trains: started, paused, resumed, stopped; it survives its tab through the checkpoint, and
+ * its device by resuming on a new one. {@link RunJob.work} defines its content. Does not depend on the document.
  */
 import { DeviceLostError } from 'webalign/gpu';
 import { type AdapterFiles, writeAdapter } from 'webalign/models';
@@ -9,10 +9,10 @@ import type { Host, Trains } from './host.ts';
 import type { Kept } from './kept.ts';
 import { messageOf } from './message-of.ts';
 
-/** Devices that may be lost in a row without a step of progress. */
+/** Maximum number of consecutive lost devices without a step of progress. */
 const MOST_LOSSES = 3;
 
-/** Where every run can stand. `kept`: one of an earlier visit lies in this browser and waits for a decision. */
+/** The phases of every run. `kept`: a run of an earlier visit is stored in this browser and waits for a decision. */
 export type CommonPhase = 'idle' | 'kept' | 'training' | 'pausing' | 'paused' | 'done' | 'failed';
 
 /** `startedAt`: milliseconds since 1970. */
@@ -22,26 +22,26 @@ export interface PhaseUpdate<Phase> {
   step: number;
   totalSteps: number;
   startedAt: number;
-  /** Why the run ends with its tab, in sentences; empty where it does not. */
+  /** Why the run is lost with its tab, in sentences; empty if it is not. */
   unkept: string;
 }
 
-/** What every run tells. `notice`: a sentence that a person should read. */
+/** Updates of every run. `notice`: a sentence for the user. */
 export type CommonUpdate<Phase> =
   | PhaseUpdate<Phase>
   | { type: 'notice'; text: string }
   | { type: 'failed'; message: string };
 
-/** What is kept of every run. */
+/** The stored part of every run. */
 export interface RunRecord {
   /** Milliseconds since 1970. */
   startedAt: number;
   totalSteps: number;
-  /** Ended by hand: no step is to follow. */
+  /** Ended by the user: no more steps. */
   stopped: boolean;
 }
 
-/** What a job asks of a trainer. */
+/** A job's requirements of a trainer. */
 export interface TrainsInSteps extends Trains {
   readonly notices: readonly string[];
   train(options: { signal?: AbortSignal }): AsyncGenerator<TrainEvent>;
@@ -51,24 +51,24 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
   protected phase: Phase | CommonPhase = 'idle';
   protected record: Run | undefined;
   protected step = 0;
-  /** What the person asked for while the run was under way. */
+  /** The user's request during the run. */
   protected wanted: 'pause' | 'stop' | undefined;
   private running: Promise<void> | undefined;
-  /** Ends the stage under way. */
+  /** Aborts the current stage. */
   private stage = new AbortController();
 
   protected constructor(
     protected readonly kept: Kept<Run>,
     protected readonly host: Host<Trainer>,
     private readonly tellAll: (update: CommonUpdate<Phase | CommonPhase>) => void,
-    /** The stage that a stop begins and does not end. */
+    /** The stage that a stop starts rather than aborts. */
     private readonly closing?: Phase,
   ) {}
 
-  /** The whole of a run, or what is left of it. */
+  /** The content of a run, or its remainder. */
   protected abstract work(record: Run): Promise<void>;
 
-  /** The trainer of a run, with a fresh adapter on the model. */
+  /** The trainer of a run, with a new adapter on the model. */
   protected abstract createTrainer(record: Run): Trainer;
 
   async pause(): Promise<void> {
@@ -83,7 +83,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
   async stop(): Promise<void> {
     if (this.running) return this.end('stop');
     if (!this.record) return;
-    // Paused: what is there is measured, nothing more is learned.
+    // Paused: the current state is measured, without further training.
     this.record.stopped = true;
     this.go(this.record);
     await this.running;
@@ -102,7 +102,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
     });
   }
 
-  /** Forgets the run before, and begins one. Throws where its settings make no sense. */
+  /** Deletes the previous run and starts a new one. Throws if its settings are invalid. */
   protected async begin(record: Run): Promise<void> {
     this.refuseWhileRunning();
     this.host.removeTrainer();
@@ -114,7 +114,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
     this.go(record);
   }
 
-  /** The trainer that is there, or a new one. */
+  /** The existing trainer, or a new one. */
   protected trainerOf(record: Run): Trainer {
     if (!this.host.trainer) {
       this.host.trainer = this.createTrainer(record);
@@ -123,12 +123,12 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
     return this.host.trainer;
   }
 
-  /** Tells what a person should know of the model, the data or the settings. */
+  /** Reports notices about the model, the data or the settings. */
   protected notify(lines: readonly string[]): void {
     for (const text of lines) this.tellAll({ type: 'notice', text });
   }
 
-  /** Does a piece of work beside a run; where the device is lost and no run renews it, once more on a new one. */
+  /** Does work besides a run; if the device is lost and no run renews it, retries on a new one. */
   protected async onSoundDevice<T>(work: () => Promise<T>): Promise<T> {
     const { host, record } = this;
     try {
@@ -157,7 +157,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
 
   protected beginStage(phase: Phase | CommonPhase): AbortController {
     this.stage = new AbortController();
-    // Asked for between two stages.
+    // Requested between two stages.
     if (this.wanted && phase !== this.closing) this.stage.abort();
     else this.enter(phase);
     return this.stage;
@@ -174,7 +174,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
     if (this.running) throw new Error('A run is under way: pause or stop it first.');
   }
 
-  /** Starts a run, or goes on with it. */
+  /** Starts or resumes a run. */
   private go(record: Run): void {
     this.wanted = undefined;
     this.running = this.survive(() => this.work(record))
@@ -192,7 +192,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
     await this.running;
   }
 
-  /** Works again on a new device whenever one is lost, as long as steps are made in between. */
+  /** Resumes on a new device whenever one is lost, as long as there is progress in between. */
   private async survive(work: () => Promise<void>): Promise<void> {
     for (let losses = 0; ; ) {
       const from = this.step;

@@ -1,16 +1,16 @@
 /**
- * A story on the page: its opening, what the model wrote, the words that count marked, and the score beside it.
+ * A story on the page: its opening, the generated text with its rated words marked, and its score.
  */
 import type { RatedWord } from 'webalign/rollouts';
 import { make, wholeSigned } from './dom.ts';
 
 export interface MarkedText {
   text: string;
-  /** The words that count. */
+  /** The rated words. */
   words: readonly RatedWord[];
 }
 
-/** The text, its words that count marked. */
+/** The text with its rated words marked. */
 export function marked({ text, words }: MarkedText): (Node | string)[] {
   const nodes: (Node | string)[] = [];
   let at = 0;
@@ -24,7 +24,7 @@ export function marked({ text, words }: MarkedText): (Node | string)[] {
   return nodes;
 }
 
-/** Fills `element` with a story; `opening` comes first, quieter. */
+/** Fills `element` with a story; the opening comes first, in a lighter color. */
 export function showStory(element: HTMLElement, opening: string, story: MarkedText): void {
   element.replaceChildren(make('span', 'opening', opening), ...marked(story));
 }

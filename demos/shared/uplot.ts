@@ -1,4 +1,4 @@
 /**
- * uPlot by another name, so that whoever imports it can import `language.ts` first.
+ * uPlot under another name, so that importers can import `language.ts` first.
  */
 export { default } from 'uplot';

@@ -1,11 +1,11 @@
 /**
- * A page's worker: how a page starts it and learns of its end, and what the worker does for that. Both halves stand here,
- * because they agree on a lock.
+ * A page's worker: how the page starts it and detects its end, and the worker's part of that. Both are in this file because
+ * they share a lock.
  */
 import { expose, proxy } from 'comlink';
 import { reportWork } from './deadline.ts';
 
-/** What a worker offers at first: a job, of which something is known when it is opened. */
+/** The worker's initial interface: opens a job, with some information about it. */
 export interface JobWorker<Job, Update> {
   /**
    * Holds the lock of this name for as long as the worker lives; resolves when it has the lock. Reports tokenizing, which may never
@@ -17,9 +17,9 @@ export interface JobWorker<Job, Update> {
 }
 
 /**
- * Starts a worker whose script lies beside the page. A worker with an address of its own would have a policy of its own, which
- * none of a page's `<meta>` elements can set; one that begins as a blob inherits the page's and cannot reach other servers.
- * Its `location` says nothing, so it has to be told where the page is.
+ * Starts a worker whose script is beside the page. A worker with its own URL would have its own policy, which the page's
+ * `<meta>` elements cannot set; one created from a blob inherits the page's policy and cannot reach other servers. Its
+ * `location` is not useful, so the page must send its URL.
  */
 export function startWorker(name: string, script = 'worker.js'): Worker {
   const address = new URL(script, document.baseURI).href;
@@ -27,7 +27,7 @@ export function startWorker(name: string, script = 'worker.js'): Worker {
   return new Worker(URL.createObjectURL(code), { type: 'module', name });
 }
 
-/** In the worker: offers the job that `open` makes. */
+/** In the worker: offers the job that `open` creates. */
 export function offerJob<Job extends object, Update>(open: JobWorker<Job, Update>['open']): void {
   const worker: JobWorker<Job, Update> = {
     live: (lock, page) => {
@@ -39,7 +39,7 @@ export function offerJob<Job extends object, Update>(open: JobWorker<Job, Update
   expose(worker);
 }
 
-/** In the page: resolves when the worker that holds the lock has ended, however it did. A worker says nothing of it itself. */
+/** In the page: resolves when the worker that holds the lock has ended for any reason. The worker itself does not report it. */
 export async function ended(lock: string): Promise<void> {
   await navigator.locks.request(lock, () => undefined);
 }

@@ -1,5 +1,5 @@
-// The log-probability of each live sequence's newest token under the model itself: the log-softmax of the logits as they
-// are, whatever distribution the token was drawn from. One workgroup a row. A row that was given no token is left out.
+// The log-probability of each live sequence's newest token under the model itself: the log-softmax of the original logits,
+// whatever distribution the token was sampled from. One workgroup per row. A row without a token is skipped.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -13,7 +13,7 @@ struct Params {
   sequences: u32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params; // first_row: of these logits, in places; stride: from row to row of them
+@group(0) @binding(0) var<uniform> params: Params; // first_row: their first row in places; stride: their row stride
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, stride)
 @group(0) @binding(2) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(3) var<storage, read> tokens: array<u32>; // (steps, sequences)

@@ -1,5 +1,4 @@
-// What a step of generation starts from: the embedding of the token that each live sequence was given last. A file of formats/ says
-// how the embedding lies.
+// The input of a generation step: the embedding of each live sequence's last token. A file of formats/ reads the embedding.
 
 #include "lib/dispatch.wgsl"
 
@@ -32,7 +31,7 @@ fn forward(
     return;
   }
   let token = tokens[(params.step - 1u) * params.sequences + places[row].w];
-  // A row without a distribution was given no token.
+  // A row without a distribution has no valid token.
   let index = min(token, params.vocabulary - 1u);
   y[id] = weight1(index * params.cols + id % params.cols) * params.scale;
 }

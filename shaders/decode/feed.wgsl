@@ -1,4 +1,4 @@
-// What a step of generation starts from: the token that each live sequence was given last, and its position.
+// The input of a generation step: each live sequence's last token, and its position.
 
 #include "lib/dispatch.wgsl"
 

@@ -1,5 +1,5 @@
-// A layer's weights as a decoding step multiplies by them: in float32, its low-rank adapter added, the gain of the norm before it
-// multiplied in. Some rows of a stack at a time; a file of formats/ says how the weights lie.
+// The weights of a layer for decoding: in float32, with its low-rank adapter added and the weight of the preceding norm
+// multiplied in. Each dispatch processes some rows of a stack; a file of formats/ reads the weights.
 
 #include "lib/dispatch.wgsl"
 
@@ -19,7 +19,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>; // a stack
 
 const WORKGROUP: u32 = 64;
-const OFFSET: bool = false; // the gain counts from one
+const OFFSET: bool = false; // 1 is added to the gain
 
 // y = W
 @compute @workgroup_size(WORKGROUP)
@@ -34,7 +34,8 @@ fn unpack(
   }
 }
 
-// y += scale · B A, four rows of y a thread, which share what is read of A. The rows are a multiple of four.
+// y += scale · B A. Each thread computes four rows of y, which share the values of A. The number of rows is a multiple of
+// four.
 @compute @workgroup_size(WORKGROUP)
 fn add_low_rank(
   @builtin(workgroup_id) group: vec3u,

@@ -1,7 +1,7 @@
-// The repetition penalty of transformers' `generate`, in place: the logit of every token that a sequence has, in its prompt
-// or after it, is divided by the penalty, or multiplied if it is negative; once, however often the token is there.
+// The repetition penalty of transformers' `generate`, in place: the logit of every token that occurs in a sequence or its
+// prompt is divided by the penalty, or multiplied if it is negative; only once, however often the token occurs.
 //
-// One thread for each token of each row's sequence. The thread that marks a token as seen first changes its logit.
+// One thread per token of each row's sequence. The thread that first marks a token as seen changes its logit.
 
 #include "lib/dispatch.wgsl"
 
@@ -17,11 +17,11 @@ struct Params {
   penalty: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params; // first_row: of these logits, in places; stride: from row to row of them; span: threads a row; words: 32 tokens each
+@group(0) @binding(0) var<uniform> params: Params; // first_row: their first row in places; stride: their row stride; span: threads per row; words: 32 tokens each
 @group(0) @binding(1) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
-@group(0) @binding(2) var<storage, read> prompts: array<u32>; // ids of all prompts, one after the other
+@group(0) @binding(2) var<storage, read> prompts: array<u32>; // ids of all prompts, concatenated
 @group(0) @binding(3) var<storage, read> tokens: array<u32>; // (steps, sequences)
-@group(0) @binding(4) var<storage, read_write> seen: array<atomic<u32>>; // (rows, words), a bit a token, all 0
+@group(0) @binding(4) var<storage, read_write> seen: array<atomic<u32>>; // (rows, words), one bit per token, initially 0
 @group(0) @binding(5) var<storage, read_write> logits: array<f32>; // (rows, stride)
 
 const WORKGROUP: u32 = 64;
@@ -49,7 +49,7 @@ fn forward(
   } else {
     token = tokens[(index - prompt) * params.sequences + place.w];
   }
-  // A row without a distribution was given no token.
+  // A row without a distribution has no valid token.
   if (token >= params.vocabulary) {
     return;
   }

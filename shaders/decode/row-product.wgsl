@@ -1,9 +1,11 @@
-// Products of few rows with a weight matrix, y = end(scale · (x̂ Wᵀ + bias)): what a decoding step is made of. x̂ is x, or x divided by
-// its root mean square, whose gain belongs to the weights then: the squares are summed beside the products, and the sums are divided
-// once. A file of epilogues/ says which columns a thread makes and what becomes of them.
+// Products of few rows with a weight matrix, y = epilogue(scale · (x̂ Wᵀ + bias)), for decoding steps. x̂ is x, or x
+// divided by its root mean square, in which case the weights include the norm's weight: the squares are summed together
+// with the products, and the sums are divided once. A file of epilogues/ defines which columns a thread computes and what
+// happens to them.
 //
-// A thread makes ROWS rows of two blocks of four columns, in named registers. An array of them, or a struct behind a pointer, takes
-// twice the time on a software adapter. Every sum runs over k in order, so that a row does not depend on how many there are.
+// A thread computes ROWS rows of two blocks of four columns, in named registers. An array, or a struct behind a pointer,
+// takes twice the time on a software adapter. Every sum runs over k in order, so that a row does not depend on the number
+// of rows.
 
 #include "lib/dispatch.wgsl"
 
@@ -12,15 +14,15 @@ struct Params {
   n: u32, // rows of the weights
   k: u32,
   tiles: u32, // pairs of blocks across
-  width: u32, // from row to row of y, in vectors
-  cached: u32, // earlier tokens of each sequence's own
+  width: u32, // row stride of y, in vectors
+  cached: u32, // tokens in each sequence's own part of the cache
   scale: f32,
   eps: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // (rows, k)
-@group(0) @binding(2) var<storage, read> weights: array<Packed>; // (n, k); if BIASED the biases (n) lie behind
+@group(0) @binding(2) var<storage, read> weights: array<Packed>; // (n, k); if BIASED followed by the biases (n)
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 const WORKGROUP: u32 = 8;
@@ -29,7 +31,7 @@ const NORMED: bool = false;
 const BIASED: bool = false;
 const CORNER = vec4u(0u, 1u, 2u, 3u);
 
-// Where the rows of W begin that make four columns. Rows past the end are the last one again, whose results are not kept.
+// The offsets of the rows of W for four columns. Rows past the end repeat the last one, and their results are not stored.
 fn rows_of(column: u32) -> vec4u {
   return min(4u * column + CORNER, vec4u(params.n - 1u)) * (params.k / 4u);
 }

@@ -1,15 +1,15 @@
-// From logits to the next token of each sequence, in the order of transformers' `generate`: temperature, then top-k
-// (tokens tied with the k-th all stay), then top-p (a token stays while the probability above it is below p; of tied
-// tokens the later index stands above), then min-p (a token stays with at least this share of the likeliest one's
-// probability). Then the first token at which the running sum of what is left passes a random
-// number. Temperature 0 takes the likeliest token, of tied ones the first. Nothing is sorted: the edge of what stays is
+// Samples the next token of each sequence from its logits, in the order of transformers' `generate`: temperature, then
+// top-k (all tokens tied with the k-th stay), then top-p (a token stays if the total probability of more likely tokens is
+// below p; of tied tokens the one with the larger index counts as more likely), then min-p (a token stays if it has at
+// least this fraction of the largest probability). Then the first token whose cumulative probability exceeds a random
+// number is chosen. Temperature 0 takes the most likely token, of tied ones the first. Nothing is sorted: the threshold is
 // found by narrowing a range of ordered integers, five ways at a time, exact in the logits' bits.
 //
-// `sample_logprob` also writes the token's log-probability under the distribution that it was drawn from, 0 at temperature 0.
-// `sample_logprobs` writes the one under the model at temperature 1 as well, where the logits are the model's own.
+// `sample_logprob` also writes the token's log-probability under the sampling distribution, 0 at temperature 0.
+// `sample_logprobs` also writes the one under the model at temperature 1, if the logits are the model's own.
 //
-// A workgroup does a row, a thread of it a block of consecutive tokens. A sequence that has ended repeats its last token.
-// A row with a NaN or without a finite sum gives INVALID.
+// One workgroup per row; each thread processes a block of consecutive tokens. A finished sequence repeats its last token. A
+// row with a NaN or without a finite sum gives INVALID.
 
 #include "lib/dispatch.wgsl"
 #include "lib/kept-tokens.wgsl"
@@ -33,7 +33,7 @@ struct Params {
   min_p: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params; // top_k 0, top_p 1 and min_p 0 are off; first_row: of these logits, in places; stride: from row to row of them
+@group(0) @binding(0) var<uniform> params: Params; // top_k 0, top_p 1 and min_p 0 disable them; first_row: their first row in places; stride: their row stride
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // (rows, stride)
 @group(0) @binding(2) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(3) var<storage, read> eos: array<u32>; // ids that end a sequence
@@ -44,7 +44,7 @@ struct Params {
 const LOWEST: f32 = -3.4e38;
 const INVALID: u32 = 0xffffffff;
 const INFINITY_BITS: u32 = 0x7f800000;
-const BLOCK: u32 = 256; // terms of a sum that are added before it joins the others: rounding grows with the block, not with the row
+const BLOCK: u32 = 256; // terms that are added before the partial sum is merged, so that rounding errors grow with the block, not with the row
 
 // A thread's tokens: [first, end) of the row that begins at `row`, and the row's largest logit.
 struct Block {
@@ -54,7 +54,7 @@ struct Block {
   highest: f32,
 }
 
-// Unnormalized. The floor is 0 in f32 and takes in the −infinity of a mask.
+// Unnormalized. The lower bound of x gives 0 in f32 and includes the −∞ of a mask.
 fn weight_of(block: Block, x: f32) -> f32 {
   return exp(max((x - block.highest) / params.temperature, -200.0));
 }
@@ -114,12 +114,12 @@ fn sample_logprobs(
   }
 }
 
-// What a row's threads have chosen; one of them writes it.
+// The choice of a row's threads; one of them writes it.
 struct Choice {
   token: u32,
   logprob: f32,
   model_logprob: f32,
-  at: u32, // place of step and sequence
+  at: u32, // index of step and sequence
   is_mine: bool,
 }
 
@@ -130,7 +130,7 @@ fn own_weight(block: Block, v: u32) -> f32 {
   return exp(max(logits[block.row + v] - block.highest, -200.0));
 }
 
-// The thread's part of the sum that the model's own probabilities are divided by.
+// The thread's part of the normalizer of the model's own probabilities.
 fn sum_own(block: Block) -> f32 {
   var sum = 0.0;
   for (var start = block.first; start < block.end; start += BLOCK) {
@@ -151,7 +151,7 @@ fn choose(row: u32, lane: u32, of_model: bool) -> Choice {
   let ended = has_ended(sequence);
   let size = (params.vocabulary + WORKGROUP - 1u) / WORKGROUP;
   let first = min(lane * size, params.vocabulary);
-  // An ended sequence has nothing to look at, but its threads stay in step.
+  // A finished sequence has no tokens to process, but its threads take part in barriers.
   let end = select(min(first + size, params.vocabulary), first, ended);
   var block = Block(row * params.stride, first, end, LOWEST);
 
@@ -206,7 +206,7 @@ fn choose(row: u32, lane: u32, of_model: bool) -> Choice {
   return Choice(token, logprob, model_logprob, params.step * params.sequences + sequence, is_chosen);
 }
 
-// The first token of a block at which the running sum, `before` at its start, passes the goal.
+// The first token of a block at which the cumulative sum, which starts at `before`, exceeds the goal.
 fn token_at(block: Block, kept: Kept, goal: f32, before: f32) -> u32 {
   var sum = 0.0;
   var skip = kept.skip;

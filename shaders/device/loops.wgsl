@@ -1,6 +1,6 @@
-// Counts the iterations of one loop, so that the host can see whether the device ends it early. Computes nothing else.
+// Counts the iterations of one loop, so that the host can detect a device that ends it early. Computes nothing else.
 
-@group(0) @binding(0) var<storage, read_write> counted: array<u32>; // (2): iterations wanted, iterations made
+@group(0) @binding(0) var<storage, read_write> counted: array<u32>; // (2): requested iterations, executed iterations
 
 @compute @workgroup_size(1)
 fn count() {

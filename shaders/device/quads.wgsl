@@ -1,5 +1,5 @@
-// What the threads of a quad hand each other, for the host to look at: a workgroup of four is one quad whose threads are
-// numbered from 0, and each gets the numbers of the right others. Computes nothing else.
+// The values that the threads of a quad exchange, for verification by the host: a workgroup of four is one quad with
+// threads numbered from 0, and each must receive the right numbers. Computes nothing else.
 
 enable subgroups;
 

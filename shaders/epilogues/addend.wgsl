@@ -1,4 +1,4 @@
-// Added to a residual or a bias.
+// Adds a residual or a bias.
 
 #include "lib/no-low-rank.wgsl"
 #include "lib/addend.wgsl"

@@ -1,4 +1,4 @@
-// With a low-rank adapter, added to a residual or a bias.
+// Adds the LoRA term, and a residual or a bias.
 
 #include "lib/low-rank.wgsl"
 #include "lib/addend.wgsl"

@@ -1,4 +1,4 @@
-// With a low-rank adapter.
+// Adds the LoRA term.
 
 #include "lib/low-rank.wgsl"
 #include "lib/no-addend.wgsl"

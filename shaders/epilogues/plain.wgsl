@@ -1,4 +1,4 @@
-// The product alone.
+// The product only.
 
 #include "lib/no-low-rank.wgsl"
 #include "lib/no-addend.wgsl"

@@ -1,4 +1,5 @@
-// Gate and up in one, y = act(gate) · up: the rows of the gate's weights come first, and a thread makes the same columns of both.
+// Gate and up in one product, y = act(gate) · up: the weights contain the gate's rows first, and a thread computes the same
+// columns of both.
 
 #include "lib/activation.wgsl"
 

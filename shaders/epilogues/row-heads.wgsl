@@ -1,15 +1,15 @@
-// Queries, keys and values in one. Queries and keys are turned by their positions as in layers/rope.wgsl: a thread makes the columns
-// that turn with each other. Queries go to y, keys and values to the cache, behind the sequence's own last row.
+// Queries, keys and values in one product. Queries and keys are rotated as in layers/rope.wgsl: a thread computes the
+// columns that rotate together. Queries go to y, keys and values to the cache, after the sequence's own last row.
 
 @group(0) @binding(4) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(5) var<storage, read> turns: array<vec2f>; // (positions, pairs): cosine, sine
 @group(0) @binding(6) var<storage, read_write> keys: array<vec4f>; // (cache rows, KV_HEADS · head_dim)
 @group(0) @binding(7) var<storage, read_write> values: array<vec4f>; // (cache rows, KV_HEADS · head_dim)
 
-const HEADS: u32 = 1; // of queries
+const HEADS: u32 = 1; // query heads
 const KV_HEADS: u32 = 1;
 const HEAD_VECTORS: u32 = 4; // head_dim / 4, even
-const PAIR_VECTORS: u32 = 2; // pairs that turn / 4; 0 for a layer without positions
+const PAIR_VECTORS: u32 = 2; // rotated pairs / 4; 0 for a layer without positions
 
 fn columns_of(tile: u32) -> vec2u {
   let start = tile / (HEAD_VECTORS / 2u) * HEAD_VECTORS;

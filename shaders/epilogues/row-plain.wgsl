@@ -1,4 +1,4 @@
-// The product as it is. What lies behind a row up to the next four columns is written too.
+// The product without an epilogue. The padding of a row up to a multiple of four columns is also written.
 
 fn columns_of(tile: u32) -> vec2u {
   return vec2u(2u * tile, 2u * tile + 1u);

@@ -1,4 +1,4 @@
-// The end of a block: added to the residual.
+// The end of a block: the product is added to the residual.
 
 @group(0) @binding(4) var<storage, read> residual: array<vec4f>; // (rows, n)
 

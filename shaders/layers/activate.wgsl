@@ -4,7 +4,7 @@
 #include "lib/dispatch.wgsl"
 
 struct Params {
-  count: u32, // of Elements
+  count: u32, // number of Elements
   accumulate: u32,
 }
 

@@ -1,12 +1,12 @@
-// The residual sum y = a + b, and its gradient: dy set or added into the gradient of either summand.
+// The residual sum y = a + b, and its gradient: dy, set or added to the gradient of each summand.
 
 #include "lib/dispatch.wgsl"
 
-// Replaced by vec4f where the number of elements allows: an access costs the same, for four times as much.
+// Replaced by vec4f if the number of elements is a multiple of four: one access then loads four times as much.
 alias Element = f32;
 
 struct Params {
-  count: u32, // of Elements
+  count: u32, // number of Elements
   accumulate: u32,
 }
 

@@ -1,9 +1,8 @@
-// The attention of attention.wgsl where four threads, a quad, work on a head together: each computes its part of a score,
-// they exchange parts without waiting for each other, and no score is computed twice. A quad is a workgroup, so that it
-// does not matter how a device numbers its threads.
-// Weights are taken relative to a power of two, the greatest so far that a key asks for, and sums are rescaled by powers of
-// two, which rounds nothing: what becomes of a query does not depend on which of its keys are taken two at a time, and so
-// not on what is packed beside it.
+// The attention of attention.wgsl with four threads, a quad, per head: each computes a part of a score, they exchange parts
+// without barriers, and no score is computed twice. A quad is a workgroup, so that the numbering of threads on a device
+// does not matter. Weights are relative to a power of two, the largest so far that a key requires, and sums are rescaled by
+// powers of two, which is exact: the result of a query does not depend on which of its keys are processed in pairs, and
+// thus not on the rest of the batch.
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 
@@ -100,7 +99,7 @@ fn store_y(place: Place, sums: Held) {
   }
 }
 
-// Scores as powers of two.
+// Scores in units of log 2.
 fn scores_in_bits(products: mat2x4f) -> mat2x4f {
   if (CAPPED) {
     return scores_of_two(products) * LOG2_E;
@@ -116,7 +115,7 @@ fn times_slopes(weights: mat2x4f, scores: mat2x4f) -> mat2x4f {
   return mat2x4f(weights[0] * score_slopes(scores[0]), weights[1] * score_slopes(scores[1]));
 }
 
-// 2ⁿ for whole numbers up to 0; what would be no normal number is 0.
+// 2ⁿ for integers n ≤ 0; subnormal results become 0.
 fn power_of_two(n: vec4f) -> vec4f {
   let exponents = vec4u(vec4i(max(n, vec4f(-127.0))) + 127);
   return bitcast<vec4f>(exponents << vec4u(23u));
@@ -253,7 +252,7 @@ fn backward_key_value(
   }
 }
 
-// Running sums of the dispatch before, under PIECEWISE.
+// Running sums of the previous dispatch, under PIECEWISE.
 fn hold_y(place: Place) -> Held {
   var held: Held;
   for (var t = 0u; t < 4u * BLOCKS; t++) {

@@ -1,6 +1,6 @@
-// The attention of attention.wgsl by workgroups: a group takes TILE queries of a head and TILE keys at a time. Both are
-// staged in workgroup memory, a score is computed once for all coordinates of a head, and tiles that no span covers are
-// passed over. A head wider than 128 is summed in parts by several groups.
+// The attention of attention.wgsl with workgroups: a group processes TILE queries of a head and TILE keys at a time. Both
+// are staged in workgroup memory, a score is computed once for all coordinates of a head, and tiles outside all spans are
+// skipped. For a head wider than 128, several groups sum parts.
 
 #include "lib/staged-attention.wgsl"
 #include "lib/staged-pieces.wgsl"
@@ -38,7 +38,7 @@ fn forward(
       sum1 = begun[1];
       sum2 = begun[2];
       sum3 = begun[3];
-      storageBarrier(); // several threads read a state, and one of them overwrites it later
+      storageBarrier(); // several threads read a state before one of them overwrites it
     }
   }
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
@@ -202,7 +202,7 @@ fn backward_query(
   }
 }
 
-// The tile's rows are keys here; scores are made as above and turned.
+// The tile's rows are keys here; scores are computed as above and transposed.
 @compute @workgroup_size(THREADS)
 fn backward_key_value(
   @builtin(workgroup_id) group: vec3u,
@@ -229,7 +229,7 @@ fn backward_key_value(
   var value2 = mat4x4f();
   var value3 = mat4x4f();
   if (PIECEWISE) {
-    begin = max(begin, params.start); // ranges are whole tiles
+    begin = max(begin, params.start); // ranges consist of whole tiles
     end = min(end, params.stop);
     if (is_begun()) {
       if (begin >= end) {
@@ -254,7 +254,7 @@ fn backward_key_value(
     let queries = start + 4u * (lane / SIDE) + FOUR;
     let tokens = rows_of(queries.x);
     let keys = place.first_token + 4u * (lane % SIDE) + FOUR;
-    // A query past the last counts nothing.
+    // A query past the last one contributes nothing.
     let real = vec4f(queries < vec4u(params.tokens));
     let visible = by_column(sight(seen_keys(tokens, 0u), keys) + sight(seen_keys(tokens, 1u), keys), real);
     let first_head = place.head * shared_by;

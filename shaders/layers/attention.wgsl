@@ -1,9 +1,9 @@
-// Causal attention over packed sequences with shared prefixes and grouped query heads. Query i sees the keys of its
-// prefix [spans.x, spans.y) and of its own segment [spans.z, i]; key j is seen by exactly the queries [j, spans.w). With
-// a sliding window, of these only the last WINDOW positions.
-// Online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): the scores are never stored, one log-sum-exp a query
-// is. A thread owns 16 coordinates of one head as a matrix in registers, for one token or for four neighbors that share
-// every load; what it holds of token t is component t of a vector. head_dim must be a multiple of 4.
+// Causal attention over packed sequences with shared prefixes and grouped query heads. Query i attends to the keys of its
+// prefix [spans.x, spans.y) and of its own segment [spans.z, i]; exactly the queries [j, spans.w) attend to key j. With a
+// sliding window, only the last WINDOW positions of these. Online softmax (Milakov and Gimelshein 2018; Dao et al. 2022):
+// only one log-sum-exp per query is stored, not the scores. A thread holds 16 coordinates of one head as a matrix in
+// registers, for one token or for four neighbors that share every load; component t of a vector belongs to token t.
+// head_dim must be a multiple of 4.
 
 #include "lib/attention.wgsl"
 #include "lib/dispatch.wgsl"
@@ -76,7 +76,7 @@ fn forward(
 }
 
 fn store_y(place: Place, q: vec4u, sums: Held) {
-  // Stores go by loops: written out they are most of what a pipeline takes to compile.
+  // Stores use loops: written out, they would dominate the compile time of a pipeline.
   let blocks = array<mat4x4f, 4>(sums.t0, sums.t1, sums.t2, sums.t3);
   for (var t = 0u; t < TOKENS && place.first_token + t < params.tokens; t++) {
     for (var v = 0u; v < 4u && place.first + v < HEAD_VECTORS; v++) {
@@ -94,7 +94,7 @@ fn scale_held(sums: ptr<function, Held>, factors: vec4f) {
   }
 }
 
-// The log-sum-exp beside delta = rowsum(dy · y), once a query and head.
+// Computes delta = rowsum(dy · y) and stores it with the log-sum-exp, once per query and head.
 @compute @workgroup_size(WORKGROUP)
 fn backward_rows(
   @builtin(workgroup_id) group: vec3u,
@@ -234,7 +234,7 @@ fn backward_key_value(
   }
 }
 
-// Running sums of the dispatch before, under PIECEWISE.
+// Running sums of the previous dispatch, under PIECEWISE.
 fn hold_y(starts: vec4u, first: u32) -> Held {
   var blocks: array<mat4x4f, 4>;
   for (var t = 0u; t < TOKENS; t++) {

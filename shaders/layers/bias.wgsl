@@ -1,5 +1,5 @@
-// The bias of a linear layer. Forward it fills the rows that a product is then added to, where the product does not add it
-// itself; its gradient is the sum of dy over rows. One thread a column, rows in order.
+// The bias of a linear layer. Forward, it fills the rows to which a product is added, if the product's epilogue does not
+// add it; its gradient is the sum of dy over rows. One thread per column, rows in order.
 
 #include "lib/dispatch.wgsl"
 

@@ -1,12 +1,12 @@
-// A range of columns out of a matrix, and its gradient into the same range.
+// A range of columns of a matrix, and its gradient for the same range.
 
 #include "lib/dispatch.wgsl"
 
 struct Params {
   rows: u32,
-  cols: u32, // of the range
+  cols: u32, // in the range
   first: u32,
-  stride: u32, // columns of the whole
+  stride: u32, // columns of the whole matrix
   accumulate: u32,
 }
 

@@ -1,11 +1,11 @@
-// The gated unit of a feed-forward layer (Shazeer 2020): y = act(gate) · up, with SiLU (SwiGLU) or GELU (GeGLU). Backward one
-// pass makes both gradients, out of numbers that either needs.
+// The gated unit of a feed-forward layer (Shazeer 2020): y = act(gate) · up, with SiLU (SwiGLU) or GELU (GeGLU). Backward,
+// one pass computes both gradients, which share intermediate values.
 
 #include "lib/activation.wgsl"
 #include "lib/dispatch.wgsl"
 
 struct Params {
-  count: u32, // of Elements
+  count: u32, // number of Elements
   accumulate_gate: u32,
   accumulate_up: u32,
 }

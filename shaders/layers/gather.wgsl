@@ -1,18 +1,18 @@
-// Rows of a table by index: token embeddings, and the hidden states that carry loss. Backward, every row of the table
-// sums the gradients of the places that read it, listed in order by the inverse of the index, so that no atomics are
-// needed and the sum is the same in every run. Some models scale their embedding (Gemma). A table that no binding can hold
-// is taken in blocks of rows. A file of formats/ says how it is stored.
+// Gathers rows of a table by index: token embeddings, and the hidden states that are scored. Backward, every row of the
+// table sums the gradients of the positions that read it, listed in order by the inverse of the index, so that no atomics
+// are needed and the sum is deterministic. Some models scale their embedding (Gemma). A table that exceeds a binding is
+// processed in blocks of rows. A file of formats/ reads its storage format.
 
 #include "lib/dispatch.wgsl"
 
 struct Params {
   rows: u32,
   cols: u32,
-  start: u32, // of the table's rows, the first that is bound
-  count: u32, // and how many
+  start: u32, // the first bound row of the table
+  count: u32, // number of bound rows
   scale: f32,
   accumulate: u32,
-  skipped: u32, // readers of each row that earlier dispatches have summed
+  skipped: u32, // readers of each row that earlier dispatches summed
   most: u32, // readers of a row that this dispatch may sum
 }
 
@@ -37,7 +37,7 @@ fn forward(
   if (id >= params.rows * params.cols) {
     return;
   }
-  let row = indices[id / params.cols] - params.start; // before the start it wraps to a large number
+  let row = indices[id / params.cols] - params.start; // wraps to a large number below the start
   if (row < params.count) {
     y[id] = params.scale * weight1(row * params.cols + id % params.cols);
   }

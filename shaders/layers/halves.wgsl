@@ -1,16 +1,16 @@
-// Numbers in half their bytes, for the time between forward and backward. A row shares its largest exponent; each number keeps
-// its sign, an exponent counted from 30 below that one, and the ten leading bits of its fraction: the bits of a half, whose
-// range moves with the row, so that no finite number overflows. Rounded to the nearest, ties to even: off by at most 2^−11 of
-// itself, or by 2^−29 of the row's largest.
-// All of it with whole numbers on the bits, because WGSL leaves open how floats round to halves, and may take subnormals for
-// zero and infinities for anything. A row that holds an infinity or NaN comes back as NaN from end to end.
+// Stores numbers in half the bytes between forward and backward. A row shares its largest exponent; each number keeps its
+// sign, an exponent relative to 30 below the shared one, and the ten leading bits of its fraction: the bits of half
+// precision, with a range that moves with the row, so that no finite number overflows. Rounds to nearest, ties to even: the
+// error is at most 2^−11 of the number, or 2^−29 of the row's largest. Uses only integer operations on the bits, because
+// WGSL does not define how floats round to half precision, and implementations may flush subnormals to zero and ignore
+// infinities. A row that contains an infinity or NaN is restored as all NaN.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
 
 struct Params {
   rows: u32,
-  fours: u32, // of a row
+  fours: u32, // vectors of four per row
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -19,17 +19,17 @@ struct Params {
 @group(0) @binding(3) var<storage, read> saved: array<vec2u>; // the same, to be unpacked
 @group(0) @binding(4) var<storage, read_write> y: array<vec4u>; // (rows, fours)
 
-const ROWS: u32 = 1; // more only where WORKGROUP is 1
+const ROWS: u32 = 1; // above 1 only if WORKGROUP is 1
 
 const MAGNITUDE: u32 = 0x7fffffff;
 const FRACTION_BITS: u32 = 23;
 const DROPPED_BITS: u32 = 13;
-const TOP: u32 = 30; // the exponent that the largest gets
+const TOP: u32 = 30; // the exponent of the largest number
 const LARGEST: u32 = 0x7bff; // in fifteen bits: exponent 30 and all of the fraction
 const NOT_FINITE: u32 = 255; // exponent of infinities and NaN
 const NAN: u32 = 0x7fc00000;
 
-// What is taken off every magnitude of a row.
+// The offset subtracted from every magnitude of a row.
 fn base(exponent: u32) -> u32 {
   return (max(exponent, TOP) - TOP) << FRACTION_BITS;
 }
@@ -40,7 +40,7 @@ fn pack(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_id) thread: vec3u,
 ) {
-  // Every thread stays for the maximum, so a row past the end counts as one without columns.
+  // All threads take part in the maximum, so a row past the end counts as a row without columns.
   let row = linear_group(group, groups) * ROWS + thread.y;
   let lane = thread.x;
   let fours = select(0u, params.fours, row < params.rows);

@@ -1,5 +1,5 @@
 // Layer normalization (Ba et al. 2016): y = (x − mean) · rstd · weight + bias, rstd = 1 / sqrt(variance + eps). Threads and
-// rows as in rms-norm.wgsl. Mean and rstd (rows, 2) are kept for the backward pass.
+// rows as in rms-norm.wgsl. Mean and rstd (rows, 2) are stored for the backward pass.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -22,7 +22,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> dx: array<f32>; // (rows, cols)
 @group(0) @binding(9) var<storage, read_write> dweight: array<f32>; // (cols)
 
-const ROWS: u32 = 1; // more only where WORKGROUP is 1
+const ROWS: u32 = 1; // above 1 only if WORKGROUP is 1
 
 @compute @workgroup_size(WORKGROUP, ROWS)
 fn forward(
@@ -30,7 +30,7 @@ fn forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_id) thread: vec3u,
 ) {
-  // Every thread stays for the sums, so a row past the end counts as one without columns.
+  // All threads take part in the sums, so a row past the end counts as a row without columns.
   let row = linear_group(group, groups) * ROWS + thread.y;
   let lane = thread.x;
   let cols = select(0u, params.cols, row < params.rows);
@@ -40,7 +40,7 @@ fn forward(
     sum += x[start + i];
   }
   let mean = reduce_sum(sum, lane) / f32(params.cols);
-  // A second walk: the difference of two large sums would lose the variance of rows far from zero.
+  // A second pass: the difference of two large sums would lose the variance of rows far from zero.
   var squares = 0.0;
   for (var i = lane; i < cols; i += WORKGROUP) {
     let centred = x[start + i] - mean;
@@ -85,7 +85,7 @@ fn backward_input(
   }
 }
 
-// dweight[i] = Σ over rows of dy · x̂. One thread a column, rows in order. The bias has its own kernel.
+// dweight[i] = Σ over rows of dy · x̂. One thread per column, rows in order. The bias has its own kernel.
 @compute @workgroup_size(WORKGROUP)
 fn backward_weight(
   @builtin(workgroup_id) group: vec3u,

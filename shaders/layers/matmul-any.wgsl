@@ -1,5 +1,5 @@
-// The matrix products of matmul.wgsl for any dimensions, one element of the result per thread. It serves the odd
-// shapes and is the plain text that the tiled products are tested against. A file of formats/ says how b is stored.
+// The matrix products of matmul.wgsl for any dimensions, one element of the result per thread. Supports odd shapes and is
+// the reference for testing the tiled products. A file of formats/ reads b.
 
 #include "lib/dispatch.wgsl"
 
@@ -7,7 +7,7 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,
-  a_stride: u32, // numbers from row to row
+  a_stride: u32, // row stride
   c_stride: u32,
   scale: f32,
   accumulate: u32,
@@ -26,7 +26,7 @@ fn element_of(group: vec3u, groups: vec3u, lane: u32) -> u32 {
   return linear_group(group, groups) * WORKGROUP + lane;
 }
 
-// Adds up the products for element `id` of c, from the first elements of a and b on, by their steps.
+// Sums the products for element `id` of c, starting at the given elements of a and b, with the given steps.
 fn product(id: u32, a_start: u32, a_step: u32, b_start: u32, b_step: u32) {
   let at = id / params.n * params.c_stride + id % params.n;
   var sum = 0.0;

@@ -1,6 +1,7 @@
-// The matrix products of matmul-workgroup.wgsl by the matrix units of a GPU: a group makes 64 × 64 results, each of four
-// subgroups a quarter of them out of the device's own matrices, (DOWN, ALONG) times (ALONG, ACROSS). Factors are rounded to
-// half precision and sums kept in float32, with the error of matmul-f16-tiles.wgsl; the order within a matrix is the device's.
+// The matrix products of matmul-workgroup.wgsl with the matrix units of a GPU: a group computes 64 × 64 results, each of
+// four subgroups a quarter of them, with the device's own matrix sizes, (DOWN, ALONG) times (ALONG, ACROSS). Factors are
+// rounded to half precision and sums kept in float32, with the error of matmul-f16-tiles.wgsl; the device determines the
+// order within a matrix.
 
 enable f16;
 enable subgroups;
@@ -8,18 +9,18 @@ enable chromium_experimental_subgroup_matrix;
 
 #include "lib/staging.wgsl"
 
-const DOWN: u32 = 8; // rows of a matrix of results, a divisor of SIDE, as the others
+const DOWN: u32 = 8; // rows of a result matrix; like the others, a divisor of SIDE
 const ACROSS: u32 = 8; // columns
 const ALONG: u32 = 8; // terms of a sum
-const THREADS: u32 = 128; // four subgroups of the largest size; of smaller ones there are more, and the first four multiply
+const THREADS: u32 = 128; // four subgroups of the largest size; if they are smaller there are more, and only the first four multiply
 const TALL = 16u; // blocks of the tile
 const WIDE = 16u;
 const DEEP = 8u;
-const SIDE = 32u; // of a quarter, and of a piece along k
+const SIDE = 32u; // side of a quarter, and of a piece along k
 const LEFTS = SIDE / DOWN;
 const RIGHTS = SIDE / ACROSS;
 
-// Row by row: (4 TALL, SIDE), (SIDE, 4 WIDE), and of each quarter a row of matrices, (DOWN, SIDE).
+// Row-major: (4 TALL, SIDE), (SIDE, 4 WIDE), and for each quarter a row of matrices, (DOWN, SIDE).
 var<workgroup> left_piece: array<f16, 4u * TALL * SIDE>;
 var<workgroup> right_piece: array<f16, 4u * WIDE * SIDE>;
 var<workgroup> results: array<f32, 4u * DOWN * SIDE>;

@@ -1,5 +1,5 @@
-// The matrix products of matmul.wgsl with either factor staged in workgroup memory: what a GPU's threads read is shared
-// by the group. Where the CPU stands in for a GPU, barriers cost more than that.
+// The matrix products of matmul.wgsl with both factors staged in workgroup memory, so that the threads of a group share
+// their reads. On a software adapter, the barriers would cost more than that saves.
 
 alias Staged = f32;
 

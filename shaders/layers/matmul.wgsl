@@ -1,6 +1,6 @@
-// Matrix products by registers: a thread holds DOWN × ACROSS blocks of 4 × 4 of the result, reads what it needs of either
-// factor by itself, and waits for no other. Rows must lie whole vectors apart; matmul-any.wgsl has no such condition. What
-// belongs to every product, the addition of slices too, is here and in lib/product.wgsl.
+// Matrix products in registers: a thread holds DOWN × ACROSS blocks of 4 × 4 results, reads both factors itself, and needs
+// no barrier. Row strides must be whole vectors; matmul-any.wgsl has no such condition. This file and lib/product.wgsl
+// contain everything common to all products, including the addition of slices.
 
 #include "lib/dispatch.wgsl"
 #include "lib/product.wgsl"
@@ -11,7 +11,7 @@ const WORKGROUP: u32 = 64;
 const DOWN: u32 = 1; // blocks in a thread's tile: 1, 2 or 4
 const ACROSS: u32 = 1;
 
-// Four blocks of a factor, of which a tile may need fewer.
+// Four blocks of a factor; a tile may use fewer.
 struct Blocks {
   x: mat4x4f,
   y: mat4x4f,
@@ -38,7 +38,7 @@ struct Sums {
   c33: mat4x4f,
 }
 
-// Four more products of each sum.
+// Adds four more products to each sum.
 fn add_step(sums: ptr<function, Sums>, l: Blocks, r: Blocks) {
   (*sums).c00 += r.x * l.x;
   if (DOWN > 1u) {
@@ -91,7 +91,7 @@ fn product(
   let row = id / across % down * DOWN * 4u;
   let column = id % across * ACROSS;
 
-  // What of the addresses stays along k: rows of a factor stored by rows, the column of one that is not.
+  // The parts of the addresses that are constant along k: rows of a factor stored by rows, the column of any other.
   let depth = (params.k + 3u) / 4u;
   let a_width = params.a_stride / 4u;
   let a0 = rows_at(row, params.m, a_width);
@@ -153,7 +153,7 @@ fn product(
     add_step(&sums, l, r);
   }
 
-  // By a loop over an array, because written out these stores are most of the kernel, and of its compile time.
+  // A loop over an array, because these stores written out would be most of the kernel and its compile time.
   var blocks = array<mat4x4f, 16>(
     sums.c00, sums.c01, sums.c02, sums.c03,
     sums.c10, sums.c11, sums.c12, sums.c13,
@@ -167,7 +167,7 @@ fn product(
   }
 }
 
-// c = scale · Σ parts, slice by slice, with what store_row would add.
+// c = scale · Σ parts, slice by slice, plus the epilogue of store_row.
 @compute @workgroup_size(WORKGROUP)
 fn sum_slices(
   @builtin(workgroup_id) group: vec3u,

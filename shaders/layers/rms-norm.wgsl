@@ -1,7 +1,7 @@
-// Root-mean-square normalization (Zhang and Sennrich 2019): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps).
-// Where the weight is an offset (Gemma), 1 + weight takes its place.
-// WORKGROUP threads share a row and a workgroup takes ROWS of them: one of many threads where a GPU reduces, many of one
-// where the CPU stands in for it. rstd (rows) is kept for the backward pass.
+// Root-mean-square normalization (Zhang and Sennrich 2019): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps). If the
+// weight is an offset (Gemma), 1 + weight is used. WORKGROUP threads share a row and a workgroup processes ROWS of them:
+// one row with many threads on a GPU, many rows with one thread on a software adapter. rstd (rows) is stored for the
+// backward pass.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>; // (rows, cols)
 @group(0) @binding(8) var<storage, read_write> dweight: array<f32>; // (cols)
 
-const ROWS: u32 = 1; // more only where WORKGROUP is 1
+const ROWS: u32 = 1; // above 1 only if WORKGROUP is 1
 const OFFSET: bool = false;
 
 fn gain(i: u32) -> f32 {
@@ -39,7 +39,7 @@ fn forward(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_id) thread: vec3u,
 ) {
-  // Every thread stays for the sum, so a row past the end counts as one without columns.
+  // All threads take part in the sum, so a row past the end counts as a row without columns.
   let row = linear_group(group, groups) * ROWS + thread.y;
   let lane = thread.x;
   let cols = select(0u, params.cols, row < params.rows);
@@ -84,7 +84,7 @@ fn backward_input(
   }
 }
 
-// dweight[i] = Σ over rows of dy · x · rstd. One thread a column, rows in order.
+// dweight[i] = Σ over rows of dy · x · rstd. One thread per column, rows in order.
 @compute @workgroup_size(WORKGROUP)
 fn backward_weight(
   @builtin(workgroup_id) group: vec3u,

@@ -1,7 +1,7 @@
-// Rotary positions (Su et al. 2021) in Hugging Face's order: coordinate j of a head turns with coordinate j + pairs. Where fewer
-// pairs turn than a head has, its coordinates from 2 · pairs on stay as they are, two to a thread.
-// Cosines and sines come from a table made on the host in float64, because WGSL leaves them imprecise for large angles.
-// The gradient is the turn backwards: direction −1.
+// Rotary positions (Su et al. 2021) in Hugging Face's order: coordinate j of a head rotates with coordinate j + pairs. If
+// fewer pairs rotate than a head has, its coordinates from 2 · pairs are unchanged, two per thread. Cosines and sines come
+// from a table computed on the host in float64, because WGSL's are imprecise for large angles. The gradient is the inverse
+// rotation: direction −1.
 
 #include "lib/dispatch.wgsl"
 
@@ -9,7 +9,7 @@ struct Params {
   tokens: u32,
   heads: u32,
   head_dim: u32,
-  pairs: u32, // that turn
+  pairs: u32, // rotated pairs
   direction: f32,
   accumulate: u32,
 }
@@ -34,7 +34,7 @@ fn rotate(
     return;
   }
   let coordinate = id % half;
-  let head = id / half; // token and head together
+  let head = id / half; // index of token and head
   let turns_here = coordinate < params.pairs;
   var turn = vec2f(1.0, 0.0);
   if (turns_here) {

@@ -1,4 +1,4 @@
-// The gradient of rows that count by a weight each: dx = weight · dy, set or added.
+// The gradient of weighted rows: dx = weight · dy, set or added.
 
 #include "lib/dispatch.wgsl"
 

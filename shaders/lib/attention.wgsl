@@ -37,7 +37,7 @@ struct Params {
 @group(0) @binding(14) var<storage, read_write> dvalue: array<vec4f>;
 
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
-const WINDOW: u32 = 0; // positions that a query sees, itself the last; 0 for all
+const WINDOW: u32 = 0; // positions that a query attends to, including itself; 0 for all
 // Several dispatches, each for a range of keys or queries. Running sums are kept in y and in the gradients, which are set, not
 // added to; the state of the softmax is stored after the log-sum-exps. The result does not depend on the ranges.
 const PIECEWISE: bool = false;
@@ -89,7 +89,7 @@ fn covers(range: Ranges, i: u32) -> vec4<bool> {
   return (range.starts <= vec4u(i)) & (vec4u(i) < range.ends);
 }
 
-// The keys that the queries of a thread see: in pass 0 those of their prefixes, in pass 1 those of their segments.
+// The keys that a thread's queries attend to: in pass 0 those of their prefixes, in pass 1 those of their segments.
 fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   let s0 = spans[tokens.x];
   let s1 = spans[tokens.y];
@@ -104,7 +104,7 @@ fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   return ranges(windowed(starts, tokens + 1u), tokens + 1u);
 }
 
-// Those within the range of this dispatch.
+// The part of them in the range of this dispatch.
 fn taken_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   let seen = seen_keys(tokens, pass_index);
   if (!PIECEWISE) {
@@ -136,12 +136,12 @@ fn in_window(tokens: vec4u, i: u32) -> vec4<bool> {
   return back < vec4u(WINDOW);
 }
 
-// The queries that see the keys of a thread.
+// The queries that attend to the keys of a thread.
 fn seeing_queries(tokens: vec4u) -> Ranges {
   return ranges(tokens, vec4u(spans[tokens.x].w, spans[tokens.y].w, spans[tokens.z].w, spans[tokens.w].w));
 }
 
-// Those within the range of this dispatch.
+// The part of them in the range of this dispatch.
 fn taken_queries(tokens: vec4u) -> Ranges {
   let seeing = seeing_queries(tokens);
   if (!PIECEWISE) {
@@ -160,8 +160,8 @@ fn goes_on() -> bool {
   return params.stop < params.tokens;
 }
 
-// Where the softmax state of a query is stored between dispatches: largest score and sum of weights. Each of the `parts` threads
-// that share a head has its own copy, so no thread reads one that another writes.
+// Index of a query's softmax state between dispatches: largest score and sum of weights. Each of the `parts` threads that
+// share a head has its own copy, so no thread reads one that another writes.
 fn state_at(token: u32, head: u32, part: u32, parts: u32) -> u32 {
   return params.tokens * params.heads + 2u * ((token * params.heads + head) * parts + part);
 }

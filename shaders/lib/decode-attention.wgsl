@@ -1,10 +1,9 @@
-// Attention of one new token a sequence to what its sequence has seen: the prompt's keys, which several sequences may
-// share, its own earlier tokens' keys, and itself. A file joined to it says where the new key and value lie: own-given.wgsl, which
-// stores them in the cache, or own-cached.wgsl, where they are already. One softmax as
-// in attention.wgsl (Milakov and Gimelshein 2018); nothing is kept for a gradient. This file is shared by its kernels.
-//
-// A context longer than a kernel may loop over (src/gpu/loops.ts) takes several dispatches of the entries called
-// `forward_piece`. Each takes a range of keys and stores its state for the next. The result does not depend on the ranges.
+// Attention of one new token per sequence to the prompt's keys, which several sequences may share, to its own earlier
+// tokens' keys, and to itself. A joined file defines where the new key and value are: own-given.wgsl, which stores them in
+// the cache, or own-cached.wgsl, if they are already there. One softmax as in attention.wgsl (Milakov and Gimelshein 2018);
+// nothing is stored for a gradient. The kernels share this file. A context longer than a kernel may loop over
+// (src/gpu/loops.ts) takes several dispatches of the entries called `forward_piece`. Each processes a range of keys and
+// stores its state for the next. The result does not depend on the ranges.
 
 #include "lib/soft-cap.wgsl"
 
@@ -21,7 +20,7 @@ struct Params {
   soft_cap: f32, // of scores, if CAPPED
 }
 
-@group(0) @binding(0) var<uniform> params: Params; // cached: earlier tokens of each sequence's own
+@group(0) @binding(0) var<uniform> params: Params; // cached: tokens in each sequence's own part of the cache
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // (rows, heads · head_dim)
 @group(0) @binding(4) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(5) var<storage, read_write> keys: array<vec4f>; // (cache rows, kv_heads · head_dim)
@@ -30,9 +29,9 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> states: array<vec4f>; // of each thread, between dispatches of forward_piece
 
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
-const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 8): threads that share a head, where it is not a workgroup
+const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 8): threads that share a head, unless a workgroup does
 const LAST: u32 = HEAD_VECTORS - 1;
-const WINDOW: u32 = 0; // positions that a token sees, itself the last; 0 for all
+const WINDOW: u32 = 0; // positions that a token attends to, including itself; 0 for all
 const CAPPED: bool = false; // scores go through the soft cap
 
 fn score_of(product: f32) -> f32 {
@@ -73,14 +72,14 @@ fn own_score(q: u32, k: u32) -> f32 {
   return score_of(sum);
 }
 
-// A thread's part of one head of one row, and where the row's new key and value lie.
+// A thread's part of one head of one row, and the location of the row's new key and value.
 struct Part {
   row_head: u32,
   place: vec4u,
   kv_head: u32,
-  first: u32, // of its vectors
+  first: u32, // its first vector
   own: u32,
-  count: u32, // of the keys in the cache
+  count: u32, // number of keys in the cache
 }
 
 fn part_of(id: u32) -> Part {

@@ -14,7 +14,7 @@ fn precise_exp(x: f32) -> f32 {
   return select(parts.x + parts.x * parts.y, 0.0, x < -87.0);
 }
 
-// e^x − 1, accurate next to 0.
+// e^x − 1, accurate near 0.
 fn expm1(x: f32) -> f32 {
   let parts = exp_parts(x);
   return (parts.x - 1.0) + parts.x * parts.y;

@@ -1,5 +1,5 @@
-// Which tokens of a row stay by top-k, top-p and min-p, found by narrowing a range of ordered integers. The including file has the
-// logits, the parameters and what a thread's block of a row is.
+// The tokens of a row that remain after top-k, top-p and min-p, found by narrowing a range of ordered integers. The
+// including file defines the logits, the parameters and each thread's block of a row.
 
 #include "lib/ordered.wgsl"
 #include "lib/reduce.wgsl"
@@ -16,14 +16,13 @@ fn sum_each(value: vec4f, lane: u32) -> vec4f {
   );
 }
 
-// Going down from the largest logit, the place where the number, or the weight, of the tokens reaches a goal: the
-// ordered integers from `low` up reach it, those from `high` up do not. It is narrow when the range holds one integer
-// or one token.
+// Going down from the largest logit, the point where the number, or the total weight, of the tokens reaches a goal: the
+// integers from `low` reach it, those from `high` do not. The range is narrow when it contains one integer or one token.
 struct Edge {
   low: u32,
   high: u32,
-  above: f32, // number or weight of the tokens from `high` up
-  number: f32, // of tokens in the range
+  above: f32, // number or weight of the tokens from `high`
+  number: f32, // number of tokens in the range
 }
 
 // Number, and if needed weight, of the tokens above each of four limits.
@@ -54,7 +53,7 @@ fn find_edge(block: Block, lane: u32, start: Edge, goal: f32, weighted: bool) ->
     let is_wide = width > 1u && edge.number > 1.0;
     let limits = edge.low + min(vec4u(1u, 2u, 3u, 4u) * ((width + 4u) / 5u), vec4u(max(width, 1u) - 1u));
     var tally = Tally();
-    // Threads that are done stay in step for the sums.
+    // Threads that are done still take part in the barriers of the sums.
     let end = select(block.first, block.end, is_wide);
     // Four tokens per iteration, to stay within the loop limit (src/gpu/loops.ts).
     for (var v = block.first; v < end; v += 4u) {
@@ -86,7 +85,7 @@ fn find_edge(block: Block, lane: u32, start: Edge, goal: f32, weighted: bool) ->
   return edge;
 }
 
-// Tokens that stay: from `low` up, but for the thread's first `skip` ones of exactly `low`.
+// The remaining tokens: from `low`, except for the thread's first `skip` tokens with exactly `low`.
 struct Kept {
   low: u32,
   skip: f32,
@@ -134,7 +133,7 @@ fn filter_tokens(block: Block, lane: u32) -> Kept {
   }
   let goal = params.top_p * reduce_sum(sum_kept(block, Kept(low, 0.0)), lane);
   let edge = find_edge(block, lane, Edge(low, whole.high, 0.0, whole.number), goal, true);
-  // Several tokens of one logit at the edge: as many as the goal needs, and at least one.
+  // If several tokens at the threshold have the same logit, as many remain as the goal needs, at least one.
   let is_tied = edge.high - edge.low == 1u && edge.number > 1.0;
   let ties = running_sum(count_of(block, edge.low), lane);
   let needed = clamp(ceil((goal - edge.above) / weight_of(block, float_of(edge.low))), 1.0, ties.y);

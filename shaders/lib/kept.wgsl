@@ -1,5 +1,5 @@
-// Collects a few entries out of many in a workgroup: each thread scans its share of a stretch of entries and lists those
-// that it keeps; then all threads go through all lists, one after the other, so that the order is always the same.
+// Collects a few entries out of many in a workgroup: each thread scans its part of a stretch of entries and lists those to
+// keep; then all threads process all lists in order, so that the order is deterministic.
 
 struct Kept {
   index: u32,
@@ -7,7 +7,7 @@ struct Kept {
 }
 
 const STRETCH: u32 = 1024u; // entries between two barriers
-const SHARE = STRETCH / WORKGROUP; // of a thread
+const SHARE = STRETCH / WORKGROUP; // entries per thread
 
 var<workgroup> kept: array<Kept, STRETCH>;
 var<workgroup> kept_counts: array<u32, WORKGROUP>;

@@ -61,7 +61,7 @@ fn forward(
   dsums[s] = slope;
 }
 
-// Records only.
+// Computes only the records.
 @compute @workgroup_size(WORKGROUP)
 fn evaluate(
   @builtin(workgroup_id) group: vec3u,

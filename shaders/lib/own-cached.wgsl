@@ -1,4 +1,5 @@
-// The new token's key and value in the cache already, in the row after the sequence's own last one (epilogues/row-heads.wgsl).
+// The new token's key and value are already in the cache, in the row after the sequence's own last one
+// (epilogues/row-heads.wgsl).
 
 fn own_row(row: u32, place: vec4u) -> u32 {
   return place.z + params.cached;

@@ -1,4 +1,4 @@
-// The new token's key and value as they came out of their products, not yet in the cache.
+// The new token's key and value are separate tensors, not yet in the cache.
 
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // (rows, kv_heads · head_dim)
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // (rows, kv_heads · head_dim)
@@ -15,7 +15,7 @@ fn own_value(at: u32) -> vec4f {
   return value[at];
 }
 
-// They go to the row after the sequence's own last one.
+// Stores them in the row after the sequence's own last one.
 fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
   if (vector < HEAD_VECTORS) {
     let at = head_at(place.z + params.cached, kv_head) + vector;

@@ -62,7 +62,7 @@ fn forward(
   dsums[2u * p + 1u] = slopes.y;
 }
 
-// Records only.
+// Computes only the records.
 @compute @workgroup_size(WORKGROUP)
 fn evaluate(
   @builtin(workgroup_id) group: vec3u,

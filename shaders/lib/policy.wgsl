@@ -3,7 +3,7 @@
 
 #include "lib/tokenwise.wgsl"
 
-@group(0) @binding(8) var<storage, read> advantage: array<f32>; // (records) one a completion, or (R) one a token
+@group(0) @binding(8) var<storage, read> advantage: array<f32>; // (records), one per completion, or (R), one per token
 @group(0) @binding(9) var<storage, read> old_logprobs: array<f32>; // (R): of the policy that sampled, or POLICYS_OWN
 
 // A log-probability is never above 0. A value above this threshold means that the current policy itself sampled the tokens,

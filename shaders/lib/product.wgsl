@@ -13,13 +13,13 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,
-  a_stride: u32, // numbers from row to row
+  a_stride: u32, // row stride
   c_stride: u32,
   slices: u32,
   scale: f32,
   accumulate: u32,
-  rank: u32, // of the low-rank pair
-  addend_width: u32, // from row to row of the addend, in vectors
+  rank: u32, // of the LoRA term
+  addend_width: u32, // row stride of the addend, in vectors
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -11,7 +11,7 @@ alias Held = array<mat4x4f, 16>; // vector v of block b at v · BLOCKS + b
 alias Rows = array<mat2x4f, 16>; // vector v of two tokens
 alias Pairs = array<mat2x4f, 4>; // by block: a number for each of its tokens, with either of two others
 
-// What a thread holds: `tokens` are its own, one of each block, whose softmax it computes for the quad.
+// The part of a thread: `tokens` are its own, one of each block, whose softmax it computes for the quad.
 struct Place {
   first_token: u32,
   head: u32,
@@ -142,7 +142,7 @@ fn read_queries(queries: ptr<function, Rows>, dys: ptr<function, Rows>, at: vec4
   if (VECTORS > 15u) { (*queries)[15] = two_queries(at, 15u, part); (*dys)[15] = two_dys(at, 15u, part); }
 }
 
-// What is held times two rows, this thread's part of it.
+// This thread's part of the products of the held blocks with two rows.
 fn parts_of_products(held: ptr<function, Held>, rows: ptr<function, Rows>) -> Pairs {
   var sums: Pairs;
   sums[0u % BLOCKS] += transpose((*held)[0]) * (*rows)[0u / BLOCKS];
@@ -169,7 +169,7 @@ fn sum_of_quad(part: vec4f) -> vec4f {
   return sum + quadSwapY(sum);
 }
 
-// The whole products of the own tokens, a block a component.
+// The complete products of the own tokens, one component per block.
 fn products(held: ptr<function, Held>, rows: ptr<function, Rows>, own: vec4f) -> mat2x4f {
   var parts = parts_of_products(held, rows);
   var sums: mat2x4f;
@@ -190,7 +190,7 @@ fn products(held: ptr<function, Held>, rows: ptr<function, Rows>, own: vec4f) ->
   return sums;
 }
 
-// What the threads know of their own tokens, of all tokens: a block a column.
+// Distributes each thread's values of its own tokens to all threads: one column per block.
 fn spread(own: vec4f) -> mat4x4f {
   return transpose(
     mat4x4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u)),
@@ -216,7 +216,7 @@ fn outer(row: vec4f, weights: vec4f) -> mat4x4f {
   return mat4x4f(row * weights.x, row * weights.y, row * weights.z, row * weights.w);
 }
 
-// One row after the other, so that it does not matter which two come together.
+// Adds one row after the other, so that the pairing does not matter.
 fn added(sum: mat4x4f, rows: mat2x4f, weights: mat2x4f) -> mat4x4f {
   return sum + outer(rows[0], weights[0]) + outer(rows[1], weights[1]);
 }

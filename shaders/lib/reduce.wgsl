@@ -1,5 +1,5 @@
-// Sums and maxima over a workgroup in a fixed order, so that a result is the same in every run. Every thread of the
-// group must take part. WORKGROUP is replaced per adapter: wide on a GPU, narrow on a software adapter.
+// Sums and maxima over a workgroup in a fixed order, so that results are deterministic. Every thread of the group must take
+// part. WORKGROUP depends on the adapter: large on a GPU, small on a software adapter.
 
 const WORKGROUP: u32 = 64;
 

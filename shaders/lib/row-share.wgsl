@@ -1,5 +1,5 @@
-// How the threads of a workgroup share a row: thread i takes every WORKGROUP-th number from i on. For a long row the workgroup
-// is larger (src/gpu/loops.ts), and each team of TEAM threads shares a contiguous part of the row in this way,
+// How the threads of a workgroup share a row: thread i processes every WORKGROUP-th number from i. For a long row the
+// workgroup is larger (src/gpu/loops.ts), and each team of TEAM threads shares a contiguous part of the row in this way,
 // which keeps memory accesses local.
 
 #include "lib/reduce.wgsl"

@@ -1,5 +1,5 @@
-// Scale and minimum of one of the eight runs of a block of 256 weights: two halves that scale six bits each. Runs 0 to 3
-// have their six bits in a byte, whose two spare bits are the upper ones of runs 4 to 7.
+// Scale and minimum of one of the eight runs of a block of 256 weights: two half-precision factors with six bits each. Runs
+// 0 to 3 have their six bits in one byte, whose two spare bits are the upper bits of runs 4 to 7.
 
 #include "lib/half.wgsl"
 

@@ -2,7 +2,7 @@
 // `Capped`: f32 or a vector.
 // WGSL's tanh may be as inaccurate as a quotient of exponentials, which cancel around 0, where most scores are; there a series is used.
 
-const SERIES_ENDS: f32 = 0.4; // the first term left out is 6e-8 of the sum
+const SERIES_ENDS: f32 = 0.4; // the first omitted term is 6e-8 of the sum
 
 fn soft_tanh(x: Capped) -> Capped {
   let u = clamp(x, Capped(-10.0), Capped(10.0));

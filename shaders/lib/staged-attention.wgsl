@@ -1,6 +1,6 @@
-// The tile operations of a workgroup of attention-workgroup.wgsl: which tiles meet, scores of TILE queries and TILE keys from
-// pieces staged in workgroup memory, and sums of staged rows weighted by a tile. A thread has a block of 4 × 4 of the
-// scores, and of the sums every eighth vector of four rows.
+// The tile operations of a workgroup of attention-workgroup.wgsl: which tiles overlap, scores of TILE queries and TILE keys
+// from pieces staged in workgroup memory, and sums of staged rows weighted by a tile. A thread has a block of 4 × 4 scores,
+// and of the sums every eighth vector of four rows.
 
 #include "lib/attention.wgsl"
 #include "lib/dispatch.wgsl"
@@ -20,7 +20,7 @@ var<workgroup> weight_tile: array<vec4f, 4u * SIDE * SIDE>;
 var<workgroup> rows_piece: array<vec4f, TILE * SIDE>;
 var<workgroup> block_highest: array<vec4f, THREADS>;
 
-// What a group owns: the first of its tokens, the head and the first of its vectors.
+// The part of a group: its first token, the head and its first vector.
 struct Place {
   first_token: u32,
   head: u32,
@@ -37,7 +37,7 @@ fn rows_of(first: u32) -> vec4u {
   return min(first + FOUR, vec4u(params.tokens - 1u));
 }
 
-// Where the prefixes of queries begin, or their segments.
+// The start of the queries' prefixes, or of their segments.
 fn origins(tokens: vec4u, pass_index: u32) -> vec4u {
   let s0 = spans[tokens.x];
   let s1 = spans[tokens.y];
@@ -46,16 +46,16 @@ fn origins(tokens: vec4u, pass_index: u32) -> vec4u {
   return select(vec4u(s0.z, s1.z, s2.z, s3.z), vec4u(s0.x, s1.x, s2.x, s3.x), pass_index == 0u);
 }
 
-// What queries see in a pass, but for those whose range has another origin.
+// The keys that queries attend to in a pass, excluding those of ranges with another origin.
 fn seen_from(tokens: vec4u, pass_index: u32, origin: u32) -> Ranges {
   var seen = seen_keys(tokens, pass_index);
   seen.ends = select(vec4u(), seen.ends, (origins(tokens, pass_index) == vec4u(origin)) | vec4<bool>(origin == ANY));
   return seen;
 }
 
-// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there, within the
-// range of this dispatch. Tiles of keys begin at origins, so that what becomes of a query does not depend on what is packed
-// beside it.
+// The first origin, at least `least`, of the ranges that the queries of a tile attend to in a pass, and the end of the
+// ranges with that origin, within the range of this dispatch. Tiles of keys begin at origins, so that the result of a query
+// does not depend on the rest of the batch.
 fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
   var next = vec2u(ANY, 0u);
   for (var b = 0u; b < TILE; b++) {
@@ -72,7 +72,7 @@ fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
   return next;
 }
 
-// Whether a query of the tile sees a key of the tile.
+// Whether a query of the tile attends to a key of the tile.
 fn meets(first_query: u32, first_key: u32, pass_index: u32, origin: u32) -> bool {
   var found = false;
   for (var b = 0u; b < SIDE; b++) {
@@ -115,7 +115,7 @@ fn add_pieces(sum: mat4x4f, lane: u32) -> mat4x4f {
   return result;
 }
 
-// query · key: a block has a query as a column, four keys along it.
+// query · key: each column of a block belongs to a query, with four keys along it.
 fn query_key(first_query: u32, head: u32, first_key: u32, kv_head: u32, lane: u32) -> mat4x4f {
   var sum = mat4x4f();
   let x = lane % (DEEP * SIDE) / DEEP;
@@ -159,7 +159,7 @@ fn dy_value(first_query: u32, head: u32, first_key: u32, kv_head: u32, lane: u32
   return sum;
 }
 
-// Weights of four rows, in columns, for four of the tokens that are summed over.
+// Stores weights of four rows, as columns, for four of the summed tokens.
 fn put_weights(row_block: u32, column_block: u32, block: mat4x4f) {
   const STEP = SIDE * SIDE;
   let at = column_block * SIDE + row_block;
@@ -175,7 +175,7 @@ fn weights_of(row_block: u32, column_block: u32) -> mat4x4f {
   return mat4x4f(weight_tile[at], weight_tile[at + STEP], weight_tile[at + 2u * STEP], weight_tile[at + 3u * STEP]);
 }
 
-// One chunk of a sum of weighted rows: those in rows_piece.
+// One chunk of a sum of weighted rows, from rows_piece.
 fn add_rows(sum: mat4x4f, lane: u32) -> mat4x4f {
   workgroupBarrier();
   var result = sum;
@@ -193,7 +193,7 @@ fn add_rows(sum: mat4x4f, lane: u32) -> mat4x4f {
   return result;
 }
 
-// Which token and vector a thread copies to place e of rows_piece.
+// The token and vector that a thread copies to index e of rows_piece.
 fn copied(first_token: u32, first: u32, e: u32) -> vec2u {
   return vec2u(min(first_token + e / SIDE, params.tokens - 1u), min(first + e % SIDE, HEAD_VECTORS - 1u));
 }
@@ -226,12 +226,12 @@ fn stage_dy(first_token: u32, head: u32, first: u32, lane: u32) {
   }
 }
 
-// Columns of a block times one factor each.
+// Multiplies each column of a block by a factor.
 fn by_column(block: mat4x4f, factors: vec4f) -> mat4x4f {
   return mat4x4f(block[0] * factors.x, block[1] * factors.y, block[2] * factors.z, block[3] * factors.w);
 }
 
-// Which of four keys each query of a thread sees, one column a query: 1 or 0.
+// Which of four keys each query of a thread attends to, one column per query: 1 or 0.
 fn sight(seen: Ranges, keys: vec4u) -> mat4x4f {
   return mat4x4f(
     vec4f((vec4u(seen.starts.x) <= keys) & (keys < vec4u(seen.ends.x))),
@@ -263,7 +263,7 @@ fn block_scores(products: mat4x4f) -> mat4x4f {
   return mat4x4f(scores_of(products[0]), scores_of(products[1]), scores_of(products[2]), scores_of(products[3]));
 }
 
-// Weights p = exp(score − log-sum-exp) where the query sees the key, else 0.
+// Weights p = exp(score − log-sum-exp) if the query attends to the key, else 0.
 fn probabilities(scores: mat4x4f, log_sums: vec4f, visible: mat4x4f) -> mat4x4f {
   return seen_only(exponentials(scores, log_sums), visible, 0.0);
 }

@@ -1,6 +1,7 @@
-// Workgroup attention under PIECEWISE (lib/attention.wgsl): the tiles of a dispatch, and the running sums of the one before.
+// Workgroup attention under PIECEWISE (lib/attention.wgsl): the tiles of a dispatch, and the running sums of the previous
+// one.
 
-// Start of the first tile of keys from an origin that begins in the range of this dispatch.
+// The first tile of keys, counted from an origin, that begins in the range of this dispatch.
 fn first_taken(origin: u32) -> u32 {
   if (!PIECEWISE) {
     return origin;
@@ -8,7 +9,7 @@ fn first_taken(origin: u32) -> u32 {
   return origin + (max(params.start, origin) - origin + TILE - 1u) / TILE * TILE;
 }
 
-// Whether the queries of a tile see no key in the range of this dispatch.
+// Whether the queries of a tile attend to no key in the range of this dispatch.
 fn tile_takes_none(first_query: u32) -> bool {
   var first = ANY;
   var end = 0u;
@@ -23,7 +24,7 @@ fn tile_takes_none(first_query: u32) -> bool {
   return end <= params.start || first >= params.stop;
 }
 
-// Running sums of the dispatch before, under PIECEWISE.
+// Running sums of the previous dispatch, under PIECEWISE.
 fn y_blocks(place: Place, mine: u32, lane: u32) -> array<mat4x4f, 4> {
   var blocks: array<mat4x4f, 4>;
   for (var e = 0u; e < 4u * CHUNKS; e++) {

@@ -1,18 +1,18 @@
-// A matrix product by workgroups: a group makes a tile of the result, LINES × LANES threads with DOWN × ACROSS blocks of
-// 4 × 4 each. Step by step along k, a piece of either factor is copied to workgroup memory, where the whole group reads
-// it. The including file says what is kept there: Staged. Sums run in the order of matmul.wgsl.
+// A matrix product with workgroups: a group computes a tile of the result, LINES × LANES threads with DOWN × ACROSS blocks
+// of 4 × 4 each. Step by step along k, a piece of each factor is copied to workgroup memory, which the whole group reads.
+// The including file defines its element type, Staged. Sums run in the order of matmul.wgsl.
 
 #include "lib/staging.wgsl"
 
 const LINES: u32 = 16; // threads down the tile
 const LANES: u32 = 16; // threads across it
-const DOWN: u32 = 1; // blocks of a thread: 1 or 2
+const DOWN: u32 = 1; // blocks per thread: 1 or 2
 const ACROSS: u32 = 1;
 const DEEP: u32 = 4; // blocks of a piece along k
 const TALL = LINES * DOWN; // blocks of the tile
 const WIDE = LANES * ACROSS;
 
-// Column by column of the blocks, (4, DEEP, TALL) and (4, DEEP, WIDE): neighboring threads read neighboring vectors.
+// The blocks by columns, (4, DEEP, TALL) and (4, DEEP, WIDE): neighboring threads read neighboring vectors.
 var<workgroup> left_piece: array<vec4<Staged>, 4u * DEEP * TALL>;
 var<workgroup> right_piece: array<vec4<Staged>, 4u * DEEP * WIDE>;
 
@@ -93,7 +93,7 @@ fn product(
     workgroupBarrier();
   }
 
-  // By a loop, as in matmul.wgsl.
+  // A loop, as in matmul.wgsl.
   let blocks = array<mat4x4f, 4>(c00, c01, c10, c11);
   for (var t = 0u; t < DOWN * ACROSS * 4u; t++) {
     let d = t / (ACROSS * 4u);

@@ -1,18 +1,18 @@
-// The factors of a matrix product on their way to workgroup memory: which tile of the result a group makes, and which blocks
-// of either factor its threads fetch. Blocks are turned and padded with zeros on the way in, so that what follows knows
-// nothing of layouts or bounds. The including file says how large a tile is (TALL and WIDE blocks, DEEP at a time along
-// k), and what becomes of a block: keep_left and keep_right.
+// Copies the factors of a matrix product to workgroup memory: defines the tile of the result of each group, and the blocks
+// of each factor that its threads load. Blocks are transposed and padded with zeros, so that the remaining code does not
+// depend on layouts or bounds. The including file defines the tile size (TALL and WIDE blocks, DEEP at a time along k), and
+// stores a block: keep_left and keep_right.
 
 #include "lib/dispatch.wgsl"
 #include "lib/product.wgsl"
 
 struct Tile {
   slice: u32,
-  first_row: u32, // in blocks, as all that follow
+  first_row: u32, // in blocks, like all following
   first_column: u32,
-  depth: u32, // of the whole sum, behind which a low-rank pair follows
+  depth: u32, // of the whole product; the LoRA term follows it
   begin: u32, // of the slice
-  end: u32, // of the slice, and of the pair, if there is one
+  end: u32, // of the slice, and of the LoRA term, if there is one
 }
 
 // Neighboring groups share the rows of a.
@@ -27,7 +27,7 @@ fn tile_of(group: vec3u, groups: vec3u) -> Tile {
   return Tile(slice, id / across % down * TALL, id % across * WIDE, depth, slice * length, end);
 }
 
-// Which block a thread copies: next to those of its neighbors in memory.
+// The block that a thread copies: adjacent in memory to those of its neighbors.
 fn place_in(piece: u32, size: u32, by_rows: bool) -> vec2u {
   return select(vec2u(piece % size, piece / size), vec2u(piece / DEEP, piece % DEEP), by_rows);
 }
@@ -62,7 +62,7 @@ fn stage_right(e: u32, tile: Tile, first: u32) {
   keep_right(place, block);
 }
 
-// The next piece of either factor, DEEP blocks along k from `first` on, by `threads` threads.
+// Loads the next piece of each factor, DEEP blocks along k from `first`, with `threads` threads.
 fn stage(tile: Tile, first: u32, lane: u32, threads: u32) {
   for (var e = lane; e < DEEP * (TALL + WIDE); e += threads) {
     if (e < DEEP * TALL) {

@@ -1,13 +1,14 @@
-// Drives a loss on tokens in two passes, one workgroup a completion. `gather_sums` adds up what the formula asks for over
-// each completion, so that ratios of whole completions can be made; `forward` then calls the formula for every token and
-// writes the derivative and a record. The order of every sum depends on its completion alone.
+// Driver of losses on tokens in two passes, one workgroup per completion. `gather_sums` sums the formula's summands over
+// each completion, so that ratios of whole completions can be computed; `forward` then calls the formula for every token
+// and writes the derivative and a record. The order of every sum depends only on its completion.
 //
 // A loss file includes this one and adds
 //   struct Options { beta: f32, … }                              its options, β the first
-//   fn summand(token: Token, options: Options) -> vec4f          what is summed over the completion
+//   fn summand(token: Token, options: Options) -> vec4f          the terms that are summed over the completion
 //   fn loss(token: Token, options: Options) -> TokenResult  loss and derivative of one token
 // Columns that it reads (advantages, log-probabilities of the sampling policy) are storage buffers that it declares, from
-// binding 8 on: by `token.sequence` where there is one number a completion, by `token.row` where there is one a token.
+// binding 8 on: indexed by `token.sequence` if there is one number per completion, by `token.row` if there is one per
+// token.
 
 #include "lib/dispatch.wgsl"
 #include "lib/formula.wgsl"
@@ -17,16 +18,16 @@ struct Params {
   records: u32, // completions
   scale: f32, // of the derivative: 1 / completions of the optimizer step
   weight: f32, // of this loss in a list of them
-  mean_tokens: f32, // what the sum over a completion is divided by; 0 for its own number of tokens
-  adds: u32, // 1: loss and derivative are added to what an earlier loss has written
-  accumulate: u32, // 1: the derivative is added to what is there
+  mean_tokens: f32, // divisor of the sum over a completion; 0 for its own number of tokens
+  adds: u32, // 1: add loss and derivative to those of the previous loss
+  accumulate: u32, // 1: add the derivative to the existing one
   @align(16) options: Options,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logprobs: array<f32>; // (R): log π of each token
 @group(0) @binding(2) var<storage, read> reference: array<f32>; // (R): log π_ref, or 0
-@group(0) @binding(3) var<storage, read> offsets: array<u32>; // (records + 1): where each completion's tokens start
+@group(0) @binding(3) var<storage, read> offsets: array<u32>; // (records + 1): offset of each completion's tokens
 @group(0) @binding(4) var<storage, read_write> records: array<TokenRecord>; // (records, 8)
 @group(0) @binding(5) var<storage, read_write> dlogprobs: array<f32>; // (R)
 @group(0) @binding(6) var<storage, read_write> sums: array<vec4f>; // (records)
@@ -54,16 +55,16 @@ struct TokenRecord {
   second_note: f32,
   third_note: f32,
   fourth_note: f32,
-  note_weight: f32, // what weighs notes in a mean over completions: its tokens, or 1
+  note_weight: f32, // weight of the notes in a mean over completions: number of tokens, or 1
 }
 
-// A formula's own figures of a token, for metrics; it sets them before it returns.
+// A formula's own values of a token, for metrics; it sets them before it returns.
 var<private> notes: vec4f;
 
-// What the notes of its completion weigh in a mean over completions, the same for all of its tokens; it may set that too.
+// The weight of the completion's notes in a mean over completions, equal for all of its tokens; a formula may set it too.
 var<private> note_weight: f32;
 
-// What a thread has added up for the record.
+// A thread's part of the sums in the record.
 var<private> loss_part: f32;
 var<private> logp_part: f32;
 var<private> notes_part: vec4f;
@@ -108,7 +109,7 @@ fn forward(
   write_record(sequence, lane);
 }
 
-// Records only.
+// Computes only the records.
 @compute @workgroup_size(WORKGROUP)
 fn evaluate(
   @builtin(workgroup_id) group: vec3u,
@@ -134,7 +135,7 @@ fn token_of(row: u32, sequence: u32, own_sums: vec4f) -> Token {
 fn evaluate_token(row: u32, sequence: u32) -> f32 {
   let token = token_of(row, sequence, saved_sums[sequence]);
   var result = loss(token, params.options);
-  // A NaN must reach the loss, though exp and min may make a number of it.
+  // A NaN must reach the loss, although exp and min may turn it into a number.
   let sum = token.logp + token.reference;
   if (is_nan(sum)) {
     result = TokenResult(sum, sum);

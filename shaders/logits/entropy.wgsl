@@ -1,6 +1,6 @@
-// Entropy of the rows of a logits buffer (N, V) in nats, one workgroup a row: with u = z − m relative to the row's
-// largest entry and S = Σ e^u, H = log S − Σ e^u u / S. The gradient dlogits = −dentropy · p (log p + H) is p
-// (mean(u) − u) in the same terms. Masked entries (−∞) add nothing and get 0; a row masked throughout has entropy 0.
+// Entropy of the rows of a logits buffer (N, V) in nats, one workgroup per row: with u = z − m relative to the row's
+// largest entry and S = Σ e^u, H = log S − Σ e^u u / S. The gradient dlogits = −dentropy · p (log p + H) equals p (mean(u)
+// − u) in the same terms. Masked entries (−∞) contribute nothing and get 0; a fully masked row has entropy 0.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"

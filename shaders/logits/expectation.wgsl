@@ -1,9 +1,9 @@
-// Expectation of given values under the rows of a logits buffer (N, V), E = Σ p v with p = softmax(z), one workgroup a
-// row, and its gradient dlogits = dexpectation · p (v − E). The values are given: they get no gradient.
+// Expectation of given values under the rows of a logits buffer (N, V), E = Σ p v with p = softmax(z), one workgroup per
+// row, and its gradient dlogits = dexpectation · p (v − E). The values are constants without a gradient.
 //
-// Sums run over v − v₀, where v₀ is the value of the likeliest entry, so that a constant in the values costs no precision.
-// Masked entries (−∞) have no share, whatever their value. A value of −∞ under an entry that is not masked makes the row
-// −∞, with gradient 0. A row masked throughout has expectation 0 and gradient 0.
+// Sums run over v − v₀, where v₀ is the value of the most likely entry, so that a constant in the values costs no
+// precision. Masked entries (−∞) contribute nothing, whatever their value. A value of −∞ at an entry that is not masked
+// makes the row −∞, with gradient 0. A fully masked row has expectation 0 and gradient 0.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -14,10 +14,10 @@ struct Params {
   accumulate: u32,
 }
 
-// What the gradient needs of a row.
+// The values of a row that the gradient needs.
 struct Expected {
-  largest: f32, // of the logits
-  inverse: f32, // 1 / Σ e^(z − largest); 0 where there is no gradient
+  largest: f32, // largest logit
+  inverse: f32, // 1 / Σ e^(z − largest); 0 if there is no gradient
   pivot: f32, // v₀
   mean: f32, // E − v₀
 }

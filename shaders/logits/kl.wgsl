@@ -1,14 +1,13 @@
 // Kullback–Leibler divergences between two logits buffers (N, V), row by row and exact: the reverse KL(π ‖ π_ref) of
-// alignment and the forward KL(π_ref ‖ π), with their gradients to the policy's logits. One workgroup a row, two
-// passes.
+// alignment and the forward KL(π_ref ‖ π), with their gradients to the policy's logits. One workgroup per row, two passes.
 //
-// With d = log a − log b, KL(a ‖ b) is summed as Σ a (d − 1 + e^−d) = Σ a d − a + b: the same number, because a and b
-// sum to 1, but every term is ≥ 0 and an error in the normalizers enters squared, so that the divergence of two
-// policies that hardly differ is not lost in rounding.
+// With d = log a − log b, KL(a ‖ b) is summed as Σ a (d − 1 + e^−d) = Σ a d − a + b: the same number, because a and b sum
+// to 1, but every term is ≥ 0 and an error in the normalizers only has a second-order effect, so that the divergence of two
+// very similar policies is not lost in rounding.
 //
-// Masks (−∞): where both sides are masked, an entry adds nothing; where a alone is, its share of a is 0; where b
-// alone is, the divergence is +∞, written as bits. A row masked throughout on either side has divergence 0 and
-// gradient 0. A row of infinite divergence has no reverse gradient and gets 0.
+// Masks (−∞): if both sides are masked, an entry contributes nothing; if only a is, its part of a is 0; if only b is, the
+// divergence is +∞, written as bits. A row that is fully masked on either side has divergence 0 and gradient 0. A row of
+// infinite divergence has no reverse gradient and gets 0.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -19,7 +18,7 @@ struct Params {
   accumulate: u32,
 }
 
-// Both rows of one comparison; four bytes each.
+// The states of both rows; all members have four bytes.
 struct KlState {
   policy: Online,
   reference: Online,
@@ -165,7 +164,7 @@ fn both_rows(start: u32, lane: u32) -> KlState {
   return KlState(online_reduce(policy, lane), online_reduce(other, lane));
 }
 
-// False where a side is masked throughout.
+// False if one side is fully masked.
 fn is_comparable(state: KlState) -> bool {
   return state.policy.sum != 0.0 && state.reference.sum != 0.0;
 }
@@ -179,7 +178,7 @@ fn term(a_state: Online, a_bits: u32, b_state: Online, b_bits: u32) -> f32 {
   let a = online_weight(a_state, a_bits) * online_inverse(a_state);
   let d = online_logprob(a_state, a_bits) - online_logprob(b_state, b_bits);
   if (abs(d) < 0.25) {
-    // e^−d − 1 + d by its series, in which nothing cancels.
+    // e^−d − 1 + d by its series, which has no cancellation.
     return a * d * d * (0.5 - d * (1.0 / 6.0 - d * (1.0 / 24.0 - d * (1.0 / 120.0 - d * (1.0 / 720.0)))));
   }
   return a * (d - 1.0) + b;

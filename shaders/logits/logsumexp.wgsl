@@ -1,5 +1,5 @@
-// Log-sum-exp of the rows of a logits buffer (N, V), one workgroup a row: lse = m + log Σ e^(z − m), and its gradient
-// dlogits = dlse · softmax. A row masked throughout (all −∞) has lse −∞, written as bits, and gradient 0.
+// Log-sum-exp of the rows of a logits buffer (N, V), one workgroup per row: lse = m + log Σ e^(z − m), and its gradient
+// dlogits = dlse · softmax. A fully masked row (all −∞) has lse −∞, written as bits, and gradient 0.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"

@@ -1,6 +1,6 @@
-// Sums of token log-probabilities by sequence, one workgroup a sequence: sums[s] = Σ logprobs[offsets[s] … offsets[s
-// + 1]). The order of a sum depends on its sequence alone, so that packing does not change it. A log-probability of
-// −∞ makes its sum −∞. Tokens beyond the length of the sequence's partner weigh `tail`; at 1 there are no partners.
+// Sums of token log-probabilities per sequence, one workgroup per sequence: sums[s] = Σ logprobs[offsets[s] … offsets[s +
+// 1]). The order of a sum depends only on its sequence, so packing does not change it. A log-probability of −∞ makes its
+// sum −∞. Tokens beyond the length of the sequence's partner have the weight `tail`; at 1 there are no partners.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -39,7 +39,7 @@ fn forward(
   }
 }
 
-// Every row of a sequence gets the gradient of its sum, as often as it counts.
+// Every row of a sequence gets the gradient of its sum, times the row's weight.
 @compute @workgroup_size(WORKGROUP)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
@@ -60,7 +60,7 @@ fn backward(
   }
 }
 
-// Where the rows end that count in full: as many as the partner has.
+// The end of the rows with full weight: as many as the partner has.
 fn end_of_shared(sequence: u32) -> u32 {
   let start = offsets[sequence];
   let end = offsets[sequence + 1u];

@@ -1,5 +1,5 @@
-// The soft cap of logits, in place, and the mean of a row's capped logits over the vocabulary, which a strip adds its share to.
-// One workgroup a row. What is no number stays as it is: an overflow upstream must show.
+// The soft cap of logits, in place, and the mean of a row's capped logits over the vocabulary, to which each strip adds its
+// part. One workgroup per row. NaN and infinities are not changed: an overflow upstream must be visible.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -9,10 +9,10 @@
 struct Params {
   rows: u32,
   cols: u32,
-  stride: u32, // from row to row
+  stride: u32, // row stride
   cap: f32,
-  share: f32, // of a logit in the mean
-  accumulate: u32, // 1 adds to the means
+  share: f32, // weight of a logit in the mean
+  accumulate: u32, // 1: add to the means
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -22,7 +22,7 @@ struct Params {
 alias Capped = f32;
 const EXPONENT: u32 = 0x7f800000u; // all of it is set in −∞, +∞ and NaN, and in no number
 
-// The sum of what the thread has capped.
+// The sum of the thread's capped logits.
 fn cap_share(row: u32, lane: u32) -> f32 {
   let share = share_of(params.cols, lane);
   var sum = 0.0;

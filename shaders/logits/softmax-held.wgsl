@@ -1,7 +1,7 @@
-// Softmax and log-softmax as in softmax.wgsl, by workgroups so wide that their threads hold the row: it is read from memory
-// once, where two passes read it twice as soon as the rows under way are more than the cache. A thread holds four numbers in
-// each of up to 16 named vectors, because an array with an index does not stay in registers; numbers next to each other are
-// those of neighboring threads. What lies past the end of the row is as if it were masked.
+// Softmax and log-softmax as in softmax.wgsl, with workgroups so large that their threads hold the whole row: memory is
+// read once, while two passes read it twice if the rows in progress exceed the cache. A thread holds four numbers in each
+// of up to 16 named vectors, because an indexed array does not stay in registers; adjacent numbers belong to neighboring
+// threads. Positions past the end of the row count as masked.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -15,8 +15,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols)
 @group(0) @binding(2) var<storage, read_write> result: array<u32>; // (rows, cols)
 
-const LOG: bool = false; // log-probabilities, not probabilities
-const PARTS: u32 = 4; // 1 to 4: of 16 numbers, of a thread
+const LOG: bool = false; // log-probabilities instead of probabilities
+const PARTS: u32 = 4; // 1 to 4 parts of 16 numbers per thread
 const NOTHING = vec4u(MASKED);
 
 struct Part {
@@ -77,7 +77,7 @@ fn forward(
   }
 }
 
-// Places in the row of the four numbers of a vector.
+// Positions in the row of the four numbers of a vector.
 fn places(lane: u32, vector: u32) -> vec4u {
   return lane + WORKGROUP * (4u * vector + vec4u(0u, 1u, 2u, 3u));
 }
@@ -91,7 +91,7 @@ fn load(start: u32, lane: u32, part: u32) -> Part {
   );
 }
 
-// Without a branch, so that no load waits for another.
+// No branches, so that no load waits for another.
 fn load_four(start: u32, place: vec4u) -> vec4u {
   let at = start + min(place, vec4u(params.cols - 1u));
   return select(NOTHING, vec4u(logits[at.x], logits[at.y], logits[at.z], logits[at.w]), place < vec4u(params.cols));
@@ -126,7 +126,7 @@ fn sum_of(part: Part, largest: f32) -> f32 {
   let fours = (weights_of(part.a, largest) + weights_of(part.b, largest)) +
     (weights_of(part.c, largest) + weights_of(part.d, largest));
   let sum = (fours.x + fours.y) + (fours.z + fours.w);
-  // A NaN or +∞ must show in all of the row.
+  // A NaN or +∞ must be visible in the whole row.
   let strange = max(max(strange_in(part.a), strange_in(part.b)), max(strange_in(part.c), strange_in(part.d)));
   if (strange > 0u) {
     return bitcast<f32>(strange | QUIET_NAN);
@@ -134,7 +134,7 @@ fn sum_of(part: Part, largest: f32) -> f32 {
   return sum;
 }
 
-// The bits of what is neither a number nor masked; 0 where there is none.
+// The bits of an entry that is neither a number nor masked; 0 if there is none.
 fn strange_in(bits: vec4u) -> u32 {
   let strange = select(bits, vec4u(), is_number(bits) | (bits == NOTHING));
   return max(max(strange.x, strange.y), max(strange.z, strange.w));

@@ -1,6 +1,6 @@
-// Softmax and log-softmax over the rows of a logits buffer (N, V), one workgroup a row, two passes over it. Entries
-// of −∞ are masked: probability 0, log-probability −∞ (written as bits), gradient 0, their upstream gradient ignored.
-// A row masked throughout has probabilities 0.
+// Softmax and log-softmax over the rows of a logits buffer (N, V), one workgroup per row, two passes. Entries of −∞ are
+// masked: probability 0, log-probability −∞ (written as bits), gradient 0, and their upstream gradient is ignored. A fully
+// masked row has probabilities 0.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"

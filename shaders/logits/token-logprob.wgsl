@@ -1,18 +1,16 @@
-// The log-probability of one target a row, for a logits buffer (N, V) and for the head fused with it, which sees the
-// logits in vocabulary strips and never as a whole: `forward` adds a strip to the state of every row, `finish` turns
-// states into results, and the gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or takes
-// the strip's own place (`backward_strip`). A whole buffer is one strip of width V. A masked target (−∞), or one
-// outside the vocabulary, has log-probability −∞, written as bits, and a row of zeros for its gradient. Rows of a strip may
-// be padded: what stands there is not looked at, and is 0 where the strip goes on into a product.
+// The log-probability of one target per row, for a logits buffer (N, V) and for the fused head, which computes the logits
+// in vocabulary strips: `forward` adds a strip to the state of every row, `finish` turns states into results, and the
+// gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or overwrites the strip (`backward_strip`). A
+// whole buffer is one strip of width V. A masked target (−∞), or one outside the vocabulary, has log-probability −∞,
+// written as bits, and a zero gradient. The padding of a strip's rows is ignored, and 0 if a product reads the strip.
 //
-// Where the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second look at the logits: `weigh`
-// puts e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises,
-// and `backward_pull` turns that into the gradient. A file of formats/ says how W is stored.
+// If the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second pass over the logits: `weigh` replaces
+// the strip by e^(z − m), a product adds W's rows with these weights to `pull`, which is rescaled as m rises, and
+// `backward_pull` turns that into the gradient. A file of formats/ reads W.
+// Logits may have a soft cap (CAPPED). Gradients are those of the logits before the cap, and so is the pull.
 //
-// Logits may have gone through a soft cap (CAPPED). Gradients are those of the logits before it, and so is the pull.
-//
-// With filter_eps above 0 a token with p < filter_eps gets no gradient, unless it is the target. That leaves few, so that
-// `pull_sparse` and `head_sparse` look for those and add up their rows alone, where a product would take every token.
+// With filter_eps above 0, a token with p < filter_eps gets no gradient, unless it is the target. Few tokens remain, so
+// `pull_sparse` and `head_sparse` find those and only sum their rows, while a product would process every token.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -22,15 +20,15 @@
 struct Params {
   rows: u32,
   cols: u32, // width of the strip
-  stride: u32, // from row to row of it
+  stride: u32, // its row stride
   start: u32, // its first token
   accumulate: u32, // forward: 0 for the first strip. backward: 1 adds to the gradient
   width: u32, // of a hidden state; only for pull
-  filter_eps: f32, // gradients leave out what is less probable; 0 leaves out nothing
-  soft_cap: f32, // that the logits have gone through, if CAPPED
+  filter_eps: f32, // gradients omit less probable tokens; 0 omits none
+  soft_cap: f32, // of the logits, if CAPPED
 }
 
-// What is known of a row after some strips; all four bytes wide.
+// The state of a row after some strips; all members have four bytes.
 struct TargetState {
   row: Online,
   target_logit: u32, // bits
@@ -71,7 +69,7 @@ fn forward(
     return;
   }
   state.row.arg += params.start;
-  let column = targets[row] - params.start; // below the start it wraps to a large number
+  let column = targets[row] - params.start; // wraps to a large number below the start
   if (column < params.cols) {
     state.target_logit = logits[start + column];
   }
@@ -86,7 +84,7 @@ fn forward(
   states[row] = state;
 }
 
-// The strip becomes e^(z − m), and what the strips before have added up follows m.
+// Replaces the strip by e^(z − m), and rescales the sum of the previous strips to the new m.
 @compute @workgroup_size(WORKGROUP)
 fn weigh(
   @builtin(workgroup_id) group: vec3u,
@@ -114,8 +112,8 @@ fn weigh(
   }
 }
 
-// What `weigh` and the product add to the pull, but for negligible tokens. The sum so far is at most that of the whole
-// vocabulary, so that none is left out whose p turns out to be filter_eps or more.
+// The same result as `weigh` and the product, except for negligible tokens. The sum so far is at most that of the whole
+// vocabulary, so no token whose final p is filter_eps or more is omitted.
 @compute @workgroup_size(WORKGROUP)
 fn pull_sparse(
   @builtin(workgroup_id) group: vec3u,
@@ -158,7 +156,7 @@ fn pull_sparse(
   }
 }
 
-// One thread a row.
+// One thread per row.
 @compute @workgroup_size(WORKGROUP)
 fn finish(
   @builtin(workgroup_id) group: vec3u,
@@ -228,25 +226,26 @@ fn backward_strip(
   clear_padding(start, lane);
 }
 
-const TOGETHER = 4u; // tokens per workgroup of head_sparse; WORKGROUP is a multiple of it
+const TOKENS_PER_GROUP = 4u; // tokens per workgroup of head_sparse; WORKGROUP is a multiple of it
 
-// dhead += dstripᵀ · hidden where dstrip is not 0. Each thread looks for such rows of one token, among consecutive rows, so that
-// the listed rows of a token ascend from thread to thread. Then all threads add the listed rows to the tokens' gradients.
+// dhead += dstripᵀ · hidden where dstrip is not 0. Each thread searches consecutive rows for such entries of one token, so
+// that the listed rows of a token ascend from thread to thread. Then all threads add the listed rows to the tokens'
+// gradients.
 @compute @workgroup_size(WORKGROUP)
 fn head_sparse(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let tokens = linear_group(group, groups) * TOGETHER;
+  let tokens = linear_group(group, groups) * TOKENS_PER_GROUP;
   if (tokens >= params.cols) {
     return;
   }
-  let token = tokens + lane % TOGETHER;
+  let token = tokens + lane % TOKENS_PER_GROUP;
   let rows = select(0u, params.rows, token < params.cols);
-  for (var first = 0u; first < params.rows; first += STRETCH / TOGETHER) {
+  for (var first = 0u; first < params.rows; first += STRETCH / TOKENS_PER_GROUP) {
     var count = 0u;
-    let share = first + lane / TOGETHER * SHARE;
+    let share = first + lane / TOKENS_PER_GROUP * SHARE;
     for (var row = share; row < min(share + SHARE, rows); row++) {
       let slope = dstrip[row * params.stride + token];
       if (slope != 0.0) {
@@ -260,7 +259,7 @@ fn head_sparse(
       for (var k = thread * SHARE; k < thread * SHARE + kept_counts[thread]; k++) {
         let row = kept[k];
         for (var i = lane; i < params.width; i += WORKGROUP) {
-          let at = (tokens + thread % TOGETHER) * params.width + i;
+          let at = (tokens + thread % TOKENS_PER_GROUP) * params.width + i;
           dhead[at] += row.value * hidden[row.index * params.width + i];
         }
       }
@@ -269,7 +268,8 @@ fn head_sparse(
   }
 }
 
-// dhidden = dlogprob · (slope · W[target] − pull / Σ), the slope the cap's, for the rows of W from `start` on: mostly all of them at once.
+// dhidden = dlogprob · (slope · W[target] − pull / Σ), where the slope is the cap's, for the rows of W from `start`:
+// usually all at once.
 @compute @workgroup_size(WORKGROUP)
 fn backward_pull(
   @builtin(workgroup_id) group: vec3u,
@@ -306,7 +306,7 @@ fn clear_padding(start: u32, lane: u32) {
   }
 }
 
-// d logprob / d logit = 1[target] − p, or 0 where that is negligible
+// d logprob / d logit = 1[target] − p, or 0 if that is negligible.
 fn slope(state: TargetState, inverse: f32, bits: u32, is_target: bool) -> f32 {
   if (state.target_logit == MASKED) {
     return 0.0;

@@ -1,8 +1,8 @@
-// Weighted preference optimization (Zhou et al. 2024, equation 2): a pair weighs w₊ w₋ with
+// Weighted preference optimization (Zhou et al. 2024, equation 2): the weight of a pair is w₊ w₋ with
 //   w = exp(1/T Σ (log π(token) − log Σ p²)),
-// so that pairs count by how likely the policy would write them itself, against how likely it repeats itself. Weights
-// scale loss and derivative and have no gradient. `forward` weighs what a loss has written for each pair, one
-// workgroup a pair; `backward` its derivative.
+// so that pairs count by the policy's own probability of generating them, relative to its probability of repeating itself.
+// Weights scale loss and derivative and have no gradient. `forward` weights the loss of each pair, one workgroup per pair;
+// `backward` its derivative.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -10,8 +10,8 @@
 struct Params {
   pairs: u32,
   width: u32, // of a record
-  loss: u32, // its column that is weighed
-  weight: u32, // its column for the weight
+  loss: u32, // column of the loss
+  weight: u32, // column of the weight
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -43,7 +43,7 @@ fn forward(
   records[start + params.loss] *= weight;
 }
 
-// One thread a completion.
+// One thread per completion.
 @compute @workgroup_size(WORKGROUP)
 fn backward(
   @builtin(workgroup_id) group: vec3u,

@@ -1,5 +1,5 @@
-// Anchored preference optimization, zero (D'Oosterlinck et al. 2024, equation 7), on completions that are desirable or not:
-// desirable w_D σ(−β r),  undesirable w_U σ(β r),  slopes ∓w β σ′(β r). The anchor is 0 where KTO estimates one.
+// Anchored preference optimization, zero (D'Oosterlinck et al. 2024, equation 7), on desirable and undesirable completions:
+// desirable w_D σ(−β r), undesirable w_U σ(β r), slopes ∓w β σ′(β r). The anchor is 0, while KTO estimates one.
 
 #include "lib/labelled.wgsl"
 

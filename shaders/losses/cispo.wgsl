@@ -1,5 +1,5 @@
-// CISPO (MiniMax-M1, arXiv 2506.13585): the ratio is a weight, bounded above and without a gradient of its own, of
-// −A log π. −min(ρ, ε_high) A is the derivative.
+// CISPO (MiniMax-M1, arXiv 2506.13585): the ratio is a weight of −A log π, bounded above and without its own gradient. The
+// derivative is −min(ρ, ε_high) A.
 
 #include "lib/group-relative.wgsl"
 

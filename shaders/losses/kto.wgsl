@@ -1,5 +1,5 @@
-// Kahneman-Tversky optimization (Ethayarajh et al. 2024, equation 8) on completions that are desirable or not:
-// desirable w_D (1 − σ(β (r − KL))),  undesirable w_U (1 − σ(β (KL − r))).
+// Kahneman-Tversky optimization (Ethayarajh et al. 2024, equation 8) on desirable and undesirable completions: desirable
+// w_D (1 − σ(β (r − KL))), undesirable w_U (1 − σ(β (KL − r))).
 
 #include "lib/labelled.wgsl"
 

@@ -3,7 +3,7 @@
 
 #include "lib/tokenwise.wgsl"
 
-@group(0) @binding(8) var<storage, read> old_values: array<f32>; // (R): when the completions were written
+@group(0) @binding(8) var<storage, read> old_values: array<f32>; // (R): when the completions were sampled
 @group(0) @binding(9) var<storage, read> returns: array<f32>; // (R): targets of the values
 
 struct Options {

@@ -1,4 +1,4 @@
-// Robust DPO (Chowdhury et al. 2024), an unbiased loss if a share ε of the labels is flipped:
+// Robust DPO (Chowdhury et al. 2024), an unbiased loss if a fraction ε of the labels is flipped:
 // z = β (s₊ − s₋),  loss = [−(1 − ε) log σ(z) + ε log σ(−z)] / (1 − 2ε) = −log σ(z) − ε z / (1 − 2ε),
 // dloss/dz = −σ(−z) − ε / (1 − 2ε). The second form has no cancellation as ε approaches 1/2.
 

@@ -1,5 +1,5 @@
-// SAPO (arXiv 2511.20347): a soft gate in place of the clip. −A σ(τ(ρ − 1)) 4/τ, with a temperature τ for good
-// tokens and one for bad ones; its derivative to log ρ is −4Aρ σ(1 − σ), −A at ρ = 1.
+// SAPO (arXiv 2511.20347): a soft gate instead of the clip. −A σ(τ(ρ − 1)) 4/τ, with one temperature τ for positive and one
+// for negative advantages; its derivative to log ρ is −4Aρ σ(1 − σ), −A at ρ = 1.
 
 #include "lib/group-relative.wgsl"
 

@@ -1,5 +1,5 @@
-// VESPO (arXiv 2602.10693): −φ(W) A log π with the ratio W of the whole completion and φ = e^λ W^k e^−λW, which is 1 at W = 1
-// and has no gradient of its own. −φA is the derivative.
+// VESPO (arXiv 2602.10693): −φ(W) A log π with the ratio W of the whole completion and φ = e^λ W^k e^−λW, which is 1 at W =
+// 1 and has no gradient. The derivative is −φA.
 
 #include "lib/group-relative.wgsl"
 

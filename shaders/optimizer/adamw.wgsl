@@ -1,5 +1,5 @@
-// AdamW (Loshchilov and Hutter 2019), in the order of torch.optim.AdamW. Gradients are scaled by the clipping factor;
-// a negative factor says that they are not finite, and nothing changes.
+// AdamW (Loshchilov and Hutter 2019), in the order of torch.optim.AdamW. Gradients are scaled by the clipping factor; a
+// negative factor means that they are not finite, and nothing changes.
 
 #include "lib/dispatch.wgsl"
 

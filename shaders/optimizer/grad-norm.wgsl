@@ -1,6 +1,6 @@
-// The L2 norm of all gradients and the factor that clips it, as torch.nn.utils.clip_grad_norm_ does:
-// min(1, max_norm / (norm + 1e-6)). Two passes with a fixed split, so the sum is the same in every run. A norm that is
-// not finite gives the factor −1, at which the optimizer leaves the weights alone.
+// The L2 norm of all gradients and the factor that clips it, as in torch.nn.utils.clip_grad_norm_: min(1, max_norm / (norm
+// + 1e-6)). Two passes with a fixed split, so that the sum is deterministic. A norm that is not finite gives the factor −1,
+// at which the optimizer does not change the weights.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"

@@ -1,4 +1,4 @@
-// An exponential mixture, element by element: average ← α value + (1 − α) average.
+// An exponential moving average, element by element: average ← α value + (1 − α) average.
 
 #include "lib/dispatch.wgsl"
 

@@ -1,8 +1,8 @@
-// The reward whose optimal policy is a given one, f = β log(π / π_ref) + β log Z, one thread an answer, from normalized
+// The reward for which a given policy is optimal, f = β log(π / π_ref) + β log Z, one thread per answer, from normalized
 // log-probabilities.
 //
-// Masks (−∞): an answer that the policy excludes has reward −∞, so that the way back excludes it again, and so has one that
-// both exclude; one that the reference alone excludes would need +∞.
+// Masks (−∞): an answer that the policy excludes has reward −∞, so that the inverse excludes it again, and so does one that
+// both exclude; one that only the reference excludes would need +∞.
 
 #include "lib/dispatch.wgsl"
 

@@ -1,7 +1,7 @@
-// Objective (1) of KL-regularised alignment, J(π) = E_π[r] − β KL(π ‖ π_ref), from its two parts, one thread a row; and its
-// gradients to them: dreward = dvalue, dkl = −β dvalue. A divergence of +∞ (the policy leaves the reference's support) or an
-// expectation of −∞ makes the objective −∞; it is written as bits, because WGSL lets an implementation assume that no f32 is
-// infinite.
+// Objective (1) of KL-regularized alignment, J(π) = E_π[r] − β KL(π ‖ π_ref), from its two parts, one thread per row; and
+// the gradients: dreward = dvalue, dkl = −β dvalue. A divergence of +∞ (the policy leaves the reference's support) or an
+// expectation of −∞ makes the objective −∞; it is written as bits, because WGSL lets an implementation assume that no f32
+// is infinite.
 
 #include "lib/dispatch.wgsl"
 

@@ -1,11 +1,11 @@
-// Theorem 1, row by row and in log-space: the policy that maximizes objective (1), π*(y) = π_ref(y) e^(f(y)/β) / Z, and
-// Z = Σ π_ref(y) e^(f(y)/β). One workgroup a row.
+// Theorem 1, row by row and in log-space: the policy that maximizes objective (1), π*(y) = π_ref(y) e^(f(y)/β) / Z, and Z =
+// Σ π_ref(y) e^(f(y)/β). One workgroup per row.
 //
 // Everything is relative to the largest reward f₀ within the support: with x = (f − f₀) / β ≤ 0 and S = Σ π_ref (e^x − 1),
 //   log Z = f₀ / β + log(1 + S),   max J = β log Z = f₀ + β log(1 + S),   log π* = log π_ref + x − log(1 + S).
 // Summed as S, the logarithm is exact where β is large and Z next to 1, and β log Z tends to E_ref[f] as it must; where
-// most of the reference lies on low rewards, S is next to −1 and the logarithm is taken of Σ π_ref e^x instead.
-//
+// In terms of S, the logarithm is exact if β is large and Z is near 1, and β log Z tends to E_ref[f] as required; if most
+// of the reference has low rewards, S is near −1 and the logarithm of Σ π_ref e^x is used instead.
 // Masks (−∞): an answer masked in the reference or with reward −∞ has no share. A row without any other has log π* and log Z
 // −∞.
 
@@ -78,7 +78,7 @@ fn forward(
   }
 }
 
-// f₀. Rewards that are no numbers are left to `tilt`.
+// f₀. `tilt` handles rewards that are not numbers.
 fn highest_reward(start: u32, lane: u32) -> f32 {
   let share = share_of(params.cols, lane);
   var highest = LOWEST;

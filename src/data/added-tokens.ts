@@ -1,6 +1,6 @@
 /**
- * Added tokens as the tokenizers library finds them. Hugging Face's JavaScript library finds the longest at each place; which of
- * them stand alone as words, and what white space they take with them, is settled here, on its list of a text's parts.
+ * Added tokens as the tokenizers library finds them. Hugging Face's JavaScript library finds the longest one at each
+ * position; this file decides, on its list of parts, which of them stand alone as words and which white space they absorb.
  */
 import { own } from '../base/lookup.ts';
 import { InputError, quote } from '../io/errors.ts';
@@ -9,22 +9,22 @@ import { isObject, type Json, type JsonObject } from '../io/json.ts';
 export interface AddedToken {
   id: number;
   content: string;
-  /** Found only where it does not touch a word. */
+  /** Only found if it does not touch a word. */
   single_word: boolean;
-  /** Takes white space in front of it, or behind it. */
+  /** Absorbs white space before it, or after it. */
   lstrip: boolean;
   rstrip: boolean;
   normalized: boolean;
   special: boolean;
 }
 
-/** More than any tokenizer has: the library looks each of them up in the list of all. */
+/** More than any tokenizer has; the library looks up each of them in the list of all. */
 const MOST_TOKENS = 2 ** 14;
-/** Longer than any added token: the library makes a tree of their characters. */
+/** Longer than any added token; the library builds a tree of their characters. */
 const MOST_CHARACTERS = 2 ** 14;
 const FLAGS = ['single_word', 'lstrip', 'rstrip', 'normalized', 'special'] as const;
 
-/** Of `tokenizer.json`, and of what other files add: a token has the id of its text, a new one gets the next. */
+/** The added tokens of `tokenizer.json` and of other files. A token has the id of its text; a new one gets the next id. */
 export function addedTokens(json: JsonObject, more: readonly JsonObject[], file: string): AddedToken[] {
   const inFile = Array.isArray(json.added_tokens) ? json.added_tokens : [];
   const ids = vocabularyIds(json.model);
@@ -41,7 +41,7 @@ export function addedTokens(json: JsonObject, more: readonly JsonObject[], file:
   if (tokens.size > MOST_TOKENS + inFile.length) {
     throw new InputError(
       file,
-      `adds ${tokens.size} tokens, at most ${MOST_TOKENS} are read`,
+      `adds ${tokens.size} tokens; at most ${MOST_TOKENS} are supported`,
       'Fetch the file again',
     );
   }
@@ -61,7 +61,7 @@ function vocabularyIds(model: Json | undefined): Map<string, number> {
 function tokenOf(value: Json, file: string): Omit<AddedToken, 'id'> {
   const { content } = isObject(value) ? value : {};
   if (typeof content !== 'string' || content.length > MOST_CHARACTERS) {
-    const what = `an added token is ${quote(value)}, not a text of at most ${MOST_CHARACTERS} characters`;
+    const what = `an added token is ${quote(value)}; expected a text of at most ${MOST_CHARACTERS} characters`;
     throw new InputError(file, what, 'Save it again with the transformers library');
   }
   const flags = Object.fromEntries(FLAGS.map((flag) => [flag, own(value as JsonObject, flag) === true]));
@@ -70,14 +70,14 @@ function tokenOf(value: Json, file: string): Omit<AddedToken, 'id'> {
   return { content, single_word, lstrip, rstrip, special, normalized: normalized === true };
 }
 
-/** What cuts a text at added tokens. */
+/** Splits a text at added tokens. */
 export interface Splitter {
   split(text: string): string[];
 }
 
 const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 
-/** The library's splitter, with single words and white space as tokenizers takes them. `tokens`: by the text that is found. */
+/** The library's splitter, with single words and white space handled as in the tokenizers library. `tokens`: by their text. */
 export function wordSplitter(inner: Splitter, tokens: ReadonlyMap<string, AddedToken>): Splitter {
   return { split: (text) => sections(text, inner.split(text), tokens) };
 }
@@ -97,7 +97,7 @@ function sections(text: string, parts: readonly string[], tokens: ReadonlyMap<st
     const first = token.lstrip ? Math.max(done, spacesBefore(text, start)) : start;
     const last = token.rstrip ? spacesBehind(text, end) : end;
     between(done, first);
-    // Nothing is left of a token whose white space the one before has taken.
+    // The previous token may have absorbed all white space of this one.
     if (first < last) found.push(part);
     done = last;
   }
@@ -105,7 +105,7 @@ function sections(text: string, parts: readonly string[], tokens: ReadonlyMap<st
   return found;
 }
 
-/** Whether what counts as a letter or digit stands directly before `start` or behind `end`. */
+/** Whether a letter or digit stands directly before `start` or after `end`. */
 function touchesWord(text: string, start: number, end: number): boolean {
   const before = [...text.slice(Math.max(0, start - 2), start)].at(-1) ?? '';
   const behind = [...text.slice(end, end + 2)][0] ?? '';

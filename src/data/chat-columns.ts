@@ -1,4 +1,4 @@
-/** What a row tells the chat template beside its messages, under the names of columns that TRL has (1.16). */
+/** The columns of a row that are passed to the chat template besides its messages, under TRL's names (1.16). */
 import { InputError } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
 import { isObject, kindOf } from '../io/json.ts';
@@ -7,14 +7,14 @@ import type { RowValue } from './data-form.ts';
 export interface ChatColumns {
   /** Descriptions of the functions that the model may call. */
   tools?: readonly object[];
-  /** Variables of the template's own, such as `enable_thinking`. */
+  /** Extra variables of the template, such as `enable_thinking`. */
   chatTemplateKwargs?: Readonly<Record<string, unknown>>;
 }
 
-/** The columns, each of which may hold its value or the JSON of it. */
+/** The columns; each may contain its value or the value as JSON. */
 export const CHAT_COLUMNS = ['tools', 'chat_template_kwargs'] as const;
 
-/** Those that the row has; {@link InputError} where one is not what templates take. */
+/** The columns that the row has. Throws {@link InputError} if one has the wrong type. */
 export function chatColumns(row: RowValue, where: string): ChatColumns {
   const [tools, kwargs] = CHAT_COLUMNS.map((column) => plain(row[column], `${where}, "${column}"`));
   if (tools !== undefined && !(Array.isArray(tools) && tools.every(isObject))) {
@@ -25,7 +25,7 @@ export function chatColumns(row: RowValue, where: string): ChatColumns {
     );
   }
   if (kwargs !== undefined && !isObject(kwargs)) {
-    const what = `"chat_template_kwargs" is ${kindOf(kwargs)}, not an object`;
+    const what = `"chat_template_kwargs" must be an object, got ${kindOf(kwargs)}`;
     throw new InputError(where, what, 'Give names and values, such as {"enable_thinking": false}');
   }
   return {

@@ -1,7 +1,7 @@
 /**
- * Chat templates: a conversation as text, as transformers renders it. The templates are Jinja, and untrusted: they come with
- * the model's files. Hugging Face's interpreter runs them; here it is given what transformers gives a template, Python's idea
- * of white space where the two differ, and an end to its work. It reads no files and no clock but today's date.
+ * Chat templates: render a conversation as text like transformers. The templates are Jinja and untrusted, because they come
+ * with the model's files. Hugging Face's interpreter runs them; this file adds the functions that transformers provides,
+ * Python's definition of white space, and a limit on the work. It reads no files, and no clock except for today's date.
  */
 
 import { Environment } from '@huggingface/jinja';
@@ -25,51 +25,54 @@ import {
   type Value,
 } from './template-values.ts';
 
-/** A turn of a conversation. What else it holds, such as `tool_calls`, goes to the chat template as it is. */
+/** A turn of a conversation. Its other fields, such as `tool_calls`, are passed to the chat template unchanged. */
 export interface Message {
   role: string;
-  /** Text; parts of a message, for templates that take them; nothing, beside calls of tools. */
+  /** Text; a list of parts, for templates that accept them; or nothing, if the message has tool calls. */
   content?: unknown;
   [extra: string]: unknown;
 }
 
-/** What a conversation is rendered with, by the names of `apply_chat_template`. */
+/** Options of the rendering, under the names of `apply_chat_template`. */
 export interface ChatOptions {
   addGenerationPrompt: boolean;
   /** Descriptions of the functions that the model may call. */
   tools?: readonly unknown[] | null | undefined;
-  /** Variables of the template's own, such as `enable_thinking`. */
+  /** Extra variables of the template, such as `enable_thinking`. */
   chatTemplateKwargs?: Readonly<Record<string, unknown>> | null | undefined;
 }
 
-/** A conversation as text, and the parts of it that the assistant writes: from, up to. */
+/** A conversation as text, and the ranges [from, to) of it that the assistant writes. */
 export interface MarkedText {
   text: string;
   spans: readonly (readonly [start: number, end: number])[];
 }
 
-/** Most characters of a template: the longest in use have 30,000. */
+/** Maximum number of characters of a template: the longest in use have 30,000. */
 const MOST_SOURCE = 2 ** 16;
-/** As in Jinja's own sandbox. */
+/** The limit of Jinja's own sandbox. */
 const MOST_RANGE = 100_000;
 
-/** Names under which a message's reasoning is found, the one that templates read first. */
+/** Fields of a message that may contain its reasoning; templates read the first name. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
 
-/** What `apply_chat_template` takes for itself, and no template gets. */
+/** Arguments that `apply_chat_template` uses itself and does not pass to templates. */
 const NOT_VARIABLES = [
   'conversation', 'messages', 'add_generation_prompt', 'continue_final_message', 'tokenize', 'padding', 'truncation', 'max_length',
   'return_tensors', 'return_dict', 'return_assistant_tokens_mask', 'tokenizer_kwargs', 'sanitize_control_tokens',
 ]; // biome-ignore format: a list by name
 
 export class ChatTemplate {
-  /** As it is written. */
+  /** The source, unchanged. */
   readonly source: string;
   private readonly program: Program;
   private readonly name: string;
   private readonly special: Readonly<Record<string, string>>;
 
-  /** `special`: texts of the special tokens by their names (`bos_token`). {@link InputError} where it is no template. */
+  /**
+   * `special`: texts of the special tokens by name (`bos_token`). Throws {@link InputError} if the source is not a valid
+   * template.
+   */
   constructor(source: string, name: string, special: Readonly<Record<string, string>>) {
     this.source = source;
     this.name = name;
@@ -86,32 +89,31 @@ export class ChatTemplate {
     }
   }
 
-  /** Whether it says by `{% generation %}` what the assistant writes. */
+  /** Whether the template marks the assistant's text with `{% generation %}`. */
   get marksGeneration(): boolean {
     return MARKER.test(this.source);
   }
 
-  /** The conversation as text; {@link InputError} where the template refuses it, or does not come to an end. */
+  /** Renders the conversation. Throws {@link InputError} if the template rejects it or exceeds its budget. */
   render(messages: readonly Message[], options: ChatOptions): string {
     return this.run(messages, options).text;
   }
 
   /**
-   * The same, and what of it stands between `{% generation %}` and `{% endgeneration %}`. {@link InputError} also where the
-   * template has none, or has them where it is unknown where their text ends up.
+   * Also returns the ranges between `{% generation %}` and `{% endgeneration %}`. Also throws {@link InputError} if the
+   * template has no such block, or has one where the position of its text in the output is unknown.
    */
   renderMarked(messages: readonly Message[], options: ChatOptions): MarkedText {
     if (!this.marksGeneration) {
-      const what = 'the chat template does not say what the assistant writes: it has no {% generation %}';
+      const what = 'the chat template does not mark what the assistant writes: it has no {% generation %}';
       throw new InputError(this.name, what, MARK_IT);
     }
     const { text, generations } = this.run(messages, options);
     if (generations.some(({ isHeld }) => isHeld)) {
-      const what =
-        'the chat template has {% generation %} in a macro, a set block or another block of the kind';
+      const what = 'the chat template has {% generation %} in a macro, a set block or a similar block';
       throw new InputError(
         this.name,
-        `${what}: where its text ends up is unknown`,
+        `${what}: the position of its text in the output is unknown`,
         'Put it around the output',
       );
     }
@@ -122,11 +124,12 @@ export class ChatTemplate {
     messages: readonly Message[],
     { addGenerationPrompt, tools, chatTemplateKwargs }: ChatOptions,
   ): { text: string; generations: readonly GenerationBlock[] } {
-    if (messages.length === 0) throw this.refused('there is no message', 'Give at least one');
+    if (messages.length === 0)
+      throw this.refused('the list of messages is empty', 'Give at least one message');
     const kwargs = chatTemplateKwargs ?? {};
     const taken = NOT_VARIABLES.find((name) => isOwn(kwargs, name));
     if (taken !== undefined) {
-      const why = `${quote(taken)} among its keyword arguments is no variable of a template`;
+      const why = `${quote(taken)} among its keyword arguments is reserved`;
       throw this.refused(why, 'Leave it out of chat_template_kwargs');
     }
     try {
@@ -161,12 +164,12 @@ export class ChatTemplate {
 const MARKER = /\{%[-+]?\s*generation\s*[-+]?%\}/;
 const MARK_IT =
   'Give the model a chat_template.jinja with {% generation %} and {% endgeneration %} around what an assistant writes, its end token included';
-const UNSUPPORTED = 'It may use what is not supported of Jinja: give the model a simpler chat_template.jinja';
+const UNSUPPORTED = 'It may use unsupported features of Jinja: give the model a simpler chat_template.jinja';
 
-/** What a template itself says against messages. */
+/** An error that the template itself raises about the messages. */
 class Refusal extends Error {}
 
-/** What templates find beside their variables. */
+/** The functions that templates can call. */
 function globals(budget: TemplateBudget): Record<string, Value> {
   return {
     raise_exception: callable(([message]) => {
@@ -181,7 +184,7 @@ function globals(budget: TemplateBudget): Record<string, Value> {
   };
 }
 
-/** A message as transformers hands it to templates: without what is null, its reasoning under the name that they read. */
+/** A message as transformers passes it to templates: without null fields, with its reasoning under the name that they read. */
 function asTemplatesSeeIt(message: Message): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null));
   const reasoning = REASONING.map((name) => own(given, name)).find((text) => text !== undefined);
@@ -192,17 +195,17 @@ function boundedRange(bounds: readonly Value[], budget: TemplateBudget): Value {
   const given = bounds.map((bound) => Number(intOf(bound)));
   const [start = 0, stop = 0, step = 1] = given.length < 2 ? [0, ...given] : given;
   const length = Math.max(0, Math.ceil((stop - start) / step));
-  if (!(length <= MOST_RANGE)) throw new Error(`range() of ${length} numbers is above ${MOST_RANGE}`);
+  if (!(length <= MOST_RANGE)) throw new Error(`range() has ${length} numbers; the limit is ${MOST_RANGE}`);
   budget.elements(length);
   const shown = `range(${start}, ${stop}${step === 1 ? '' : `, ${step}`})`;
   return shownAs(list(Array.from({ length }, (_, i) => int(start + i * step))), () => shown);
 }
 
-/** Most characters of a format of dates, and the steps for each: the platform's calendars are slow. */
+/** Maximum number of characters of a date format, and steps charged for each: the platform's date functions are slow. */
 const MOST_FORMAT = 1000;
 const DATE_STEPS = 100;
 
-/** Today in Python's words for dates, in English wherever it is. */
+/** Today's date in Python's format, always in English. */
 function today(format: string): string {
   if (format.length > MOST_FORMAT) throw new Error(`strftime_now() takes at most ${MOST_FORMAT} characters`);
   const now = new Date();
@@ -224,7 +227,7 @@ function today(format: string): string {
   };
   return format.replace(/%./g, (word) => {
     const made = own(parts, word)?.();
-    if (made === undefined) throw new Error(`strftime_now() does not know ${word}`);
+    if (made === undefined) throw new Error(`strftime_now() does not support ${word}`);
     return made;
   });
 }

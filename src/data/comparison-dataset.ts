@@ -1,6 +1,6 @@
 /**
- * Comparisons for a reward model: preference pairs, as text, messages or token ids, each with the margin by which the chosen
- * side should win where the rows say one. Rows and token ids as TRL's RewardTrainer takes them (1.16).
+ * Comparisons for a reward model: preference pairs as text, messages or token ids, each with an optional margin by which
+ * the chosen side should win. Rows and token ids have the form that TRL's RewardTrainer accepts (1.16).
  */
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
@@ -35,16 +35,16 @@ export interface TokenizedComparison {
   chosen: readonly number[];
   rejected: readonly number[];
   margin?: number;
-  /** File and line, for messages. */
+  /** File and line, for error messages. */
   where?: string | undefined;
 }
 
 export type Comparison = ComparisonRow | TokenizedComparison;
 
 const COLUMNS =
-  'Give it "chosen" and "rejected", with or without "prompt", or "chosen_ids" and "rejected_ids"; "margin" may stand beside';
+  'Give it "chosen" and "rejected", with or without "prompt", or "chosen_ids" and "rejected_ids"; "margin" is optional';
 
-/** Comparisons, as a form of data. */
+/** The data form of comparisons. */
 export const COMPARISONS: DataForm<Comparison> = {
   columns: ['prompt', 'chosen', 'rejected', 'margin', 'chosen_ids', 'rejected_ids'],
   needed: [
@@ -55,7 +55,7 @@ export const COMPARISONS: DataForm<Comparison> = {
   toRows: (value, where) => [toComparison(value, where)],
 };
 
-/** One row, checked. */
+/** Validates one row. */
 export function toComparison(value: RowValue, where: string): Comparison {
   const { margin, chosen_ids: chosen, rejected_ids: rejected } = value;
   const given = margin === undefined || margin === null ? {} : { margin: requireMargin(margin, where) };
@@ -73,21 +73,24 @@ function requireMargin(margin: unknown, where: string): number {
 }
 
 export interface ComparisonOptions {
-  /** Most tokens of a side; a pair with a longer one is dropped, as TRL does, because its end is what is scored. */
+  /**
+   * Maximum number of tokens of a side. A pair with a longer one is dropped, as in TRL, because its last token is the one
+   * that is scored.
+   */
   maxLength: number;
-  /** The token that is skipped at the end, by transformers' rule; the last one is scored where it is left out. */
+  /** The token that is skipped at the end, by transformers' rule; if undefined, the last token is scored. */
   padTokenId: number | undefined;
-  /** Needed for text. */
+  /** Required for text. */
   tokenizer: Tokenizer | undefined;
-  /** Checks token ids; throws {@link InputError} that names the row. */
+  /** Validates token ids; throws {@link InputError} with the row. */
   checkIds(ids: readonly unknown[], where: string): void;
-  /** Where ids are kept; lists of numbers where it is left out. */
+  /** Stores ids; default: lists of numbers. */
   keep?: ((ids: TokenIds) => TokenIds) | undefined;
 }
 
 /**
- * Examples of two completions, the chosen one first, after what both sides begin with; and what a person should know about them, a
- * line each. EOS ends what is text; prompt and completion are joined as text before they are tokenized.
+ * Examples of two completions, the chosen one first, after the prefix that both sides share; and notices for the user, one
+ * line each. Text ends with EOS; prompt and completion are joined as text before they are tokenized.
  */
 export function tokenizeComparisons(rows: readonly Comparison[], options: ComparisonOptions): TokenizedRows {
   return atOnce(comparisonTokens(rows, options));
@@ -124,30 +127,30 @@ export function* comparisonTokens(
     throw new InputError('training data', what, say`Raise ${setting('maxLength')}, or shorten the rows`);
   }
   const notices = [
-    notice(dropped, `a side is longer than max_length ${maxLength}; the pair is left out`),
+    notice(dropped, `a side is longer than max_length ${maxLength}; the pair is dropped`),
     equalNotice(equal, rows),
   ];
   return { examples, notices: notices.filter((line) => line !== undefined) };
 }
 
-/** Ids of the chosen and of the rejected side, each as a whole. */
+/** Ids of the chosen and the rejected side, each including the prompt. */
 function sidesOf({ prompt, chosen, rejected }: Comparison, tokenizer: Tokenizer | undefined): number[][] {
   return [chosen, rejected].map((side) => {
     if (side.length === 0)
       throw new InputError('the pair', 'has an empty side', 'Write it, or remove the row');
     if (isIds(side)) return [...(prompt as readonly number[]), ...side];
     if (!tokenizer)
-      throw new InputError('the pair', 'is text, and no tokenizer was given', 'Give a processingClass');
+      throw new InputError('the pair', 'is text, but no tokenizer was given', 'Give a processingClass');
     return encodeSequence(prompt as string | Message[], side as string | Message[], tokenizer);
   });
 }
 
-/** Whether a side is token ids rather than messages. */
+/** Whether a side consists of token ids rather than messages. */
 function isIds(side: string | readonly (Message | number)[]): side is readonly number[] {
   return typeof side !== 'string' && typeof side[0] === 'number';
 }
 
-/** Ids of a prompt and what follows it, joined before they are tokenized, and ended by EOS where they are text. */
+/** Ids of a prompt and its completion, joined before they are tokenized; text ends with EOS. */
 export function encodeSequence(
   prompt: string | readonly Message[],
   completion: string | readonly Message[],

@@ -1,16 +1,17 @@
 /**
- * BPE whose tokens inside of words begin with a prefix (`##`), which Hugging Face's JavaScript library does not know. The same model
- * without a prefix: a character inside of a word is another character, a private one, and so it is in tokens and merges.
+ * BPE whose tokens within words begin with a prefix (`##`), which Hugging Face's JavaScript library does not support. This
+ * file builds an equivalent model without a prefix: characters within a word are replaced by private characters, in tokens
+ * and merges too.
  */
 import { InputError, quote } from '../io/errors.ts';
 import { isObject, type Json, type JsonObject } from '../io/json.ts';
 
-/** Private characters stand from here on; the first one for a character that no token has. */
+/** Start of the private characters; the first one represents a character that no token has. */
 const PRIVATE = 0xf0000;
 const UNKNOWN = String.fromCodePoint(PRIVATE);
 const isPrivate = (character: string) => (character.codePointAt(0) as number) >= PRIVATE;
 
-/** What of the library's model is set here. */
+/** The parts of the library's model that are set here. */
 export interface PrefixedModel {
   vocab?: string[];
   encode(words: string[]): string[];
@@ -18,11 +19,11 @@ export interface PrefixedModel {
 
 export interface WithoutPrefix {
   json: JsonObject;
-  /** Makes the library's model read words as the prefixed one would, and name its tokens as the file does. */
+  /** Makes the library's model read words like the prefixed model, and name tokens as the file does. */
   install(model: PrefixedModel): void;
 }
 
-/** `added`: tokens that are no parts of words. */
+/** `added`: tokens that are not parts of words. */
 export function withoutPrefix(
   json: JsonObject,
   added: readonly string[],
@@ -32,7 +33,7 @@ export function withoutPrefix(
   const prefix = isObject(model) && isBpe(model) ? model.continuing_subword_prefix : undefined;
   if (!isObject(model) || typeof prefix !== 'string' || prefix === '') return undefined;
   if (model.byte_fallback === true) {
-    const what = `marks the parts of words with ${quote(prefix)} and falls back on bytes, which is not supported`;
+    const what = `combines the prefix ${quote(prefix)} for parts of words with a fallback on bytes, which is not supported`;
     throw new InputError(file, what, 'Use another tokenizer');
   }
   const suffix = typeof model.end_of_word_suffix === 'string' ? model.end_of_word_suffix : '';
@@ -77,7 +78,7 @@ export function withoutPrefix(
 const isBpe = ({ type, merges }: JsonObject) =>
   type === 'BPE' || (type === undefined && merges !== undefined);
 
-/** A merge, as a pair or as text with a space between. */
+/** A merge, given as a pair or as text with a space in between. */
 function pairOf(merge: Json): string[] {
   return Array.isArray(merge) ? merge.map(String) : String(merge).split(' ');
 }

@@ -1,11 +1,11 @@
 /**
- * Separated text to cells, by Papa Parse. Lines end with "\n" or "\r\n", mixed or not, if the first one does, and with "\r" alone if the
- * first one does: pandas leaves a "\r" within a line.
+ * Splits CSV text into cells, with Papa Parse. If the first line ends with "\n" or "\r\n", lines end with either; if it
+ * ends with "\r" alone, all lines do: pandas leaves a "\r" within a line.
  */
 import Papa from 'papaparse';
 import { InputError } from '../io/errors.ts';
 
-/** A line of the table: its cells and the number of the text's line on which it starts. */
+/** A row of the table: its cells and the line number in the text at which it starts. */
 export interface Line {
   cells: string[];
   number: number;
@@ -14,7 +14,10 @@ export interface Line {
 const NEW_LINE = '\n';
 const RETURN = '\r';
 
-/** The lines that hold something, at most `most` of them unless that is 0; {@link InputError} names the line of what is malformed. */
+/**
+ * The lines that are not empty, at most `most` of them unless that is 0. Throws {@link InputError} with the line of a
+ * malformed cell.
+ */
 export function csvLines(text: string, file: string, delimiter: string, most = 0): Line[] {
   const newline = /\r\n|\n|\r/.exec(text)?.[0] === RETURN ? RETURN : NEW_LINE;
   const isPaired = newline === NEW_LINE && text.includes(RETURN + NEW_LINE);
@@ -26,7 +29,7 @@ export function csvLines(text: string, file: string, delimiter: string, most = 0
     newline,
     step: ({ data: cells, errors: [error], meta: { cursor } }, parser) => {
       if (error) {
-        const wayOut = 'Write a double quote inside a quoted cell twice, and close every one';
+        const wayOut = 'Write a double quote inside a quoted cell twice, and close every quoted cell';
         throw new InputError(`${file}, line ${number}`, `is not valid: ${error.message}`, wayOut);
       }
       const last = cells.at(-1) ?? '';

@@ -1,6 +1,6 @@
 /**
- * Rows out of comma- or tab-separated text whose first line names the columns. A cell is text as it stands, with exceptions that
- * a table of text needs: an empty cell is a missing value, `label` is true or false, and messages stand in a cell as JSON.
+ * Reads rows from comma- or tab-separated text whose first line names the columns. Cells are text, with three exceptions:
+ * an empty cell is a missing value, `label` is true or false, and messages are JSON in a cell.
  */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
@@ -18,7 +18,7 @@ import {
 } from './data-form.ts';
 import { looksLikeMessages, TURNS } from './messages.ts';
 
-/** What a label may be written as, in lower case. */
+/** Accepted spellings of a label, in lower case. */
 const LABELS: Readonly<Record<string, boolean>> = {
   true: true,
   false: false,
@@ -28,13 +28,16 @@ const LABELS: Readonly<Record<string, boolean>> = {
   '0.0': false,
 };
 
-/** The columns in which TRL's conversational data has messages. Those of answers decide for the prompt. */
+/** The columns that contain messages in TRL's conversational data. The columns of answers determine how the prompt is read. */
 const ANSWERS = ['messages', 'conversations', 'completion', 'chosen', 'rejected'];
 const PROMPT = 'prompt';
 /** The line that Excel reads the separator from, before the names of the columns. */
 const EXCEL_SEPARATOR = /^"?sep=(.)"?(?=[\r\n])/i;
 
-/** The rows of `text`, whose cells the first of the `delimiters` parts that gives the columns. {@link InputError} names a line. */
+/**
+ * The rows of `text`, split at the first of the `delimiters` that yields the required columns. Throws {@link InputError}
+ * with the line.
+ */
 export function parseCsv(text: string, file: string, delimiters: readonly string[], form: TableForm): Table {
   const marked = text.replace(/^\uFEFF/, '');
   const named = EXCEL_SEPARATOR.exec(marked)?.[1];
@@ -43,7 +46,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   const tried = named === undefined ? delimiters : [named];
   const delimiter = tried.find((each) => hasNeeded(headOf(body, file, each)?.cells ?? [], form));
   const [head, ...all] = csvLines(body, file, delimiter ?? (tried[0] as string));
-  if (!head) throw new InputError(file, 'holds no rows', 'Name the columns in its first line');
+  if (!head) throw new InputError(file, 'contains no rows', 'Name the columns in its first line');
   const names = head.cells;
   // In a table of one column spaces are a text.
   const lines =
@@ -51,21 +54,24 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   const chosen = chooseColumns(names, form, file);
   const places = new Map<string, number>();
   for (const [at, name] of names.entries()) if (!places.has(name)) places.set(name, at);
-  // Chosen are names of columns, as often as a column has them.
+  // The result contains a name as often as the file has the column.
   const known = new Set<string>();
   const twice = chosen.find((name) => known.size === known.add(name).size);
   if (twice !== undefined) {
-    const what = `names the column ${quote(twice)} twice`;
+    const what = `has the column ${quote(twice)} twice`;
     throw new InputError(`${file}, line ${head.number}`, what, 'Rename one');
   }
-  if (lines.length === 0)
-    throw new InputError(file, 'holds no rows', 'Put rows below the names of the columns');
+  if (lines.length === 0) throw new InputError(file, 'contains no rows', 'Put rows below the column names');
   const columns = chosen.map((name) => ({ name, at: places.get(name) as number }));
   const rows = lines.map(({ cells, number }): DataRow => {
     const where = `${file}, line ${number}`;
     if (cells.length !== names.length) {
-      const what = `has ${counted(cells.length, 'cell')}, and the first line names ${counted(names.length, 'column')}: ${listed(names)}`;
-      throw new InputError(where, what, 'Put a cell that holds the separator or a new line in double quotes');
+      const what = `has ${counted(cells.length, 'cell')}, but the first line names ${counted(names.length, 'column')}: ${listed(names)}`;
+      throw new InputError(
+        where,
+        what,
+        'Put a cell that contains the separator or a line break in double quotes',
+      );
     }
     const filled = columns.flatMap(({ name, at }): [string, string][] => {
       const cell = cells[at] as string;
@@ -80,7 +86,7 @@ function headOf(text: string, file: string, delimiter: string): Line | undefined
   try {
     return csvLines(text, file, delimiter, 1)[0];
   } catch {
-    return undefined; // with the first separator the error is told
+    return undefined; // the error for the first separator is reported
   }
 }
 
@@ -100,12 +106,12 @@ function rowOf(cells: readonly (readonly [string, string])[], where: string): Ro
 
 const labelOf = (cell: string) => own(LABELS, cell.trim().toLowerCase()) ?? cell;
 
-/** Messages in a cell, `undefined` where it is text. */
+/** The messages in a cell; undefined if the cell is text. */
 function messagesOf(cell: string, column: string, where: string): unknown {
   if (isPrintedByPython(cell)) {
     throw new InputError(
       where,
-      `"${column}" holds messages as Python prints them, not as JSON`,
+      `"${column}" contains messages in Python's syntax, not as JSON`,
       'Save the data as Parquet or JSON Lines: dataset.to_parquet(…), dataset.to_json(…)',
     );
   }
@@ -119,7 +125,7 @@ function messagesOf(cell: string, column: string, where: string): unknown {
   }
 }
 
-/** Whether what is no JSON was meant to be messages: it is cut off, or ends as they do. */
+/** Whether invalid JSON was meant to be messages: it is truncated, or ends like messages. */
 function isDamaged(cell: string): boolean {
   const text = cell.trimEnd();
   return (

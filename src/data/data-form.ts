@@ -1,78 +1,78 @@
 /**
- * What a kind of data looks like, as data: the columns that are read, those that must be there, and how a row is checked.
- * The readers of files ask nothing else about it.
+ * Describes a kind of data: the columns that are read, those that are required, and how a row is validated. The file
+ * readers depend on nothing else.
  */
 import { own } from '../base/lookup.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 
-/** What a row holds: JSON, with numbers as Python has them (`io/exact-json.ts`). */
+/** The content of a row: JSON, with numbers as in Python (`io/exact-json.ts`). */
 export type RowValue = Readonly<Record<string, unknown>>;
 
-/** A row as it stands in a file. */
+/** A row as read from a file. */
 export interface DataRow {
-  /** File and line, or file and row, for messages. */
+  /** File and line, or file and row, for error messages. */
   where: string;
   value: RowValue;
 }
 
-/** What the reader of a format finds. */
+/** The result of a format's reader. */
 export interface Table {
   rows: DataRow[];
-  /** The columns of the file, also those that are not read. */
+  /** The columns of the file, including those that are not read. */
   columns: Iterable<string>;
 }
 
-/** What a person may allow the reader of a file. */
+/** Limits of the file reader that the user may raise. */
 export interface ReadOptions {
-  /** How many times as much as usual a packed file may unfold to; 1. */
+  /** Factor on the usual size limit of a compressed file after decompression; default: 1. */
   maxUnfold?: number | undefined;
 }
 
-/** One kind of data; {@link DataForm.toRows} throws {@link InputError} for a row that is none. */
+/** One kind of data. {@link DataForm.toRows} throws {@link InputError} for an invalid row. */
 export interface DataForm<Row> {
-  /** Columns that are looked at; a table's others are not read. Or all that there are. */
+  /** Columns that are read; a table's other columns are ignored. Or all columns. */
   columns: readonly string[] | 'all';
-  /** Sets of columns, one of which must be there; of several the first is read. */
+  /** Sets of columns, one of which is required; the first one that is present is read. */
   needed: readonly (readonly string[])[];
-  /** What to do where none is. */
+  /** What to do if none is present. */
   wayOut: string;
   toRows(value: RowValue, where: string): Row[];
 }
 
-/** What the readers of tables ask of a form. */
+/** The part of a form that table readers need. */
 export type TableForm = Pick<DataForm<unknown>, 'columns' | 'needed' | 'wayOut'>;
 
-/** The columns of a table that `form` looks at; {@link InputError} names those there are where some are missing. */
+/** The columns of a table that `form` reads. Throws {@link InputError} with the existing columns if required ones are missing. */
 export function chooseColumns(found: readonly string[], form: TableForm, file: string): string[] {
   const chosen = found.filter((column) => isRead(column, form));
   if (hasNeeded(found, form)) return chosen;
   const columns = listed(found.map((column) => quote(column)));
-  const what = `has the columns ${columns}, and none of these sets: ${sets(form.needed)}`;
+  const what = `has the columns ${columns}, but needs one of these sets: ${sets(form.needed)}`;
   throw new InputError(file, what, form.wayOut);
 }
 
-/** Whether a form looks at a column. */
+/** Whether a form reads a column. */
 function isRead(column: string, { columns }: TableForm): boolean {
   return columns === 'all' || columns.includes(column);
 }
 
-/** The columns in which a row has a value, for a message. */
+/** The columns in which a row has a value, for an error message. */
 export function columnsOf(row: RowValue): string {
   const filled = Object.entries(row).filter(([, value]) => value !== null);
   return listed(filled.map(([column]) => quote(column)));
 }
 
-/** Whether what must be there is. */
+/** Whether a set of required columns is present. */
 export function hasNeeded(found: readonly string[], { needed }: TableForm): boolean {
   return needed.some((set) => set.every((column) => found.includes(column)));
 }
 
-/** The first of the sets of columns that a row has, `undefined` where it has none. */
+/** The first set of columns that a row has completely; undefined if there is none. */
 export function setOf(row: RowValue, needed: TableForm['needed']): readonly string[] | undefined {
   return needed.find((set) => set.every((column) => (own(row, column) ?? null) !== null));
 }
 
-/** A line about the columns of a table that nobody reads, where there are any. */
+/** A notice about the columns of a table that are not read, if there are any. */
 export function unreadNotice({ rows, columns }: Table, form: TableForm, file: string): string | undefined {
   const unread = new Set<string>();
   for (const column of columns) if (!isRead(column, form)) unread.add(column);

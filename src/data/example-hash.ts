@@ -1,20 +1,20 @@
 /**
- * A hash of examples that goes through them piece by piece: of a large data set no text is made. It is the same for lists of
- * numbers and for typed ones.
+ * A hash of examples that processes them piece by piece, so that a large data set is never converted to one text. Lists of
+ * numbers and typed arrays give the same hash.
  */
 import { ContentHash } from '../io/hash.ts';
 import type { Columns, TokenizedExample } from './packing.ts';
 import type { TokenIds } from './token-ids.ts';
 
-/** Words of 32 bits that are hashed at a time. */
+/** Number of 32-bit words hashed at a time. */
 const PIECE_WORDS = 2 ** 18;
 
-/** Lower-case hex of token ids, targets and columns, in their order. */
+/** Lower-case hex of token ids, targets and columns, in order. */
 export async function hashOfExamples(examples: readonly TokenizedExample[]): Promise<string> {
   const words = new WordHash();
   for (const { prompt, completions, targets, columns } of examples) {
     const rest = targets || columns ? JSON.stringify([targets ?? null, plain(columns)]) : '';
-    // What is not tokens is short, or rare.
+    // Everything except the tokens is short or rare.
     words.add(Array.from(rest, (letter) => letter.codePointAt(0) as number));
     words.add([completions.length]);
     for (const ids of [prompt, ...completions]) words.add(ids);
@@ -23,14 +23,14 @@ export async function hashOfExamples(examples: readonly TokenizedExample[]): Pro
   return words.digest();
 }
 
-/** Columns with lists in place of typed arrays, by their names. */
+/** Columns as lists instead of typed arrays, sorted by name. */
 function plain(columns: Columns = {}): [string, number[]][] {
   return Object.entries(columns)
     .map(([name, values]): [string, number[]] => [name, Array.from(values)])
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Hashes lists of words, each behind its length. */
+/** Hashes lists of words, each preceded by its length. */
 class WordHash {
   private readonly hash = new ContentHash();
   private piece = new Uint32Array(PIECE_WORDS);
@@ -47,7 +47,7 @@ class WordHash {
     this.filled += list.length + 1;
   }
 
-  /** Hashes what was added since the last time. */
+  /** Hashes the words added since the last call. */
   async flush(): Promise<void> {
     await this.hash.add(this.piece.subarray(0, this.filled));
     this.filled = 0;

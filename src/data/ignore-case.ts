@@ -1,14 +1,15 @@
 /**
- * Patterns without regard to case, `(?i:…)` and `(?i)…`, as patterns that name the letters of all cases: the JavaScript library knows
- * no more than ASCII's, and Oniguruma takes Unicode's (`s` is `S` and `ſ`). Letters that are equal to two others (`ß`, `ss`) are not.
+ * Rewrites case-insensitive patterns, `(?i:…)` and `(?i)…`, as patterns that list the letters of all cases. The JavaScript
+ * library only handles ASCII, while Oniguruma follows Unicode (`s` matches `S` and `ſ`). Letters that equal two others
+ * (`ß`, `ss`) are not handled.
  */
 
-/** Letters by what they are without their case. */
+/** Letters by their case-folded form. */
 let folded: Map<string, string[]> | undefined;
-/** No letter with cases stands behind this. */
+/** The last letter that has cases. */
 const LAST_CASED = 0x1e943;
 
-/** Turkish: equal to no other letter. */
+/** Turkish letters: equal to no other letter. */
 const ALONE = 'ıİ';
 
 const foldOf = (letter: string) => {
@@ -17,7 +18,7 @@ const foldOf = (letter: string) => {
   return Array.from(upper).length === 1 ? upper.toLowerCase() : letter;
 };
 
-/** The letters that are equal to it, itself among them. */
+/** The letters that are equal to it, including itself. */
 function variantsOf(letter: string): readonly string[] {
   if (!folded) {
     folded = new Map();
@@ -38,11 +39,11 @@ const TOKEN =
   /(?<range>(?:\\x\{[\da-fA-F]+\}|[^\\\]])-(?:\\x\{[\da-fA-F]+\}|[^\\\]]))|(?<property>\\[pP]\{[^}]*\}|\[:\^?\w+:\])|(?<code>\\x\{[\da-fA-F]+\})|(?<escaped>\\[\s\S])|(?<all>[\s\S])/uy;
 const FLAG = /\(\?i([:)])/y;
 
-/** The pattern with the letters of all cases in place of those that stand where case does not count. */
+/** The pattern with the letters of all cases in its case-insensitive parts. */
 export function withAllCases(pattern: string): string {
   if (!pattern.includes('(?i')) return pattern;
   let made = '';
-  /** Whether case is ignored in each open group, and how many brackets its end closes. */
+  /** Whether case is ignored in each open group, and how many brackets to write at its end. */
   const groups = [{ ignores: false, closes: 0 }];
   let inClass = 0;
   for (let at = 0; at < pattern.length; ) {
@@ -91,7 +92,7 @@ function allCases(token: string, isInClass: boolean): string {
   return isInClass ? variants.join('') : `[${variants.join('')}]`;
 }
 
-/** What a range of letters lacks of their other cases. */
+/** The other cases of the letters in a range that the range itself lacks. */
 function rangeVariants(range: string): string {
   const first = firstOf(range);
   const [from, to] = [first, range.slice(first.length + 1)].map(

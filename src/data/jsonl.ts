@@ -1,6 +1,6 @@
 /**
- * Rows of data out of text: JSON Lines, one object a line, or one JSON list of objects. Each row knows where it
- * stood, and each error says file and line.
+ * Reads rows of data from text: JSON Lines, one object per line, or one JSON list of objects. Each row stores its position,
+ * and each error names file and line.
  */
 import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
@@ -12,7 +12,7 @@ import { type DataForm, type DataRow, type Table, unreadNotice } from './data-fo
 /** Characters of a line. V8's strings have fewer than 2²⁹, and a piece of the file may be added before this is checked. */
 const LONGEST_LINE = 2 ** 29 - 2 ** 21;
 
-/** The rows of `text`; blank lines are passed over. {@link InputError} where there are none. */
+/** The rows of `text`; blank lines are skipped. Throws {@link InputError} if there are none. */
 export function parseRows(text: string, file: string): DataRow[] {
   const lines = text.replace(/^\uFEFF/, '').split('\n');
   const rows = isList(text)
@@ -21,11 +21,11 @@ export function parseRows(text: string, file: string): DataRow[] {
   return someRows(rows, file);
 }
 
-/** The rows of a file, whose lines are read piece by piece: a large one is never in memory as a whole, unless it is a list. */
+/** The rows of a file. Lines are read piece by piece, so a large file is never in memory as a whole, unless it is a list. */
 export async function readJsonRows(source: ByteSource): Promise<DataRow[]> {
   const { name: file } = source;
   const rows: DataRow[] = [];
-  /** Parts of the line that the pieces so far end with. */
+  /** The parts of the unfinished line at the end of the pieces read so far. */
   let open: string[] = [];
   let length = 0;
   let number = 0;
@@ -53,14 +53,14 @@ function tooLong(file: string, number: number): InputError {
 
 function someRows(rows: DataRow[], file: string): DataRow[] {
   if (rows.length > 0) return rows;
-  throw new InputError(file, 'holds no rows', 'Put one JSON object on each line');
+  throw new InputError(file, 'contains no rows', 'Put one JSON object on each line');
 }
 
 const isList = (text: string) => /^\uFEFF?\s*\[/.test(text);
 
 /**
- * The rows of a JSONL (or JSON) text in the form that is asked for; {@link InputError} names the first bad one. `onNotice` hears of
- * columns that are not read.
+ * The rows of a JSONL (or JSON) text in the given form. Throws {@link InputError} for the first invalid row. `onNotice`
+ * reports columns that are not read.
  */
 export function parseDataset<Row>(
   text: string,
@@ -75,7 +75,7 @@ export function parseDataset<Row>(
   return rows;
 }
 
-/** Rows with all of their columns. */
+/** A table whose columns are those of its rows. */
 export function tableOf(rows: DataRow[]): Table {
   const columns = new Set<string>();
   for (const { value } of rows) for (const name of Object.keys(value)) columns.add(name);
@@ -87,7 +87,7 @@ function listRows(text: string, file: string): DataRow[] {
   return list.map((value, index) => rowOf(value, `${file}, row ${index + 1}`));
 }
 
-/** The row of a line; none of a blank one. */
+/** The row of a line; empty for a blank line. */
 function lineRow(line: string, file: string, number: number): DataRow[] {
   if (line.trim() === '') return [];
   return [rowOf(parseLine(line, file, number), `${file}, line ${number}`)];
@@ -95,7 +95,7 @@ function lineRow(line: string, file: string, number: number): DataRow[] {
 
 function rowOf(value: unknown, where: string): DataRow {
   if (isObject(value)) return { where, value };
-  throw new InputError(where, `holds ${kindOf(value)}, not an object`, 'Put one JSON object on each line');
+  throw new InputError(where, `contains ${kindOf(value)}, not an object`, 'Put one JSON object on each line');
 }
 
 function parseLine(line: string, file: string, number: number): unknown {

@@ -1,7 +1,7 @@
 /**
  * Unpaired preference data: rows of `prompt`, `completion` and a `label` that says whether the completion is desirable.
- * Rows of pairs are taken too, each as a desirable and an undesirable one (TRL's `unpair_preference_dataset`). Checks each
- * row and names the one that is wrong; knows no tokens.
+ * Rows of pairs are also accepted, each as one desirable and one undesirable row (TRL's `unpair_preference_dataset`).
+ * Validates each row and names the invalid one; does not depend on tokens.
  */
 import { InputError } from '../io/errors.ts';
 import { kindOf } from '../io/json.ts';
@@ -12,26 +12,26 @@ import { parseDataset } from './jsonl.ts';
 import { isEmpty, textOrMessages } from './messages.ts';
 import { toPreferenceRow } from './preference-dataset.ts';
 
-/** Prompt and completion are text, or both are messages. */
+/** Prompt and completion are both text or both messages. */
 export interface LabelledRow extends ChatColumns {
   prompt: string | Message[];
   completion: string | Message[];
   /** Whether the completion is desirable. */
   label: boolean;
-  /** File and line, for messages. */
+  /** File and line, for error messages. */
   where?: string | undefined;
 }
 
 const COLUMNS =
   'Give it "prompt", "completion" and "label" (true or false), or "prompt", "chosen" and "rejected"';
 
-/** A column of true and false that misses some becomes one of numbers where pandas writes it. */
+/** pandas writes a column of true and false as numbers if some are missing. */
 const LABELS: ReadonlyMap<number, boolean> = new Map([
   [1, true],
   [0, false],
 ]);
 
-/** Labelled completions, as a form of data. */
+/** The data form of labeled completions. */
 export const LABELLED: DataForm<LabelledRow> = {
   columns: ['prompt', 'completion', 'label', 'chosen', 'rejected', ...CHAT_COLUMNS],
   needed: [
@@ -43,7 +43,10 @@ export const LABELLED: DataForm<LabelledRow> = {
   toRows: toLabelledRows,
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+/**
+ * The rows of a JSONL (or JSON) text. Throws {@link InputError} for the first invalid row. `onNotice` reports columns that
+ * are not read.
+ */
 export function readLabelledRows(
   text: string,
   file: string,
@@ -52,7 +55,7 @@ export function readLabelledRows(
   return parseDataset(text, file, LABELLED, onNotice);
 }
 
-/** One row, checked: a labelled completion, or both completions of a pair. */
+/** Validates one row: a labeled completion, or both completions of a pair. */
 export function toLabelledRows(value: RowValue, where: string): LabelledRow[] {
   if ((value.chosen ?? null) !== null && (value.completion ?? null) === null) {
     const { chosen, rejected, ...rest } = toPreferenceRow(value, where);
@@ -71,12 +74,16 @@ export function toLabelledRows(value: RowValue, where: string): LabelledRow[] {
   }
   const label = typeof value.label === 'boolean' ? value.label : LABELS.get(Number(value.label));
   if (label === undefined || typeof value.label === 'string') {
-    throw new InputError(where, `"label" is ${kindOf(value.label)}`, 'Give true (desirable) or false');
+    throw new InputError(
+      where,
+      `"label" must be true or false, got ${kindOf(value.label)}`,
+      'Give true (desirable) or false',
+    );
   }
   const prompt = textOrMessages(value.prompt, 'prompt', where);
   const completion = textOrMessages(value.completion, 'completion', where);
   if (typeof prompt !== typeof completion) {
-    throw new InputError(where, '"prompt" and "completion" are not both text or both messages', COLUMNS);
+    throw new InputError(where, '"prompt" and "completion" must be both text or both messages', COLUMNS);
   }
   if (isEmpty(completion)) {
     throw new InputError(where, 'the completion is empty', 'Write one, or remove the row');

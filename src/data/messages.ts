@@ -1,6 +1,6 @@
 /**
- * What a column of text or of messages may hold, by TRL's rules (`is_conversational` of `trl/data_utils.py`, 1.16): a turn needs
- * its role; what else there is goes to the chat template.
+ * Validates a column of text or messages by TRL's rules (`is_conversational` of `trl/data_utils.py`, 1.16): a turn needs a
+ * role; its other fields are passed to the chat template.
  */
 import { InputError, quote } from '../io/errors.ts';
 import { exactJson } from '../io/exact-json.ts';
@@ -8,19 +8,20 @@ import { isObject, kindOf } from '../io/json.ts';
 import type { Message } from './chat-template.ts';
 
 const EXPECTED = 'Give text, or a list of {"role", "content"} messages';
-/** What is in a message beside its content, and says nothing. */
+/** Fields of a message that have no text of their own. */
 const LABELS = ['role', 'name', 'content'];
 
 /** Half of a character that UTF-16 writes as two. Tokens and files of UTF-8 have none. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** A column's value: text, or a list of messages. */
+/** The value of a column: text, or a list of messages. */
 export function textOrMessages(value: unknown, column: string, where: string): string | Message[] {
   if (typeof value === 'string') {
     requireCharacters(value, `"${column}"`, where);
     return value;
   }
-  if (!Array.isArray(value)) throw new InputError(where, `"${column}" is ${kindOf(value)}`, EXPECTED);
+  if (!Array.isArray(value))
+    throw new InputError(where, `"${column}" must be text or messages, got ${kindOf(value)}`, EXPECTED);
   value.forEach((message: unknown, index) => {
     const place = `message ${index + 1} of "${column}"`;
     if (!isObject(message)) throw new InputError(where, `${place} is ${kindOf(message)}`, EXPECTED);
@@ -32,7 +33,7 @@ export function textOrMessages(value: unknown, column: string, where: string): s
   return value as Message[];
 }
 
-/** Text, parts that are text, or nothing where the message holds something else. */
+/** Accepts text, parts that are text, or nothing if the message has other content. */
 function checkContent(message: Readonly<Record<string, unknown>>, place: string, where: string): void {
   const { content } = message;
   if (typeof content === 'string') {
@@ -52,7 +53,7 @@ function checkContent(message: Readonly<Record<string, unknown>>, place: string,
     throw new InputError(
       where,
       `${place} has ${kind}`,
-      'Only text can be read: give parts {"type": "text", "text": …}',
+      'Only text is supported: give parts {"type": "text", "text": …}',
     );
   }
   if ((content === null || content === undefined) && saysMore(message)) return;
@@ -70,7 +71,7 @@ function requireCharacters(text: string, place: string, where: string): void {
   );
 }
 
-/** Whether a message holds something beside its content: calls of tools, reasoning. */
+/** Whether a message has content in other fields: tool calls, reasoning. */
 function saysMore(message: object): boolean {
   return Object.entries(message).some(
     ([name, value]) => !LABELS.includes(name) && value !== null && value !== undefined && !isEmptyList(value),
@@ -79,7 +80,7 @@ function saysMore(message: object): boolean {
 
 const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
 
-/** Whether a side says nothing. */
+/** Whether a side has no content. */
 export function isEmpty(value: string | readonly Message[]): boolean {
   if (typeof value === 'string') return value === '';
   return value.every((message) => {
@@ -89,7 +90,7 @@ export function isEmpty(value: string | readonly Message[]): boolean {
   });
 }
 
-/** A message as text that does not depend on the order of its keys. */
+/** A message as text, independent of the order of its keys. */
 export function canonical(message: Message, where: string): string {
   try {
     return exactJson(message, { sorted: true });
@@ -98,14 +99,14 @@ export function canonical(message: Message, where: string): string {
   }
 }
 
-/** Keys of which a turn has both. */
+/** Pairs of keys; a turn has both keys of one pair. */
 export const TURNS = [
   ['role', 'content'],
   ['role', 'tool_calls'],
   ['from', 'value'],
 ] as const;
 
-/** Whether the value is a list of messages, as far as that shows. */
+/** Whether the value appears to be a list of messages. */
 export function looksLikeMessages(value: unknown): boolean {
   const isMessage = (each: unknown) =>
     isObject(each) && TURNS.some(([who, what]) => typeof each[who] === 'string' && Object.hasOwn(each, what));

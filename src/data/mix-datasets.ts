@@ -1,71 +1,76 @@
 /**
- * Several data sets as one: one after the other, or mixed so that each has its share of the rows. How many rows each one gives
- * is arithmetic, TRL's for `DatasetConfig.fraction`; only which of them are left out or repeated is drawn, by the seed.
+ * Combines several data sets: one after the other, or mixed with a given share of rows each. The number of rows from each
+ * is computed with TRL's formula for `DatasetConfig.fraction`; the seed only decides which rows are dropped or repeated.
  */
 import { counted } from '../base/counted.ts';
 import { didYouMean } from '../base/suggest.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { shuffle } from './random.ts';
 
-/** Which data set decides how long a mixture is, by the number of rows at which each would be used up. */
+/** Which data set determines the length of a mixture, given the numbers of rows at which each would be used up. */
 const STOPPING_STRATEGIES = {
   first_exhausted: (lengths: readonly number[]) => Math.min(...lengths),
   all_exhausted: (lengths: readonly number[]) => Math.max(...lengths),
 } as const;
 
 /**
- * When a mixture ends, by the names of Hugging Face's `interleave_datasets`. `first_exhausted`: when one data set is used up; the
- * others lose rows, and no row is repeated. `all_exhausted`: when all are; the others repeat rows, and no row is lost.
+ * When a mixture ends, under the names of Hugging Face's `interleave_datasets`. `first_exhausted`: when one data set is
+ * used up; the others lose rows, and no row is repeated. `all_exhausted`: when all are used up; the others repeat rows, and
+ * no row is lost.
  */
 export type StoppingStrategy = keyof typeof STOPPING_STRATEGIES;
 
-/** Where nothing is said. */
+/** The default. */
 export const USUAL_STRATEGY: StoppingStrategy = 'first_exhausted';
 
-/** How data sets are put together. */
+/** How data sets are combined. */
 export interface MixOptions {
-  /** Draws the rows that are left out or repeated. */
+  /** Seed of the rows that are dropped or repeated. */
   seed: number;
-  /** The share of each data set in the mixture, at least 0; only ratios count. Without: all rows, one data set after the other. */
+  /**
+   * The share of each data set in the mixture, at least 0; only ratios matter. Default: all rows, one data set after the
+   * other.
+   */
   weights?: readonly number[] | undefined;
-  /** When the mixture ends; `first_exhausted`. Only with weights. */
+  /** When the mixture ends; default: `first_exhausted`. Requires weights. */
   stoppingStrategy?: StoppingStrategy | undefined;
 }
 
-/** What became of one data set. */
+/** How one data set was used. */
 export interface MixedPart {
-  /** Its rows. */
+  /** Number of its rows. */
   rows: number;
-  /** Rows of the mixture that are from it, repeats included. */
+  /** Number of rows of the mixture that come from it, including repeats. */
   taken: number;
-  /** Its rows that are not in the mixture. */
+  /** Number of its rows that are not in the mixture. */
   dropped: number;
-  /** Rows of the mixture beyond one for each of its rows. */
+  /** Number of rows of the mixture that repeat one of its rows. */
   repeated: number;
 }
 
-/** Data sets as one. */
+/** The combined data sets. */
 export interface Mixture<Row> {
   rows: Row[];
-  /** One for each data set, in their order. */
+  /** One per data set, in order. */
   parts: MixedPart[];
 }
 
-/** Most rows of a mixture that repeats some. */
+/** Maximum number of rows of a mixture with repeats. */
 const MOST_ROWS = 2 ** 24;
 
-/** The stream of random numbers that draws rows: not one by which a run shuffles them. */
+/** The random stream that selects rows, separate from those that shuffle a run. */
 const DRAW = 0x6d6978;
 
 /**
- * Puts data sets together. Without `weights` all rows follow one another. With them, data set i gives `round(weight × length)` rows, where
- * the weights add up to 1 and `length` is that of the mixture: the smallest of all rows(i) / weight(i) for `first_exhausted`, the
- * largest for `all_exhausted`. A data set that gives fewer rows than it has loses rows drawn by `seed`; one that gives more has each
- * row in equally often, or once more. Chosen rows keep their order, and the data sets alternate so that every stretch of the
- * mixture has about the same shares. Which rows of a data set are taken does not depend on the order of the data sets.
+ * Combines data sets. Without `weights`, all rows follow one another. With weights, data set i provides `round(weight ×
+ * length)` rows, where the weights add up to 1 and `length` is that of the mixture: the smallest of all rows(i) / weight(i)
+ * for `first_exhausted`, the largest for `all_exhausted`. If a data set provides fewer rows than it has, `seed` selects the
+ * rows that are dropped; if it provides more, each row appears equally often, or once more. Selected rows keep their order,
+ * and the data sets alternate so that every stretch of the mixture has about the same shares. Which rows of a data set are
+ * selected does not depend on the order of the data sets.
  *
- * Throws {@link InputError} for weights that do not fit the data sets, are negative or all 0, for a data set that would give no row,
- * and for a mixture of more than 16,777,216 rows with repeats.
+ * Throws {@link InputError} for weights that do not match the data sets, are negative or all 0, for a data set that would
+ * provide no row, and for a mixture of more than 16,777,216 rows with repeats.
  */
 export function mixDatasets<Row>(
   datasets: readonly (readonly Row[])[],
@@ -79,26 +84,26 @@ export function mixDatasets<Row>(
   return { rows: alternate(drawn), parts: sizes.map((size, i) => partOf(size, counts[i] as number)) };
 }
 
-/** Throws {@link InputError} for weights that cannot be those of `count` data sets: before anything slow is read. */
+/** Throws {@link InputError} for weights that are invalid for `count` data sets, before anything slow is read. */
 export function checkMix(count: number, { weights, stoppingStrategy }: Omit<MixOptions, 'seed'>): void {
   const wrong = (what: string, wayOut: string) => new InputError('weights of the data', what, wayOut);
   if (weights === undefined) {
     if (stoppingStrategy === undefined) return;
     throw new InputError(
       'stopping strategy',
-      'there are no weights, so all rows are used once',
+      'has no effect without weights, because all rows are used once',
       'Give weights, or leave it out',
     );
   }
   checkStrategy(stoppingStrategy);
   if (weights.length !== count)
     throw wrong(
-      `there are ${weights.length} for ${counted(count, 'data set')}`,
-      'Give one for each data set',
+      `got ${counted(weights.length, 'weight')} for ${counted(count, 'data set')}`,
+      'Give one weight per data set',
     );
   const bad = weights.find((weight) => !(Number.isFinite(weight) && weight >= 0));
-  if (bad !== undefined) throw wrong(`${quote(bad)} is one of them`, 'Give numbers of at least 0');
-  if (weights.every((weight) => weight === 0)) throw wrong('all are 0', 'Give at least one above 0');
+  if (bad !== undefined) throw wrong(`${quote(bad)} is not a valid weight`, 'Give numbers of at least 0');
+  if (weights.every((weight) => weight === 0)) throw wrong('all weights are 0', 'Give at least one above 0');
 }
 
 function checkStrategy(name: string | undefined): void {
@@ -111,7 +116,7 @@ function checkStrategy(name: string | undefined): void {
   );
 }
 
-/** How many rows each data set gives. */
+/** The number of rows from each data set. */
 function countsOf(
   sizes: readonly number[],
   weights: readonly number[],
@@ -129,19 +134,19 @@ function countsOf(
     throw new InputError('weights of the data', what, 'Raise the weight, set it to 0, or take all_exhausted');
   }
   if (strategy === 'all_exhausted' && length > MOST_ROWS) {
-    const what = `all_exhausted would make ${length.toExponential(1)} rows, and at most ${MOST_ROWS} are made`;
+    const what = `all_exhausted would make ${length.toExponential(1)} rows, but the limit is ${MOST_ROWS}`;
     throw new InputError('weights of the data', what, 'Raise the smallest weight, or take first_exhausted');
   }
   return counts;
 }
 
-/** As Python rounds, so that counts are TRL's. */
+/** Rounds like Python, so that counts equal TRL's. */
 function roundHalfEven(value: number): number {
   const down = Math.floor(value);
   return value - down === 0.5 && down % 2 === 0 ? down : Math.round(value);
 }
 
-/** `count` of the rows, in their order: whole passes, and a part that the seed draws. */
+/** Selects `count` of the rows, in order: whole passes, plus a part selected by the seed. */
 function draw<Row>(rows: readonly Row[], count: number, seed: number): Row[] {
   if (count === 0) return [];
   const drawn: Row[] = [];
@@ -151,7 +156,7 @@ function draw<Row>(rows: readonly Row[], count: number, seed: number): Row[] {
   return drawn;
 }
 
-/** Lists as one in which they alternate evenly: row j of n stands at (j + ½) / n of the whole. */
+/** Merges lists so that they alternate evenly: row j of n is placed at (j + ½) / n of the whole. */
 function alternate<Row>(lists: readonly (readonly Row[])[]): Row[] {
   const filled = lists.filter((list) => list.length > 0).map((list) => ({ list, at: 0 }));
   const place = ({ list, at }: { list: readonly Row[]; at: number }) => (at + 0.5) / list.length;

@@ -1,9 +1,10 @@
 /**
- * Characters by what the crates below the tokenizers library know of them, which is an older Unicode than JavaScript's: as classes in
- * the words of Oniguruma. `python test/interop/try_tokenizers.py` checks them against the tokenizers library, character by character.
+ * Characters as classified by the tokenizers library, whose Rust crates use an older Unicode version than JavaScript: as
+ * classes in Oniguruma's syntax. `python test/interop/try_tokenizers.py` compares them with the library, character by
+ * character.
  */
 
-/** What `Punctuation` and `BertPreTokenizer` cut out. */
+/** The characters that `Punctuation` and `BertPreTokenizer` split at. */
 export const PUNCTUATION = ranges(`
   21-2f 3a-40 5b-60 7b-7e a1 a7 ab b6-b7 bb bf 37e 387 55a-55f 589-58a 5be 5c0 5c3 5c6 5f3-5f4 609-60a
   60c-60d 61b 61e-61f 66a-66d 6d4 700-70d 7f7-7f9 830-83e 85e 964-965 970 af0 df4 e4f e5a-e5b f04-f12 f14
@@ -19,7 +20,7 @@ export const PUNCTUATION = ranges(`
   111c5-111c9 111cd 111db 111dd-111df 11238-1123d 112a9 114c6 115c1-115d7 11641-11643 1173c-1173e
   12470-12474 16a6e-16a6f 16af5 16b37-16b3b 16b44 1bc9f 1da87-1da8b`);
 
-/** What `StripAccents` removes. */
+/** The characters that `StripAccents` removes. */
 export const MARKS = ranges(`
   300-36f 483-489 591-5bd 5bf 5c1-5c2 5c4-5c5 5c7 610-61a 64b-65f 670 6d6-6dc 6df-6e4 6e7-6e8 6ea-6ed 711
   730-74a 7a6-7b0 7eb-7f3 816-819 81b-823 825-827 829-82d 859-85b 8d4-8e1 8e3-903 93a-93c 93e-94f 951-957
@@ -44,7 +45,7 @@ export const MARKS = ranges(`
   1d1aa-1d1ad 1d242-1d244 1da00-1da36 1da3b-1da6c 1da75 1da84 1da9b-1da9f 1daa1-1daaf 1e000-1e006
   1e008-1e018 1e01b-1e021 1e023-1e024 1e026-1e02a 1e8d0-1e8d6 1e944-1e94a e0100-e01ef`);
 
-/** What `BertNormalizer` removes as accents. */
+/** The characters that `BertNormalizer` removes as accents. */
 export const NONSPACING_MARKS = ranges(`
   300-36f 483-487 591-5bd 5bf 5c1-5c2 5c4-5c5 5c7 610-61a 64b-65f 670 6d6-6dc 6df-6e4 6e7-6e8 6ea-6ed 711
   730-74a 7a6-7b0 7eb-7f3 816-819 81b-823 825-827 829-82d 859-85b 8e3-902 93a 93c 941-948 94d 951-957
@@ -69,12 +70,12 @@ export const NONSPACING_MARKS = ranges(`
   1d185-1d18b 1d1aa-1d1ad 1d242-1d244 1da00-1da36 1da3b-1da6c 1da75 1da84 1da9b-1da9f 1daa1-1daaf
   1e8d0-1e8d6 e0100-e01ef`);
 
-/** What `BertNormalizer` removes as control characters. */
+/** The characters that `BertNormalizer` removes as control characters. */
 export const REMOVED_BY_BERT = ranges(`
   0-8 b-c e-1f 7f-9f ad 600-605 61c 6dd 70f 180e 200b-200f 202a-202e 2060-2064 2066-206f e000-f8ff feff
   fff9-fffb fffd 110bd 1bca0-1bca3 1d173-1d17a e0001 e0020-e007f f0000-ffffd 100000-10fffd`);
 
-/** What came after Unicode 9 and is composed, decomposed or reordered: to the tokenizers library such a character is like any other. */
+/** Characters newer than Unicode 9 that are composed, decomposed or reordered; the tokenizers library leaves them unchanged. */
 export const NEWER = ranges(`
   558 58b-58c 5c8-5c9 7fd 897-89f 8ca-8d3 9fe c3c d3b-d3c eba 1715 1abf-1af0 1df6-1dfa 209d-209f 32ff
   a7f1-a7f4 a82c ab69 105c9 105d2 105da 105e4 10781-10785 10787-107b0 107b2-107bf 10d24-10d27 10d69-10d6d
@@ -85,7 +86,7 @@ export const NEWER = ranges(`
   1e030-1e06d 1e08f 1e130-1e136 1e2ae 1e2ec-1e2ef 1e4ec-1e4ef 1e5ee-1e5ef 1e6e3 1e6e6 1e6ee-1e6ef 1e6f5
   1f16c 1fbf0-1fbf9`);
 
-/** Hexadecimal code points, or first and last of a range, as a class. */
+/** A class from hexadecimal code points, or the first and last of a range. */
 function ranges(text: string): string {
   return `[${text
     .trim()

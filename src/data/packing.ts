@@ -1,48 +1,49 @@
 /**
- * Sequences into one batch without padding: token ids with positions and spans that say who attends to whom. A prompt is
- * there once, and all of its completions attend to it. Plain arrays; nothing here knows a GPU or a model.
+ * Packs sequences into one batch without padding: token ids with positions and spans that define which tokens attend to
+ * which. A prompt is stored once, and all of its completions attend to it. Uses plain arrays; does not depend on GPU or
+ * model.
  */
 import { own } from '../base/lookup.ts';
 import type { TokenIds } from './token-ids.ts';
 
-/** What a column has a number for: an example, each of its completions, or each of their scored rows. */
+/** The unit that has one number in a column: an example, each of its completions, or each of their scored rows. */
 export type ColumnScope = 'example' | 'sequence' | 'row';
 
 export interface ColumnSpec {
   readonly per: ColumnScope;
-  /** Stands where an example does not have the column; without one every example needs it. */
+  /** Value for examples without the column; if there is no default, every example needs it. */
   readonly default?: number;
 }
 
 /** The columns that a loss reads, by name. */
 export type ColumnSpecs = Readonly<Record<string, ColumnSpec>>;
 
-/** An example's columns by name, in the order of its completions and their scored rows. */
+/** An example's columns by name, ordered by completions and their scored rows. */
 export type Columns = Readonly<Record<string, ArrayLike<number>>>;
 
-/** What an example looks like to those who only count. */
+/** The part of an example that determines sizes. */
 export interface ExampleShape extends Pick<TokenizedExample, 'targets' | 'columns'> {
   readonly completions: readonly { readonly length: number }[];
 }
 
-/** Token ids of one preference pair. The prompt is not empty, nor is a completion. */
+/** Token ids of one preference pair. Neither the prompt nor a completion is empty. */
 export interface TokenizedPair {
   prompt: TokenIds;
   chosen: TokenIds;
   rejected: TokenIds;
 }
 
-/** What a step learns from: a prompt, empty only where ends are scored, and its completions, of a pair the chosen one first. */
+/** The unit of training: a prompt, which is only empty if ends are scored, and its completions; a pair's chosen one first. */
 export interface TokenizedExample {
   prompt: TokenIds;
   completions: TokenIds[];
-  /** Of each completion the places of the tokens that are predicted, in their order; all where it is left out. */
+  /** For each completion, the indices of the tokens that are predicted, ascending; default: all. */
   targets?: readonly (readonly number[])[];
-  /** Numbers that the loss reads beside the tokens, by name. */
+  /** Additional numbers that the loss reads, by name. */
   columns?: Columns;
 }
 
-/** Token ids of one sequence. The prompt is not empty; an empty completion carries no loss. */
+/** Token ids of one sequence. The prompt is not empty; an empty completion has no loss. */
 export interface TokenizedSequence {
   prompt: TokenIds;
   completion: TokenIds;
@@ -50,51 +51,49 @@ export interface TokenizedSequence {
 
 /**
  * Which hidden states are scored. `targets`: those that predict a completion's tokens, for log-probabilities and values.
- * `ends`: the one of a completion's last token, for a reward. `{ states }`: for values, those in which a completion of at most
- * so many tokens may still go on: of one that ended early also the one behind its end.
+ * `ends`: the state of a completion's last token, for a reward. `{ states }`: for values, the states in which a completion
+ * of at most that many tokens may still continue; for a completion that ended early, also the state after its end.
  */
 export type ScoredRows = 'targets' | 'ends' | { readonly states: number };
 
 export interface PackOptions {
-  /** The columns to take along; none where it is left out. */
+  /** The columns to include; default: none. */
   reads?: ColumnSpecs;
   /** Default `targets`. */
   rows?: ScoredRows;
 }
 
 /**
- * N tokens, R scored rows, S sequences: the completions of each example in turn (of pair p: 2p the chosen, 2p + 1 the
- * rejected).
- *
- * Where targets are scored, the last token of a completion is a target only: nothing is predicted from it, so it is not
- * among the N. The first token of a completion is predicted from the prompt's last token, for all completions alike.
+ * N tokens, R scored rows, S sequences: the completions of each example in turn (pair p: 2p the chosen one, 2p + 1 the
+ * rejected one). If targets are scored, the last token of a completion is only a target: nothing is predicted from it, so
+ * it is not among the N. The first token of every completion is predicted from the prompt's last token.
  */
 export interface PackedBatch {
   /** (N). */
   ids: Uint32Array;
-  /** (N), place in its sequence; both completions of a pair start at the prompt's length. */
+  /** (N), position in its sequence; both completions of a pair start at the prompt's length. */
   positions: Uint32Array;
   /**
    * (N, 4): prefixStart, prefixEnd, start, queryEnd. Token i attends to the keys j in [prefixStart, prefixEnd) and in
-   * [start, i]; seen the other way round, key j is attended to by the queries i in [j, queryEnd).
+   * [start, i]. Conversely, the queries i in [j, queryEnd) attend to key j.
    */
   spans: Uint32Array;
   /** (R), the token whose hidden state is scored. */
   rows: Uint32Array;
-  /** (R), the token id that the row predicts; where ends are scored, the last one of the completion itself. */
+  /** (R), the token id that the row predicts; if ends are scored, the last token of the completion itself. */
   targets: Uint32Array;
   /** (S + 1): sequence s owns the rows [offsets[s], offsets[s + 1]). */
   sequenceOffsets: Uint32Array;
-  /** The wanted columns, example after example. */
+  /** The requested columns, example after example. */
   columns: Readonly<Record<string, Float32Array>>;
 }
 
-/** Pairs with their prompt shared: prompt, chosen, rejected, one after the other. */
+/** Pairs with a shared prompt: prompt, chosen, rejected, one after the other. */
 export function packPairs(pairs: readonly TokenizedPair[]): PackedBatch {
   return packExamples(pairs.map(exampleOf));
 }
 
-/** Sequences each by itself, a prompt for every completion. */
+/** Separate sequences, each completion with its own copy of the prompt. */
 export function packSequences(sequences: readonly TokenizedSequence[]): PackedBatch {
   return packExamples(sequences.map(({ prompt, completion }) => ({ prompt, completions: [completion] })));
 }
@@ -104,15 +103,14 @@ export function sequencesOf({ prompt, chosen, rejected }: TokenizedPair): Tokeni
   return [chosen, rejected].map((completion) => ({ prompt, completion }));
 }
 
-/** A pair as an example. */
+/** A pair as an example with two completions. */
 export function exampleOf({ prompt, chosen, rejected }: TokenizedPair): TokenizedExample {
   return { prompt, completions: [chosen, rejected] };
 }
 
 /**
- * Examples with their prompts shared: prompt, then its completions, one after the other. Throws a RangeError for an empty
- * prompt from which a target would be predicted, for an empty completion whose end is to be scored, and for a column that an
- * example lacks.
+ * Examples with shared prompts: the prompt, then its completions. Throws a RangeError for an empty prompt from which a
+ * target would be predicted, an empty completion whose end is scored, and a missing column.
  */
 export function packExamples(
   examples: readonly TokenizedExample[],
@@ -126,9 +124,10 @@ export function packExamples(
   const sequenceOffsets = [0];
   const { inputOf, addRows, needsPrompt } = scoredKind(scored);
   for (const { prompt, completions, targets: learned } of examples) {
-    if (learned && scored !== 'targets') throw new RangeError('targets are named, and others are scored');
+    if (learned && scored !== 'targets')
+      throw new RangeError('an example with its own targets can only be scored at targets');
     if (prompt.length === 0 && needsPrompt)
-      throw new RangeError('a prompt needs at least one token: the first target has no predictor');
+      throw new RangeError('a prompt needs at least one token, which predicts the first target');
     const inputs = completions.map(inputOf);
     const prefixStart = ids.length;
     const prefixEnd = prefixStart + prompt.length;
@@ -161,17 +160,17 @@ export function packExamples(
   };
 }
 
-/** A completion in its place: its own tokens begin at `start`, its prompt ends before `prefixEnd`. */
+/** A completion at its position: its own tokens begin at `start`, its prompt ends before `prefixEnd`. */
 interface PlacedCompletion {
   completion: TokenIds;
   start: number;
   prefixEnd: number;
-  /** The places to score; all where it is undefined. */
+  /** The indices to score; undefined: all. */
   targets?: readonly number[] | undefined;
 }
 
 interface ScoredKind {
-  /** Scored rows of a completion of so many tokens. */
+  /** Number of scored rows of a completion of the given length. */
   rowsOf(length: number): number;
   /** The tokens of a completion that are computed. */
   inputOf(completion: TokenIds): TokenIds;
@@ -209,7 +208,7 @@ function scoredKind(rows: ScoredRows): ScoredKind {
   return typeof rows === 'string' ? SCORED[rows] : openStates(rows.states);
 }
 
-/** The states in which a completion of at most so many tokens may still go on. */
+/** Scores the states in which a completion of at most `most` tokens may still continue. */
 function openStates(most: number): ScoredKind {
   const rowsOf = (length: number) => Math.min(length + 1, Math.max(most, length));
   return {
@@ -225,24 +224,24 @@ function openStates(most: number): ScoredKind {
   };
 }
 
-/** Scored rows of a completion of so many targets. */
+/** Number of scored rows of a completion with `length` targets. */
 function scoredLength(length: number, rows: ScoredRows): number {
   return scoredKind(rows).rowsOf(length);
 }
 
-/** Numbers that an example has in a column. */
+/** Number of values that an example has in a column of each scope. */
 const LENGTHS: Readonly<Record<ColumnScope, (example: ExampleShape, rows: ScoredRows) => number>> = {
   example: () => 1,
   sequence: ({ completions }) => completions.length,
   row: (example, rows) => scoredLengths(example, rows).reduce((sum, length) => sum + length, 0),
 };
 
-/** Scored rows of each of its completions. */
+/** Number of scored rows of each completion. */
 export function scoredLengths({ completions, targets }: ExampleShape, rows: ScoredRows): number[] {
   return completions.map(({ length }, i) => scoredLength(targets?.[i]?.length ?? length, rows));
 }
 
-/** How many numbers a column of an example has. */
+/** Number of values in a column of an example. */
 export function columnLength(
   example: ExampleShape,
   { per }: ColumnSpec,
@@ -252,8 +251,8 @@ export function columnLength(
 }
 
 /**
- * The wanted columns of some examples, each one after the other. Throws a RangeError that names the column and the example
- * where one is missing or has another length.
+ * The requested columns of some examples, concatenated. Throws a RangeError with the column and the example if one is
+ * missing or has the wrong length.
  */
 function joinColumns(
   examples: readonly ExampleShape[],
@@ -288,8 +287,8 @@ function columnOf(
 }
 
 /**
- * Where each value of `indices` stands, as compressed rows: the places of value v are entries[offsets[v]] up to
- * entries[offsets[v + 1]], ascending. A scatter-add that walks it needs no atomics and has one order.
+ * The positions of each value in `indices`, as compressed rows: the positions of value v are entries[offsets[v]] up to
+ * entries[offsets[v + 1]], ascending. A scatter-add that uses it needs no atomics and has a fixed order.
  */
 export function invertIndex(
   indices: Uint32Array,
@@ -297,7 +296,7 @@ export function invertIndex(
 ): { offsets: Uint32Array; entries: Uint32Array } {
   const offsets = new Uint32Array(count + 1);
   for (const value of indices) {
-    if (value >= count) throw new RangeError(`index ${value} is not below ${count}`);
+    if (value >= count) throw new RangeError(`index ${value} must be below ${count}`);
     offsets[value + 1]++;
   }
   for (let value = 0; value < count; value++) offsets[value + 1] += offsets[value];
@@ -309,10 +308,10 @@ export function invertIndex(
   return { offsets, entries };
 }
 
-/** An order cut into batches of `size`, the last one as long as what is left. */
+/** Splits an order into batches of `size`; the last one has the remaining items. */
 export function batches(order: Uint32Array, size: number): Uint32Array[] {
   if (!(Number.isSafeInteger(size) && size > 0))
-    throw new RangeError(`a batch size of ${size} is not a number from 1`);
+    throw new RangeError(`the batch size must be at least 1, got ${size}`);
   return Array.from({ length: Math.ceil(order.length / size) }, (_, i) =>
     order.subarray(i * size, (i + 1) * size),
   );

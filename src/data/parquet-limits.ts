@@ -1,35 +1,36 @@
 /**
- * What a Parquet file claims, held against bounds before anything is allocated by its word: the sizes of its footer, of lists
- * in its structures, of pages and of runs. Decodes no values.
+ * Checks sizes that a Parquet file claims against limits before anything is allocated: its footer, lists in its structures,
+ * pages and runs. Decodes no values.
  */
 import { InputError, reason } from '../io/errors.ts';
 
-/** Most bytes of the footer, which names the columns and where they lie. */
+/** Maximum bytes of the footer, which lists the columns and their positions. */
 const MOST_FOOTER_BYTES = 2 ** 26;
-/** Most bytes of a page once it is unpacked; writers keep to one or a few MiB. */
+/** Maximum bytes of a decompressed page; writers use one or a few MiB. */
 const MOST_PAGE_BYTES = 2 ** 28;
-/** Most bytes and values of the columns that are read, of a whole file: more would not fit into a JavaScript heap. */
+/** Maximum bytes and values of the columns that are read, for a whole file: more would not fit into a JavaScript heap. */
 const MOST_BYTES = 2 ** 31;
 const MOST_VALUES = 2 ** 26;
 /**
- * What any file may unfold to, and what a larger one may for each of its bytes. Text that people wrote takes a tenth as much; a
- * constant takes more, and needs leave (`maxUnfold`).
+ * The decompressed size that any file may have, and the size that a larger file may have per byte. Human-written text needs
+ * a tenth of it; a constant column needs more and must be allowed with `maxUnfold`.
  */
 const FREE_BYTES = 2 ** 26;
 const BYTES_PER_BYTE = 64;
 const FREE_VALUES = 2 ** 19;
 const VALUES_PER_BYTE = 1;
-/** Structures within structures; Parquet's own go five deep. */
+/** Maximum depth of nested structures; Parquet's own have depth five. */
 const MOST_DEPTH = 24;
 /** A varint of 64 bits takes ten bytes. */
 const MOST_VARINT_BYTES = 10;
 
 /**
- * Packed values come in groups, of eight at least, and a writer fills the last one: DuckDB's have 256. A reader runs through them.
+ * Packed values are stored in groups of at least eight, and a writer pads the last one: DuckDB's groups have 256. A reader
+ * decodes them all.
  */
 const MOST_FILLING = 511;
 
-/** What a file holds once it is read. */
+/** The decompressed content of a file. */
 interface Unfolded {
   bytes: number;
   characters: number;
@@ -42,8 +43,8 @@ const TOO_LARGE = 'Split it into several files';
 export const DAMAGED = 'The file is damaged: fetch it again, or write it again with pyarrow or datasets';
 
 /**
- * Walks a structure in Thrift's compact protocol from `start` on and returns where it ends. Every list has as many elements as
- * it claims then, so that a reader which takes it at its word needs no more memory than a multiple of `view`.
+ * Walks a structure in Thrift's compact protocol from `start` and returns its end. After this check, every list has as many
+ * elements as it claims, so a reader that trusts it needs no more memory than a multiple of `view`.
  */
 export function measureThrift(view: DataView, start: number): number {
   let at = start;
@@ -75,12 +76,12 @@ export function measureThrift(view: DataView, start: number): number {
     const size = head >> 4 === 15 ? varint() : head >> 4;
     if (size > view.byteLength - at) throw new Error(`a list claims ${size} elements`);
     for (let i = 0; i < size; i++) {
-      // In a list a boolean takes a byte.
+      // In a list, a boolean takes a byte.
       if ((head & 15) <= 2) skip(1);
       else value(head & 15, depth);
     }
   };
-  /** By the number of their kind: true and false, a byte, three widths of integers, a double, bytes, a list, a structure. */
+  /** Indexed by type number: true and false, a byte, three widths of integers, a double, bytes, a list, a structure. */
   const kinds: ((depth: number) => unknown)[] = [];
   kinds[1] = kinds[2] = () => {};
   kinds[3] = () => skip(1);
@@ -91,7 +92,7 @@ export function measureThrift(view: DataView, start: number): number {
   kinds[12] = struct;
   const value = (kind: number, depth: number): void => {
     const walk = kinds.at(kind);
-    if (walk === undefined) throw new Error(`kind ${kind} is unknown`);
+    if (walk === undefined) throw new Error(`type ${kind} is unknown`);
     if (depth > MOST_DEPTH) throw new Error('it is nested too deeply');
     walk(depth + 1);
   };
@@ -99,17 +100,17 @@ export function measureThrift(view: DataView, start: number): number {
   return at;
 }
 
-/** Bytes of the footer by the file's last eight; {@link InputError} where there cannot be as many. */
+/** The length of the footer according to the file's last eight bytes. Throws {@link InputError} if it cannot be valid. */
 export function footerBytes(end: Uint8Array, fileBytes: number, file: string): number {
   const bytes = new DataView(end.buffer, end.byteOffset, 8).getUint32(0, true);
   if (bytes > fileBytes - 12) throw new InputError(file, `its footer claims ${bytes} bytes`, DAMAGED);
   if (bytes <= MOST_FOOTER_BYTES) return bytes;
-  throw new InputError(file, `its footer of ${bytes} bytes is above ${MOST_FOOTER_BYTES}`, TOO_LARGE);
+  throw new InputError(file, `its footer has ${bytes} bytes; the limit is ${MOST_FOOTER_BYTES}`, TOO_LARGE);
 }
 
 /**
- * Walks `bytes` of runs, which are repeated values or packed ones of `bitWidth` bits each, up to `count` values. Throws where a
- * run goes on beyond them: a reader would write it out to its end.
+ * Walks `bytes` of runs, which are repeated values or packed ones of `bitWidth` bits each, up to `count` values. Throws if
+ * a run has more values than remain, because a reader would write them all.
  */
 export function checkRuns(bytes: Uint8Array, bitWidth: number, count: number): void {
   let at = 0;
@@ -129,14 +130,14 @@ export function checkRuns(bytes: Uint8Array, bitWidth: number, count: number): v
   }
 }
 
-/** What is left of the bounds while a file is read. */
+/** The remaining budget while a file is read. */
 export class ParquetBudget {
   readonly file: string;
   private readonly fileBytes: number;
   private readonly most: Unfolded;
   private readonly left: Unfolded;
 
-  /** `maxUnfold`: how many times as much as usual a file of `fileBytes` may unfold to. */
+  /** `maxUnfold`: factor on the usual decompressed size of a file of `fileBytes`. */
   constructor(file: string, fileBytes = MOST_BYTES, maxUnfold = 1) {
     if (!(maxUnfold > 0)) throw new InputError('maxUnfold', `is ${maxUnfold}`, 'Give a number above 0');
     this.file = file;
@@ -147,18 +148,18 @@ export class ParquetBudget {
     this.left = { ...this.most };
   }
 
-  /** Takes a page of `column` out of the bounds. */
+  /** Charges a page of `column`. */
   spend(bytes: number, values: number, column: string): void {
     this.take('bytes', this.unpacked(bytes), `up to its column "${column}"`);
     this.take('values', values, `up to its column "${column}"`);
   }
 
-  /** Takes a text out of the bounds, which a page may have once for many rows. */
+  /** Charges a text; one text of a page may appear in many rows. */
   spendText({ length }: string, where: string): void {
     this.take('characters', length, `up to ${where}`);
   }
 
-  /** {@link InputError} where the footer claims more values of the columns that are read than are left. */
+  /** Throws {@link InputError} if the footer claims more values of the columns that are read than remain. */
   checkRows(rows: number, columns: number): void {
     if (rows * columns > this.left.values) throw this.tooMuch('values', `${rows} rows of ${columns} columns`);
   }
@@ -170,19 +171,19 @@ export class ParquetBudget {
 
   private tooMuch(kind: keyof Unfolded, where: string): InputError {
     const most = this.most[kind];
-    const what = `unfolds to more than ${most} ${kind}, ${where}, which is much for a file of ${this.fileBytes} bytes`;
+    const what = `decompresses to more than ${most} ${kind}, ${where}, which is too much for a file of ${this.fileBytes} bytes`;
     const isRaisable = most < (kind === 'values' ? MOST_VALUES : MOST_BYTES);
     return new InputError(this.file, what, isRaisable ? RAISE : TOO_LARGE);
   }
 
-  /** The bytes that a page unpacks to, where that is no more than a page may have. */
+  /** The decompressed bytes of a page, if within the limit of a page. */
   unpacked(bytes: number): number {
     if (bytes >= 0 && bytes <= MOST_PAGE_BYTES) return bytes;
-    throw new InputError(this.file, `a page of ${bytes} bytes is above ${MOST_PAGE_BYTES}`, TOO_LARGE);
+    throw new InputError(this.file, `a page has ${bytes} bytes; the limit is ${MOST_PAGE_BYTES}`, TOO_LARGE);
   }
 }
 
-/** What does not hold together, as an error that names it. */
+/** Converts an error of `read` into one that names the file and the part. */
 export function named<T>(file: string, what: string, read: () => T): T {
   try {
     return read();

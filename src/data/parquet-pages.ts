@@ -1,6 +1,6 @@
 /**
- * The pages of a column's piece of a Parquet file, walked ahead of the library that decodes them: it trusts what they say of
- * themselves, and would loop or fill the memory by the word of a damaged one. Keeps nothing of what it sees.
+ * Walks the pages of a column chunk of a Parquet file before the library decodes them. The library trusts the page headers,
+ * so a damaged one could make it loop or fill the memory. Stores nothing.
  */
 import type { CompressionCodec, PageHeader, SchemaTree } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
@@ -11,21 +11,22 @@ import type { Compressors } from 'hyparquet-compressors';
 import { InputError } from '../io/errors.ts';
 import { checkRuns, DAMAGED, measureThrift, named, type ParquetBudget } from './parquet-limits.ts';
 
-/** A column's piece of a row group, and where it hangs in the tree of columns. */
+/** A column chunk of a row group, and its path in the schema tree. */
 export interface ColumnPiece {
   bytes: Uint8Array;
   path: SchemaTree[];
   codec: CompressionCodec;
-  /** Of the row group. */
+  /** Number of rows of the row group. */
   rows: number;
 }
 
-/** Throws {@link InputError} where the pages do not hold together, or hold more than `budget` has left. */
+/** Throws {@link InputError} if the pages are inconsistent, or exceed the remaining `budget`. */
 export function checkPages(piece: ColumnPiece, codecs: Compressors, budget: ParquetBudget): void {
   const { bytes, path, rows } = piece;
   const view = viewOf(bytes);
   const column = path.at(-1)?.path.join('.') ?? '';
-  // Where a column is no list a value is a row, and reading ends with the last; a list is read to the end of the piece.
+  // In a column without lists, each value is a row, and reading ends with the last row; a list column is read to the end of
+  // the chunk.
   const flat = isFlatColumn(path);
   let seen = 0;
   for (let at = 0; at < bytes.byteLength - 1 && !(flat && seen >= rows); ) {
@@ -55,7 +56,7 @@ function valuesOf({ data_page_header, data_page_header_v2, dictionary_page_heade
   return (data_page_header ?? data_page_header_v2 ?? dictionary_page_header)?.num_values ?? 0;
 }
 
-/** The runs of a page: repetition and definition levels, then the values where they are numbers of a dictionary's. */
+/** The runs of a page: repetition and definition levels, then the values if they are dictionary indices. */
 function checkPage(
   packed: Uint8Array,
   header: PageHeader,
@@ -70,10 +71,10 @@ function checkPage(
   const unpack = (bytes: Uint8Array, length: number) =>
     piece.codec === 'UNCOMPRESSED' ? bytes : (codecs[piece.codec]?.(bytes, length) ?? bytes);
   let rest = packed;
-  /** Values that are not missing. */
+  /** Number of values that are not missing. */
   let filled = page.num_values - (second?.num_nulls ?? 0);
   const isDelta = page.encoding === 'DELTA_BYTE_ARRAY';
-  /** Runs of `length` bytes, or of as many as the four bytes before them say. */
+  /** Checks runs of `length` bytes; by default, the four bytes before them contain the length. */
   const runs = (bitWidth: number, length = lengthBefore()): void => {
     checkRuns(rest.subarray(0, length), bitWidth, page.num_values);
     rest = rest.subarray(length);
@@ -105,19 +106,19 @@ function checkPage(
   else if (page.encoding === 'RLE') runs(1);
 }
 
-/** Bits that a level takes. */
+/** Number of bits of a level. */
 function widthOf(level: number): number {
   return 32 - Math.clz32(level);
 }
 
-/** Values that stand at the deepest level, by the definition levels that `bytes` begin with, behind their length. */
+/** Number of values at the deepest level, from the definition levels at the start of `bytes`, after their length. */
 function countFilled(bytes: Uint8Array, deepest: number, count: number): number {
   const levels: number[] = new Array(count).fill(0);
   readRleBitPackedHybrid({ view: viewOf(bytes), offset: 0 }, widthOf(deepest), levels);
   return levels.filter((level) => level === deepest).length;
 }
 
-/** Bytes of texts of which each repeats the beginning of the one before: how many of them, and how many of its own. */
+/** Bytes of delta-encoded texts: the length of the prefix shared with the previous text, plus the length of the suffix. */
 function lengthOfDeltas(bytes: Uint8Array, count: number): number {
   if (count === 0) return 0;
   const reader = { view: viewOf(bytes), offset: 0 };

@@ -1,6 +1,6 @@
 /**
- * Rows out of Parquet, a row group at a time and only the columns that are asked for. The decoding is hyparquet's; this file
- * gives it bytes, holds what the file claims against bounds first, and makes plain values of what comes out. It writes nothing.
+ * Reads rows from Parquet, one row group at a time and only the requested columns. hyparquet decodes; this file provides
+ * bytes, checks the file's claims against limits first, and converts the results to plain values. It never writes.
  */
 import {
   type AsyncBuffer,
@@ -28,13 +28,13 @@ import {
 import { DAMAGED, footerBytes, measureThrift, ParquetBudget } from './parquet-limits.ts';
 import { checkPages } from './parquet-pages.ts';
 
-/** What stands at both ends of the file. */
+/** Marker at both ends of the file. */
 export const PARQUET_MAGIC = 'PAR1';
 
-/** Text as it is: bytes that are no UTF-8 are refused, a byte order mark is a character. */
+/** Strict UTF-8: invalid bytes are rejected, and a byte order mark is a character. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The rows of a file; {@link InputError} names what is wrong with it. */
+/** The rows of a file. Throws {@link InputError} that says what is wrong with it. */
 export async function readParquet(
   source: ByteSource,
   form: TableForm,
@@ -56,11 +56,11 @@ export async function readParquet(
     const read = await attempt(source, () =>
       parquetReadObjects({
         file: bufferOf(source),
-        // The group alone, so that its rows are counted from its own first.
+        // Only this group, so that its rows are numbered from its first.
         metadata: { ...metadata, row_groups: [group], num_rows: BigInt(count) },
         columns,
         compressors: codecs,
-        // What is not said to be text is bytes, as for pyarrow.
+        // Columns that are not declared as text are bytes, as in pyarrow.
         utf8: false,
         parsers: {
           stringFromBytes: (bytes) => bytes && UTF8.decode(bytes),
@@ -73,7 +73,7 @@ export async function readParquet(
       rows.push({ where, value: rowOf(row, tree, where, budget) });
     }
   }
-  if (rows.length === 0) throw new InputError(source.name, 'holds no rows', 'Write some into it');
+  if (rows.length === 0) throw new InputError(source.name, 'contains no rows', 'Write rows into it');
   return { rows, columns: found };
 }
 
@@ -91,7 +91,7 @@ async function readFooter(source: ByteSource): Promise<FileMetaData> {
   });
 }
 
-/** Walks the pages of the columns of a row group before the library does. */
+/** Checks the pages of the columns of a row group before the library reads them. */
 async function checkGroup(
   source: ByteSource,
   group: RowGroup,
@@ -108,7 +108,7 @@ async function checkGroup(
   }
 }
 
-/** Where a column's piece lies: offset and length. */
+/** The position of a column chunk: offset and length. */
 function placeOf(meta: ColumnMetaData, source: ByteSource): [number, number] {
   const start = meta.dictionary_page_offset || meta.data_page_offset;
   return [wholeNumber(start, source), wholeNumber(meta.total_compressed_size, source)];
@@ -116,12 +116,12 @@ function placeOf(meta: ColumnMetaData, source: ByteSource): [number, number] {
 
 function wholeNumber(value: bigint, source: ByteSource): number {
   if (typeof value === 'bigint' && value >= 0n && value <= Number.MAX_SAFE_INTEGER) return Number(value);
-  throw new InputError(source.name, `its footer has ${value} for a size or a place`, DAMAGED);
+  throw new InputError(source.name, `its footer has the invalid size or offset ${value}`, DAMAGED);
 }
 
-/** The packings that files have, none of which unpacks a page of more bytes than a page may have. */
+/** The decompressors; none of them returns a page above the limit. */
 function boundedCodecs(budget: ParquetBudget): Compressors {
-  // Without its output zstd makes one of the size that the packed bytes claim.
+  // Without an output buffer, zstd allocates one of the size that the compressed bytes claim.
   const all: Compressors = {
     ...compressors,
     ZSTD: (input, length) => decompressZstd(input, new Uint8Array(length)),
@@ -144,7 +144,7 @@ function bufferOf(source: ByteSource): AsyncBuffer {
   };
 }
 
-/** What the library makes of a broken file is an {@link InputError} that names it. */
+/** Converts the library's errors about a broken file into an {@link InputError} that names it. */
 function attempt<T>(source: ByteSource, action: () => T): T {
   const refused = (cause: unknown) =>
     cause instanceof InputError
@@ -160,7 +160,7 @@ function attempt<T>(source: ByteSource, action: () => T): T {
   }
 }
 
-/** A row without its missing values. What is null inside a message stays, as for transformers. */
+/** A row without its missing values. Null values inside messages are kept, as in transformers. */
 function rowOf(
   row: Record<string, unknown>,
   tree: SchemaTree,
@@ -177,7 +177,10 @@ function rowOf(
 
 const FLOATS: readonly (string | undefined)[] = ['FLOAT', 'DOUBLE'];
 
-/** A value as the reader of JSON has it (`io/exact-json.ts`): ints of 64 bits as they are, floats told from ints. */
+/**
+ * A value in the form of the JSON reader (`io/exact-json.ts`): 64-bit integers are exact, and floats are distinct from
+ * integers.
+ */
 function plain(value: unknown, node: SchemaTree | undefined, where: string, budget: ParquetBudget): unknown {
   if (typeof value === 'string') budget.spendText(value, where);
   if (value === null || value === undefined) return null;
@@ -193,8 +196,8 @@ function plain(value: unknown, node: SchemaTree | undefined, where: string, budg
   }
   if (value instanceof Date) return value.toISOString();
   if (ArrayBuffer.isView(value))
-    throw new InputError(where, 'holds bytes, not text', 'Write the column as text');
-  // A column of JSON is read already.
+    throw new InputError(where, 'contains bytes, not text', 'Write the column as text');
+  // A JSON column is already parsed.
   if (typeof value !== 'object' || node?.children.length === 0) return value;
   const entry = node && isMapLike(node) ? node.children[0]?.children[1] : undefined;
   return Object.fromEntries(
@@ -209,7 +212,7 @@ function childOf(node: SchemaTree | undefined, name: string): SchemaTree | undef
   return node?.children.find(({ element }) => element.name === name);
 }
 
-/** What a list holds; older writers leave out a level. */
+/** The element of a list; older writers omit a level. */
 function elementOf({ children: [list] }: SchemaTree): SchemaTree | undefined {
   return list?.children.length === 1 ? list.children[0] : list;
 }

@@ -1,6 +1,6 @@
 /**
- * Preference data as people have it: rows of `prompt`, `chosen`, `rejected`, or of `chosen` and `rejected` whose common
- * beginning is the prompt, as text or as messages. Checks each row and names the one that is wrong; knows no tokens.
+ * Preference data in its usual forms: rows of `prompt`, `chosen`, `rejected`, or of `chosen` and `rejected` whose common
+ * prefix is the prompt, as text or messages. Validates each row and names the invalid one; does not depend on tokens.
  *
  * The rules are TRL's: `is_conversational`, `maybe_extract_prompt` and `extract_prompt` of `trl/data_utils.py`, 1.16.
  */
@@ -18,13 +18,13 @@ export interface PreferenceRow extends ChatColumns {
   prompt: string | Message[];
   chosen: string | Message[];
   rejected: string | Message[];
-  /** File and line, for messages. */
+  /** File and line, for error messages. */
   where?: string | undefined;
 }
 
 const COLUMNS = 'Give it "prompt", "chosen" and "rejected", or "chosen" and "rejected" that begin alike';
 
-/** Pairs, as a form of data. */
+/** The data form of pairs. */
 export const PREFERENCES: DataForm<PreferenceRow> = {
   columns: ['prompt', 'chosen', 'rejected', ...CHAT_COLUMNS],
   needed: [['chosen', 'rejected']],
@@ -32,7 +32,10 @@ export const PREFERENCES: DataForm<PreferenceRow> = {
   toRows: (value, where) => [toPreferenceRow(value, where)],
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+/**
+ * The rows of a JSONL (or JSON) text. Throws {@link InputError} for the first invalid row. `onNotice` reports columns that
+ * are not read.
+ */
 export function readPreferenceRows(
   text: string,
   file: string,
@@ -41,7 +44,7 @@ export function readPreferenceRows(
   return parseDataset(text, file, PREFERENCES, onNotice);
 }
 
-/** One row, checked, its prompt taken out of the completions where it is implicit. */
+/** Validates one row; an implicit prompt is removed from the completions. */
 export function toPreferenceRow(value: RowValue, where: string): PreferenceRow {
   const missing = (['chosen', 'rejected'] as const).filter(
     (column) => value[column] === undefined || value[column] === null,
@@ -54,16 +57,16 @@ export function toPreferenceRow(value: RowValue, where: string): PreferenceRow {
   const chosen = textOrMessages(value.chosen, 'chosen', where);
   const rejected = textOrMessages(value.rejected, 'rejected', where);
   if (typeof chosen !== typeof rejected) {
-    throw new InputError(where, '"chosen" and "rejected" are not both text or both messages', COLUMNS);
+    throw new InputError(where, '"chosen" and "rejected" must be both text or both messages', COLUMNS);
   }
   const hasPrompt = value.prompt !== undefined && value.prompt !== null;
   const prompt = hasPrompt ? textOrMessages(value.prompt, 'prompt', where) : undefined;
-  // Some data sets give the prompt as text beside conversations that begin with it: those say it better.
+  // Some data sets give the prompt as text besides conversations that begin with it; the conversations are more precise.
   const explicit = prompt !== undefined && typeof prompt === typeof chosen;
   if (prompt !== undefined && !explicit && typeof chosen === 'string') {
     throw new InputError(
       where,
-      '"prompt" is messages, "chosen" and "rejected" are text',
+      '"prompt" is messages, but "chosen" and "rejected" are text',
       'Give all three in one form',
     );
   }
@@ -73,7 +76,7 @@ export function toPreferenceRow(value: RowValue, where: string): PreferenceRow {
   if (prompt !== undefined && !explicit && row.prompt.length === 0) {
     throw new InputError(
       where,
-      '"prompt" is text, "chosen" and "rejected" are messages',
+      '"prompt" is text, but "chosen" and "rejected" are messages',
       'Give all three in one form',
     );
   }
@@ -81,9 +84,9 @@ export function toPreferenceRow(value: RowValue, where: string): PreferenceRow {
 }
 
 /**
- * Splits two completions at the end of what they have in common, in characters (a space before the split stays with
- * the completions) or in messages. Where one is all of the other, its last element stays behind, so that neither
- * completion is empty.
+ * Splits two completions at the end of their common prefix, in characters (a space before the split stays with the
+ * completions) or in messages. If one completion is a prefix of the other, its last element is not part of the prompt, so
+ * that neither completion is empty.
  */
 export function extractPrompt(
   chosen: string | Message[],
@@ -116,8 +119,8 @@ function refuseEmpty(row: PreferenceRow, where: string): void {
 }
 
 /**
- * Sets some items aside for evaluation, drawn by `seed`; both parts keep the order of the data. `evalSplit` below 1
- * is a share, from 1 a number of items.
+ * Sets some items aside for evaluation, selected by `seed`; both parts keep the order of the data. `evalSplit` below 1 is a
+ * fraction, from 1 a number of items.
  */
 export function trainEvalSplit<T>(
   items: readonly T[],
@@ -126,7 +129,7 @@ export function trainEvalSplit<T>(
 ): { train: T[]; eval: T[] } {
   const count = evalSplit < 1 ? Math.ceil(items.length * evalSplit) : evalSplit;
   if (!(evalSplit >= 0 && Number.isSafeInteger(count) && (count === 0 || count < items.length))) {
-    const wayOut = 'Give a share below 1, or a number of rows that leaves some for training';
+    const wayOut = 'Give a fraction below 1, or a number of rows that leaves some for training';
     throw new InputError(
       'evaluation split',
       `${evalSplit} of ${counted(items.length, 'row')} cannot be set aside`,

@@ -1,6 +1,6 @@
 /**
- * Prompts to write completions for: rows of `prompt`, text or messages, and any other columns, which reach the rewards as
- * they stand. Checks each row and names the one that is wrong; knows no tokens.
+ * Prompts to generate completions for: rows of `prompt`, text or messages, and any other columns, which are passed to the
+ * rewards unchanged. Validates each row and names the invalid one; does not depend on tokens.
  */
 import { InputError } from '../io/errors.ts';
 import type { Json } from '../io/json.ts';
@@ -13,11 +13,11 @@ export interface PromptRow {
   prompt: string | Message[];
   /** The row's other columns. */
   columns?: Readonly<Record<string, Json>>;
-  /** File and line, for messages. */
+  /** File and line, for error messages. */
   where?: string | undefined;
 }
 
-/** Prompts, as a form of data. */
+/** The data form of prompts. */
 export const PROMPTS: DataForm<PromptRow> = {
   columns: 'all',
   needed: [['prompt']],
@@ -25,12 +25,15 @@ export const PROMPTS: DataForm<PromptRow> = {
   toRows: (value, where) => [toPromptRow(value, where)],
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+/**
+ * The rows of a JSONL (or JSON) text. Throws {@link InputError} for the first invalid row. `onNotice` reports columns that
+ * are not read.
+ */
 export function readPromptRows(text: string, file: string, onNotice?: (line: string) => void): PromptRow[] {
   return parseDataset(text, file, PROMPTS, onNotice);
 }
 
-/** One row, checked. */
+/** Validates one row. */
 export function toPromptRow({ prompt, ...columns }: RowValue, where: string): PromptRow {
   if (prompt === undefined || prompt === null) {
     throw new InputError(where, `the row has no "prompt", only ${columnsOf(columns)}`, PROMPTS.wayOut);

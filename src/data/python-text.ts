@@ -1,14 +1,17 @@
 /**
- * What Python does with text where JavaScript does something else. Templates and tokenizers are written against Python.
+ * Python's text functions where JavaScript's differ. Templates and tokenizers are written for Python.
  */
 
 export type StripSides = 'both' | 'start' | 'end';
 
-/** Python's white space: without JavaScript's byte order mark, with the separators of ASCII and the sign for a next line. */
+/**
+ * Python's white space that JavaScript lacks: ASCII separators and the next-line character. It excludes JavaScript's byte
+ * order mark.
+ */
 const SEPARATORS = '\x1c\x1d\x1e\x1f\x85';
 const BYTE_ORDER_MARK = '\ufeff';
 
-/** `str.strip`, `lstrip` or `rstrip`: without white space, or without any of `characters`, at the ends. */
+/** `str.strip`, `lstrip` or `rstrip`: removes white space, or any of `characters`, at the ends. */
 export function pythonStrip(text: string, sides: StripSides, characters?: string): string {
   const taken = characters === undefined ? undefined : new Set(characters);
   const isStripped = (one: string) => (taken ? taken.has(one) : isPythonSpace(one));
@@ -22,7 +25,7 @@ export function pythonStrip(text: string, sides: StripSides, characters?: string
   return text.slice(start, end);
 }
 
-/** The character that begins at `start`, both halves of a pair. */
+/** The character that begins at `start`, both halves of a surrogate pair. */
 function firstOf(text: string, start: number): string {
   const point = text.codePointAt(start);
   return point === undefined ? '' : String.fromCodePoint(point);
@@ -34,7 +37,7 @@ function lastOf(text: string, end: number): string {
   return end >= 2 && pair.length === 2 ? pair : text.slice(end - 1, end);
 }
 
-/** `text[index]` of a text of whole characters; a negative index counts from its end. */
+/** `text[index]` by code point; a negative index counts from the end. */
 export function characterAt(text: string, index: number): string | undefined {
   if (index >= 0) {
     for (const one of text) if (index-- === 0) return one;
@@ -60,7 +63,7 @@ export function pythonLines(text: string): string[] {
   return lines;
 }
 
-/** `str.split` by white space; at most `most` times where that is not negative, the rest as it stands. */
+/** `str.split` at white space; at most `most` splits unless it is negative, with the rest unchanged. */
 export function pythonWords(text: string, most = -1): string[] {
   const words: string[] = [];
   let at = 0;
@@ -77,7 +80,7 @@ export function pythonWords(text: string, most = -1): string[] {
 
 const DIGIT = /\p{Nd}/u;
 
-/** With 0 to 9 for the decimals of all scripts, which stand in the order of their values. */
+/** Replaces the decimals of all scripts by 0 to 9; each script has them in order of their values. */
 export function asciiDigits(text: string): string {
   return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
     const code = digit.codePointAt(0) as number;

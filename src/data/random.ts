@@ -1,22 +1,22 @@
 /**
- * Seeded random numbers on the CPU: the same seed gives the same numbers on every machine. For the order of the data
- * and for first weights; random numbers inside kernels are the shaders' own. Not for secrets.
+ * Seeded random numbers on the CPU: the same seed gives the same numbers on every machine. For the order of the data and
+ * for initial weights; kernels have their own generators. Not for secrets.
  *
- * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state, its words filled from the seeds by the
- * finalizer of splitmix32/murmur3.
+ * Generator: sfc32 (Chris Doty-Humphrey, PractRand), 128 bits of state, filled from the seeds by the finalizer of
+ * splitmix32/murmur3.
  */
 
-/** All of a generator, for a checkpoint. */
+/** The complete state of a generator, for a checkpoint. */
 export type RandomState = [number, number, number, number];
 
 export class Random {
   private state: RandomState;
 
-  /** A stream of its own for each list of seeds: (7), (7, 0) and (7, 1) have nothing in common. */
+  /** A separate stream for each list of seeds: (7), (7, 0) and (7, 1) are unrelated. */
   constructor(...seeds: number[]) {
     let hash = mix(seeds.length);
     for (const seed of seeds) {
-      // Both halves of the 53 bits count.
+      // Both halves of the 53 bits are used.
       hash = mix(hash ^ (seed >>> 0));
       hash = mix(hash ^ (Math.floor(seed / 2 ** 32) >>> 0));
     }
@@ -34,7 +34,7 @@ export class Random {
     return random;
   }
 
-  /** The state now; {@link Random.fromState} goes on from it. */
+  /** The current state; {@link Random.fromState} continues from it. */
   save(): RandomState {
     return [...this.state];
   }
@@ -55,7 +55,7 @@ export class Random {
     return this.bits() / 2 ** 32;
   }
 
-  /** Uniform in {0, …, n − 1}, without the bias of a remainder. */
+  /** Uniform in {0, …, n − 1}, without modulo bias. */
   below(n: number): number {
     const limit = 2 ** 32 - (2 ** 32 % n);
     let bits = this.bits();
@@ -63,14 +63,14 @@ export class Random {
     return bits % n;
   }
 
-  /** Standard normal (Box–Muller; the second of each pair is dropped, so that the state is all there is). */
+  /** Standard normal (Box–Muller; the second number of each pair is dropped, so that the state is complete). */
   normal(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
     return radius * Math.cos(2 * Math.PI * this.uniform());
   }
 }
 
-/** Whole numbers 0 … n−1 in the order of one epoch, a function of (n, seed, epoch) alone. Fisher–Yates. */
+/** The integers 0 … n−1 in the order of one epoch, determined by (n, seed, epoch) alone. Fisher–Yates. */
 export function shuffle(n: number, seed: number, epoch: number): Uint32Array<ArrayBuffer> {
   const random = new Random(seed, epoch);
   const order = Uint32Array.from({ length: n }, (_, i) => i);
@@ -84,8 +84,8 @@ export function shuffle(n: number, seed: number, epoch: number): Uint32Array<Arr
 }
 
 /**
- * Fills `weights` (out, in) uniformly in ±√(6 / ((1 + a²)·in)): He et al. 2015, eq. 14, for a leaky rectifier of
- * slope a. With a = √5, as PyTorch and PEFT start a linear layer, the bound is 1/√in.
+ * Fills `weights` (out, in) uniformly in ±√(6 / ((1 + a²)·in)): He et al. 2015, eq. 14, for a leaky ReLU of slope a. With a
+ * = √5, as PyTorch and PEFT initialize a linear layer, the bound is 1/√in.
  */
 export function kaimingUniform(
   weights: Float32Array,
@@ -98,7 +98,7 @@ export function kaimingUniform(
   return weights;
 }
 
-/** A bijection of 32-bit words that lets every bit of the input change every bit of the output. */
+/** A bijection on 32-bit words in which every input bit affects every output bit. */
 function mix(word: number): number {
   let hash = word >>> 0;
   hash = Math.imul(hash ^ (hash >>> 16), 0x21f0aaad);

@@ -1,6 +1,6 @@
 /**
- * A file of data to rows, whatever it is written in: a table of formats by the end of the file's name. What the name says is
- * held against the file's first bytes; nothing is guessed from them. Decoders other than JSON's are loaded when they are needed.
+ * Reads a data file in any supported format, chosen by the file extension. The first bytes of the file must match it; the
+ * format is never guessed from them. Decoders other than JSON's are loaded on demand.
  */
 import { inSlices, mapSliced } from '../base/slices.ts';
 import { type ByteSource, readAll } from '../io/byte-source.ts';
@@ -10,7 +10,7 @@ import { type DataForm, type ReadOptions, type Table, type TableForm, unreadNoti
 import { readJsonRows, tableOf } from './jsonl.ts';
 
 interface Format {
-  /** Ends of a file's name, in lower case. */
+  /** File extensions, in lower case. */
   endings: readonly string[];
   read(source: ByteSource, form: TableForm, options: ReadOptions): Promise<Table>;
 }
@@ -21,7 +21,7 @@ const separatedBy =
   async (source, form) =>
     (await import('./csv.ts')).parseCsv(await textOf(source), source.name, delimiters, form);
 
-/** Every other name is that of JSON Lines or of a JSON list. */
+/** All other names are read as JSON Lines or a JSON list. */
 const JSON_ROWS: Format = {
   endings: ['.jsonl', '.json'],
   read: async (source) => tableOf(await readJsonRows(source)),
@@ -29,7 +29,7 @@ const JSON_ROWS: Format = {
 
 const FORMATS: readonly Format[] = [
   JSON_ROWS,
-  // Where a comma is in numbers, Excel parts cells by semicolons.
+  // Excel separates cells by semicolons in locales with a decimal comma.
   { endings: ['.csv'], read: separatedBy(',', ';', '\t') },
   { endings: ['.tsv'], read: separatedBy('\t') },
   {
@@ -38,7 +38,7 @@ const FORMATS: readonly Format[] = [
   },
 ];
 
-/** Files that are known by their first bytes: what they are, and what to do where the name says something else. */
+/** Formats that are recognized by their first bytes, with advice if the file name does not match. */
 const SIGNATURES: readonly { start: string; what: string; ending?: string; wayOut: string }[] = [
   { start: 'PAR1', what: 'a Parquet file', ending: '.parquet', wayOut: 'Rename it to end with .parquet' },
   { start: 'ARROW1', what: 'an Arrow file', wayOut: 'Write it as Parquet: dataset.to_parquet(…)' },
@@ -56,7 +56,7 @@ const SIGNATURES: readonly { start: string; what: string; ending?: string; wayOu
 ];
 
 /**
- * The rows of a file in the form that is asked for; {@link InputError} names file and row of what is wrong. `onNotice` hears of
+ * The rows of a file in the given form. Throws {@link InputError} with the file and the invalid row. `onNotice` reports
  * columns that are not read.
  */
 export async function readDataset<Row>(
@@ -82,13 +82,13 @@ async function checkSignature(source: ByteSource, { endings }: Format): Promise<
   const start = String.fromCharCode(...bytes);
   const found = SIGNATURES.find((signature) => start.startsWith(signature.start));
   if (found && (found.ending === undefined || !endings.includes(found.ending))) {
-    throw new InputError(source.name, `is ${found.what} by its first bytes`, found.wayOut);
+    throw new InputError(source.name, `is ${found.what}, according to its first bytes`, found.wayOut);
   }
   const expected = SIGNATURES.find(({ ending }) => ending !== undefined && endings.includes(ending));
   if (!expected || found === expected) return;
   throw new InputError(
     source.name,
-    `is not ${expected.what} by its first bytes`,
-    'Give it the ending of what it is: .jsonl, .json, .csv or .tsv',
+    `is not ${expected.what}, according to its first bytes`,
+    'Give it the extension of its format: .jsonl, .json, .csv or .tsv',
   );
 }

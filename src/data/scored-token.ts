@@ -1,12 +1,12 @@
 /**
- * Which token of a sequence a reward model scores. What follows that token changes nothing, so sequences are cut behind it.
+ * Which token of a sequence a reward model scores. Later tokens have no effect, so sequences are cut after it.
  */
 import type { TokenizedSequence } from './packing.ts';
 import type { TokenIds } from './token-ids.ts';
 
 /**
- * Prompt and completion up to the token that is scored: the last one that is not `padTokenId`, as transformers finds it by its id;
- * the first where all are, and the last where there is no such id. The completion is never empty; the prompt may be.
+ * Prompt and completion up to the scored token: the last one that is not `padTokenId`, the rule of transformers; the first
+ * one if all are, and the last one if `padTokenId` is undefined. The completion is never empty; the prompt may be.
  */
 export function upToScored(
   { prompt, completion }: TokenizedSequence,
@@ -22,14 +22,14 @@ export function upToScored(
     : { prompt: prompt.slice(0, last), completion: [only] };
 }
 
-/** The last place of an id that `is` says; −1 without one. */
+/** The index of the last id that satisfies `is`; −1 if there is none. */
 function lastOf(ids: TokenIds, is: (id: number) => boolean): number {
   let at = ids.length - 1;
   while (at >= 0 && !is(ids[at] as number)) at--;
   return at;
 }
 
-/** Two sequences as completions of what they begin with alike. */
+/** The length of the common prefix of two sequences, which becomes their prompt. */
 export function sharedPrompt(a: readonly number[], b: readonly number[]): number {
   const most = Math.min(a.length, b.length) - 1;
   let length = 0;

@@ -9,7 +9,7 @@ import { SLICE_MS, type Sliced } from '../base/slices.ts';
 /** Runs `work`, and may interrupt it; `where` names the file for the error. */
 export type Guard = <T>(work: () => T, where: () => string) => T;
 
-/** Without a guard work takes the time it takes. */
+/** Without a guard, work is never interrupted. */
 let guard: Guard = (work) => work();
 
 /**
@@ -23,7 +23,10 @@ export function useGuard(next: Guard): Guard {
 
 export const guarded: Guard = (work, where) => guard(work, where);
 
-/** What `each` makes of the items. A guard sees a slice at a time, so that its deadline is about one item, not about all. */
+/**
+ * The results of `each` for the items. A guard gets one slice at a time, so that its deadline applies to one item rather
+ * than to all.
+ */
 export function* mapGuarded<A, B>(
   items: readonly A[],
   where: (item: A, index: number) => string,

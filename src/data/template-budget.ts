@@ -1,15 +1,18 @@
-/** What the rendering of a template may cost: a count of steps, in which a value counts by its length, and the size of any value. */
+/**
+ * Limits on the rendering of a template: a number of steps, which grows with the length of values, and the size of each
+ * value.
+ */
 import type { Value } from './template-values.ts';
 
-/** The longest conversation takes a few hundred a message. */
+/** The longest conversation takes a few hundred steps per message. */
 const MOST_STEPS = 1_000_000;
-/** Most characters of any text, and elements of any list, that a template makes. */
+/** Maximum number of characters of a text, and of elements of a list, that a template makes. */
 const MOST_CHARACTERS = 2 ** 24;
 const MOST_ELEMENTS = 2 ** 20;
-/** Characters in the time of a step: where the engine works on a whole text, and where each is looked at here. */
+/** Characters per step: for engine operations on whole texts, and for loops here over single characters. */
 const CHARACTERS_A_STEP = 64;
 const LOOKS_A_STEP = 4;
-/** Steps for an int beyond JavaScript's: to add, multiply or print it. */
+/** Steps for adding, multiplying or printing an int beyond JavaScript's safe range. */
 const LONG_INT = 100;
 
 export class TemplateBudget {
@@ -20,25 +23,25 @@ export class TemplateBudget {
     if (!(this.steps <= MOST_STEPS)) throw new Error(`it takes more than ${MOST_STEPS} steps`);
   }
 
-  /** Before or after work on a text of that length. */
+  /** Charges for an operation on a text of the given length. */
   text(characters: number): void {
     this.requireText(characters);
     this.charge(characters / CHARACTERS_A_STEP);
   }
 
-  /** Before each of so many characters is looked at. */
+  /** Charges for a loop over the given number of characters. */
   looks(characters: number): void {
     this.requireText(characters);
     this.charge(characters / LOOKS_A_STEP);
   }
 
-  /** Before or after work on a list of that length. */
+  /** Charges for an operation on a list of the given length. */
   elements(count: number): void {
     this.requireElements(count);
     this.charge(count);
   }
 
-  /** Charges for a value that is worked on: the characters of a text, the elements of a list or dict. */
+  /** Charges for an operation on a value: the characters of a text, the elements of a list or dict. */
   weigh(value: Value): void {
     const held: unknown = value.value;
     if (typeof held === 'string') this.text(held.length);
@@ -47,7 +50,7 @@ export class TemplateBudget {
     else if (typeof held === 'bigint') this.charge(LONG_INT);
   }
 
-  /** Refuses a value that is too large; looking at it costs nothing. */
+  /** Throws if a value is too large; the check itself is free. */
   require(value: Value): void {
     const held: unknown = value.value;
     if (typeof held === 'string') this.requireText(held.length);

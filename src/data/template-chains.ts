@@ -1,4 +1,4 @@
-/** Comparisons in a chain, `a < b < c`, which hold if each of them does. */
+/** Chains of comparisons, `a < b < c`, which are true if each comparison is. */
 import { COMPARISONS } from './template-operators.ts';
 import { CHAINS } from './template-source.ts';
 import { type Syntax, syntaxOf } from './template-tree.ts';
@@ -24,13 +24,14 @@ export function chainOf(syntax: Syntax): Chain | undefined {
   return { first: links.at(-1)?.left as Node, more: more.reverse() };
 }
 
-/** Whether a comparison goes on with the one on its left. */
+/** Whether a comparison continues the one on its left. */
 function continues(syntax: Syntax): boolean {
   const left = syntaxOf(syntax.left);
   if (!isComparison(syntax) || !isComparison(left)) return false;
   const [outer, inner] = [syntax, left].map(({ operator }) => CHAINS.get(operator as object));
-  // The parser makes "not in" anew, so that its bracket is not known.
-  if (outer === undefined || inner === undefined) throw new Error('it compares with "not in" twice');
+  // The parser creates a new node for "not in", so its bracket depth is unknown.
+  if (outer === undefined || inner === undefined)
+    throw new Error('"not in" twice in a chain of comparisons is not supported');
   return outer === inner;
 }
 

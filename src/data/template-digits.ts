@@ -1,13 +1,13 @@
 /**
- * Digits of numbers as Python makes them: those of a float's exact value, where a tie goes to the even digit. JavaScript's `toFixed`
- * takes the larger one.
+ * Digits of numbers as in Python: computed from a float's exact value, with ties rounded to even. JavaScript's `toFixed`
+ * rounds ties up.
  */
 import { float, int, intOf, nameOf, numberOf, type Value } from './template-values.ts';
 
-/** Digits after which every float is exact. */
+/** With this many digits every float is exact. */
 const MOST_DIGITS = 400;
 
-/** A finite float ≥ 0 as a quotient of ints. */
+/** A finite float ≥ 0 as a fraction of integers. */
 function exactly(value: number): [numerator: bigint, denominator: bigint] {
   let [size, power] = [value, 0n];
   while (!Number.isInteger(size)) {
@@ -17,14 +17,14 @@ function exactly(value: number): [numerator: bigint, denominator: bigint] {
   return [BigInt(size), 1n << power];
 }
 
-/** The whole number that is nearest, of two the even one. */
+/** The nearest integer; ties round to even. */
 function nearest(numerator: bigint, denominator: bigint): bigint {
   const down = numerator / denominator;
   const twice = 2n * (numerator - down * denominator);
   return twice > denominator || (twice === denominator && down % 2n === 1n) ? down + 1n : down;
 }
 
-/** The nearest whole number of `value` · 10^`digits`. */
+/** The nearest integer to `value` · 10^`digits`. */
 function scaledBy(value: number, digits: number): bigint {
   const [numerator, denominator] = exactly(value);
   const power = 10n ** BigInt(Math.abs(digits));
@@ -38,7 +38,7 @@ export function fixed(value: number, digits: number): string {
   return digits === 0 ? all : `${all.slice(0, -digits)}.${all.slice(-digits)}`;
 }
 
-/** The digits of a float, one in front of the point, and the power of ten. */
+/** The significant digits of a float, with one before the point, and the power of ten. */
 function significant(value: number, digits: number): [digits: string, power: number] {
   if (value === 0) return ['0'.repeat(digits + 1), 0];
   const power = Number(value.toExponential().split('e')[1]);
@@ -51,7 +51,7 @@ const withPower = (digits: string, power: number) =>
 
 export const exponential = (value: number, digits: number) => withPower(...significant(value, digits));
 
-/** `keepsPoint`: without a type, a float shows that it is one, and has its exponent a digit earlier. */
+/** `keepsPoint`: without a format type, a float keeps its point and switches to an exponent one digit earlier. */
 export function general(value: number, digits: number, keepsPoint: boolean): string {
   const [all, power] = significant(value, digits - 1);
   const plain = all.replace(/0+$/, '') || '0';

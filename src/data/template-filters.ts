@@ -1,6 +1,6 @@
 /**
- * Filters of templates that the interpreter has otherwise than Jinja, or at a cost that it does not count. The others are the
- * interpreter's; what it lacks is refused.
+ * Filters for which the interpreter differs from Jinja, or has a cost that it does not count. The other filters are the
+ * interpreter's; filters that it lacks are rejected.
  */
 import type { TemplateBudget } from './template-budget.ts';
 import { percentText } from './template-format.ts';
@@ -48,7 +48,7 @@ function size(value: Value, budget: TemplateBudget): Value {
 
 const indent: Filter = (value, args, budget) => {
   const [width, first, blank] = bind(args, 'indent', 'width', 'first', 'blank');
-  if (!isText(value)) throw new TypeError(`it indents a ${nameOf(value)}`);
+  if (!isText(value)) throw new TypeError(`indent() expects a text, got ${nameOf(value)}`);
   const by = width && isText(width) ? textOf(width) : ' '.repeat(spaces(width, budget));
   const lines = linesOf(`${textOf(value)}\n`, budget);
   budget.text(lines.reduce((length, line) => length + line.length + by.length + 1, 0));
@@ -63,7 +63,7 @@ function spaces(width: Value | undefined, budget: TemplateBudget): number {
   return count;
 }
 
-/** Words of the filter `title`: its capitals follow white space, a dash or an opening bracket. */
+/** The filter `title`: letters after white space, a dash or an opening bracket become capitals. */
 const titled = (value: string) =>
   value
     .split(/([-\s({[<]+)/)
@@ -78,19 +78,19 @@ const made =
     return text(change(shown));
   };
 
-/** As the filter counts words. */
+/** A word, as the filter `wordcount` counts it. */
 const WORD = /[\p{L}\p{N}_]+/gu;
 
 const truncate: Filter = (value, args, budget) => {
   const names = ['length', 'killwords', 'end', 'leeway'];
   const [most = int(255), killwords, end = text('...'), leeway = int(5)] = bind(args, 'truncate', ...names);
-  if (!isText(value)) throw new TypeError(`it truncates a ${nameOf(value)}`);
+  if (!isText(value)) throw new TypeError(`truncate() expects a text, got ${nameOf(value)}`);
   const shown = Array.from(textOf(value));
   budget.looks(shown.length);
   const mark = str(end, budget);
   const length = Number(intOf(most));
   const kept = length - Array.from(mark).length;
-  if (!(kept >= 0)) throw new RangeError(`it cuts to ${length} characters, fewer than "${mark}" has`);
+  if (!(kept >= 0)) throw new RangeError(`truncate() to ${length} characters is shorter than "${mark}"`);
   if (shown.length <= length + Number(intOf(leeway))) return text(shown.join(''));
   const cut = shown.slice(0, kept).join('');
   const at = isOn(killwords) ? -1 : cut.lastIndexOf(' ');
@@ -144,7 +144,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   },
   items: (value) => {
     if (isMissing(value)) return generator([]);
-    if (!isDict(value)) throw new TypeError('items can only be taken of a mapping');
+    if (!isDict(value)) throw new TypeError('can only get item pairs from a mapping');
     return generator([...entriesOf(value)].map(([key, each]) => tuple([text(key), each])));
   },
   wordcount: (value, _, budget) => {

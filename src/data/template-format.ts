@@ -1,4 +1,4 @@
-/** `format(value, spec)` of Python, and what uses it: `'{}'.format(…)` and `'%s' % …`. */
+/** Python's `format(value, spec)`, and the functions based on it: `'{}'.format(…)` and `'%s' % …`. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { exponential, fixed, general } from './template-digits.ts';
@@ -23,19 +23,19 @@ import {
   type Value,
 } from './template-values.ts';
 
-/** Most characters and digits that a format may ask for. */
+/** Maximum width and precision of a format. */
 const MOST_WIDTH = 10_000;
 const MOST_PRECISION = 400;
 
-/** How a value is to be written: Python's format specification, taken apart. */
+/** A parsed format specification of Python. */
 interface Spec {
   fill: string;
   align: string;
   sign: string;
-  /** Whether `0x` and the like stand in front. */
+  /** Whether to write a prefix such as `0x`. */
   isMarked: boolean;
   width: number;
-  /** Between groups of digits. */
+  /** Separator of groups of digits. */
   grouping: string;
   precision: number | undefined;
   type: string;
@@ -45,9 +45,9 @@ const SPEC = /^(?:(.)?([<>=^]))?([-+ ]?)(#?)(0?)(\d*)([,_]?)(?:\.(\d+))?([bcdeEf
 
 function specOf(written: string): Spec {
   const found = SPEC.exec(written);
-  if (!found) throw new Error(`it formats by ${JSON.stringify(written)}`);
+  if (!found) throw new Error(`the format ${JSON.stringify(written)} is not supported`);
   const [, fill, align = '', sign = '', mark, zero, width, grouping = '', precision, type = ''] = found;
-  if ('cn'.includes(type) && type !== '') throw new Error(`it formats by the type "${type}"`);
+  if ('cn'.includes(type) && type !== '') throw new Error(`the format type "${type}" is not supported`);
   return {
     fill: fill ?? (zero ? '0' : ' '),
     align: align || (zero ? '=' : ''),
@@ -63,7 +63,7 @@ function specOf(written: string): Spec {
 function bounded(written: string | undefined, most: number): number | undefined {
   if (!written) return undefined;
   if (Number(written) <= most) return Number(written);
-  throw new Error(`it formats with ${written} characters, at most ${most} are made`);
+  throw new Error(`a format of ${written} characters is not supported; the limit is ${most}`);
 }
 
 /** `format(value, written)`. */
@@ -79,7 +79,7 @@ function paddedText(value: string, spec: Spec): string {
   const { type, sign, grouping, isMarked, align, precision, fill, width } = spec;
   const isZeroed = align === '=' && fill === '0';
   if (!'s'.includes(type) || sign || grouping || isMarked || (align === '=' && !isZeroed))
-    throw new TypeError(`a text cannot be formatted so`);
+    throw new TypeError(`this format is not valid for a text`);
   const points = Array.from(value);
   const cut = precision === undefined ? points : points.slice(0, precision);
   return padded('', cut.join(''), { fill, width, align: isZeroed ? '<' : align || '<' });
@@ -96,10 +96,11 @@ const INTEGERS: Readonly<Record<string, { base: number; mark: string }>> = {
 function paddedNumber(value: Value, spec: Spec): string {
   const number = numberOf(value);
   if (number === undefined || spec.type === 's')
-    throw new TypeError(`a ${nameOf(value)} cannot be formatted so`);
+    throw new TypeError(`this format is not valid for a ${nameOf(value)}`);
   const isInteger = own(INTEGERS, spec.type || (isFloat(value) ? 'g' : 'd')) !== undefined;
   if (isInteger && isFloat(value)) throw new TypeError(`a float cannot be formatted as an int`);
-  if (isInteger && spec.precision !== undefined) throw new TypeError('an int has no precision');
+  if (isInteger && spec.precision !== undefined)
+    throw new TypeError('a format of an int cannot have a precision');
   const isNegative = number < 0 || Object.is(number, -0);
   const sign = isNegative ? '-' : spec.sign.replace('-', '');
   const size = isNegative ? -number : number;
@@ -115,7 +116,7 @@ function integerDigits(value: bigint, { type, isMarked }: Spec): [mark: string, 
 }
 
 function floatDigits(value: number, { type, precision, isMarked }: Spec): string {
-  if (isMarked) throw new Error('it formats a float with "#"');
+  if (isMarked) throw new Error('the flag "#" is not supported for a float');
   const kind = type === '%' ? 'f' : type.toLowerCase();
   const digits = own(DIGITS, kind) as FloatDigits;
   const made = Number.isFinite(value)
@@ -134,11 +135,11 @@ const DIGITS: Readonly<Record<string, FloatDigits>> = {
     precision === undefined ? floatText(value) : general(value, Math.max(1, precision), true),
 };
 
-/** Digits in groups, filled up with zeros inside them where zeros are asked for. */
+/** Adds separators between groups of digits, and leading zeros within the groups if requested. */
 function grouped(body: string, { grouping, type, align, fill, width }: Spec, before: number): string {
   if (grouping === '') return body;
   const size = type !== '' && 'boxX'.includes(type) ? 4 : 3;
-  if (size === 4 && grouping === ',') throw new TypeError('"," does not go with this base');
+  if (size === 4 && grouping === ',') throw new TypeError('"," is only valid with base 10');
   const [whole = '', rest = ''] =
     (size === 4 ? /^([\da-fA-F]*)(.*)$/ : /^(\d*)(.*)$/).exec(body)?.slice(1) ?? [];
   if (whole === '') return body;
@@ -174,16 +175,16 @@ export function formatText(
 ): string {
   let next = 0;
   const argument = (name: string): Value => {
-    if (/[.[]/.test(name)) throw new Error(`it formats the field ${JSON.stringify(name)}`);
+    if (/[.[]/.test(name)) throw new Error(`the format field ${JSON.stringify(name)} is not supported`);
     const found = name === '' ? args[next++] : /^\d+$/.test(name) ? args[Number(name)] : named.get(name);
     if (found === undefined) throw new RangeError(`format() lacks the argument ${JSON.stringify(name)}`);
     return found;
   };
   if (/\{\d/.test(template) && /\{[!:}]/.test(template.replaceAll('{{', '')))
-    throw new RangeError('fields are numbered all or not at all');
+    throw new RangeError('cannot mix numbered and unnumbered format fields');
   return template.replace(FIELD, (all, name: string | undefined, conversion?: string, spec = '') => {
     if (all === '{{' || all === '}}') return all[0] as string;
-    if (name === undefined) throw new RangeError(`a single "${all}" is no field`);
+    if (name === undefined) throw new RangeError(`single "${all}" in a format string`);
     const value = argument(name);
     const shown = own({ r: repr, s: str }, conversion ?? '');
     const made = formatted(shown ? text(shown(value, budget)) : value, spec, budget);
@@ -202,10 +203,10 @@ export function percentText(template: string, given: Value, budget: TemplateBudg
   const made = template.replace(
     PERCENT,
     (all: string, name: string | undefined, flags: string, width, precision, type) => {
-      if (width === '*' || precision === '*') throw new Error('it formats with the width "*"');
+      if (width === '*' || precision === '*') throw new Error('the width "*" is not supported');
       if (type === '%') {
         if (all === '%%') return '%';
-        throw new Error(`it formats by ${JSON.stringify(all)}`);
+        throw new Error(`the format ${JSON.stringify(all)} is not supported`);
       }
       if (name !== undefined) {
         isNamed = true;
@@ -236,18 +237,18 @@ function percentPart(
   const cut = precision === undefined ? '' : `.${precision || '0'}`;
   const align = flags.includes('-') ? '<' : '';
   if ('sra'.includes(type) && type !== '') {
-    if (type === 'a') throw new Error('it formats by "%a"');
+    if (type === 'a') throw new Error('the format "%a" is not supported');
     const shown = type === 's' ? str(value, budget) : repr(value, budget);
     return formatted(text(shown), `${align || '>'}${width}${cut}`, budget);
   }
   const known =
     own({ d: 'd', i: 'd', u: 'd', x: 'x', X: 'X', o: 'o' }, type) ?? ('eEfFgG'.includes(type) ? type : '');
   const number = numberOf(value);
-  if (known === '') throw new Error(`it formats by "%${type}"`);
+  if (known === '') throw new Error(`the format "%${type}" is not supported`);
   if (number === undefined)
     throw new TypeError(`%${type} format: a number is required, not ${nameOf(value)}`);
   const isWhole = 'doxX'.includes(known);
-  if (isWhole && cut) throw new Error('it formats an int with a precision');
+  if (isWhole && cut) throw new Error('a precision for an int is not supported');
   if ('oxX'.includes(known) && isFloat(value))
     throw new TypeError(`%${type} format: an integer is required, not float`);
   const sign = flags.includes('+') ? '+' : flags.includes(' ') ? ' ' : '';

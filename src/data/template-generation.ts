@@ -1,6 +1,6 @@
 /**
- * Which part of the text that a template makes stands between `{% generation %}` and `{% endgeneration %}`: what the assistant
- * writes, as transformers finds it (`AssistantTracker` of its `chat_template_utils.py`).
+ * Finds the parts of a template's output between `{% generation %}` and `{% endgeneration %}`, which the assistant writes,
+ * like transformers (`AssistantTracker` of its `chat_template_utils.py`).
  */
 import type { Environment } from '@huggingface/jinja';
 import { type Call, textOf, type Value } from './template-values.ts';
@@ -8,15 +8,15 @@ import { type Call, textOf, type Value } from './template-values.ts';
 export interface GenerationBlock {
   start: number;
   end: number;
-  /** Whether it stood in a macro or in another block whose text the template may change before it is written. */
+  /** Whether it was in a macro or another block whose text the template may change before it is written. */
   isHeld: boolean;
 }
 
 export class GenerationTracker {
   readonly blocks: GenerationBlock[] = [];
-  /** Characters written so far. */
+  /** Number of characters written so far. */
   written = 0;
-  /** Macros, and other blocks whose text becomes a value, around what is evaluated. */
+  /** Number of macros, and other blocks whose text becomes a value, around the current node. */
   private holders = 0;
 
   /** Runs a block whose text becomes a value. */
@@ -29,7 +29,7 @@ export class GenerationTracker {
     }
   }
 
-  /** Runs the block that `scope` has as its caller, and notes its place. */
+  /** Runs the block that `scope` has as its caller, and records its position. */
   mark(scope: Environment): Value {
     const caller = scope.lookupVariable('caller').value as unknown as Call;
     const { written: start, holders } = this;

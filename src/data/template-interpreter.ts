@@ -1,6 +1,6 @@
 /**
- * Hugging Face's interpreter of Jinja with Python's values, and an end to its work. Nodes whose values Python has otherwise are
- * evaluated here, and those that `template-tree.ts` puts into the tree.
+ * Hugging Face's Jinja interpreter with Python's values and a limit on its work. Evaluates the nodes whose values differ in
+ * Python, and those that `template-tree.ts` adds to the tree.
  */
 import { type Environment, Interpreter } from '@huggingface/jinja';
 import { own } from '../base/lookup.ts';
@@ -37,26 +37,26 @@ import {
   type Value,
 } from './template-values.ts';
 
-/** `break` and `continue`, with the text of the turn that they end. */
+/** `break` or `continue`, with the text of the iteration that it ends. */
 class Leave extends Error {
   text = '';
   readonly ends: boolean;
   constructor(ends: boolean) {
-    super('"break" and "continue" belong into loops');
+    super('"break" and "continue" are only valid in loops');
     this.ends = ends;
   }
 }
 
-/** Where a loop stands. */
+/** The state of a loop. */
 interface Loop {
   turns: number;
-  /** Whether a turn came to its end, without `break` or `continue`. */
+  /** Whether an iteration finished without `break` or `continue`. */
   isComplete: boolean;
-  /** Whether a `break` has ended it. */
+  /** Whether a `break` has ended the loop. */
   isEnded: boolean;
 }
 
-/** The library's own, which it keeps private: positional arguments and those by name. */
+/** A private method of the library: positional and keyword arguments. */
 type Arguments = (args: Node[], environment: Environment) => [Value[], Map<string, Value>];
 const { evaluateArguments } = Interpreter.prototype as unknown as { evaluateArguments: Arguments };
 
@@ -64,7 +64,7 @@ type Evaluate = (self: TemplateInterpreter, syntax: Syntax, environment: Environ
 
 export class TemplateInterpreter extends Interpreter {
   readonly budget: TemplateBudget;
-  /** Of the loops that run, the innermost last. */
+  /** The running loops, the innermost last. */
   readonly loops: Loop[] = [];
   readonly generation = new GenerationTracker();
 
@@ -91,7 +91,7 @@ export class TemplateInterpreter extends Interpreter {
     return value;
   }
 
-  /** A call copies what is spread over its arguments: `f(*list)`. */
+  /** A call copies the elements of spread arguments: `f(*list)`. */
   private readonly argumentsOf: Arguments = (args, environment) => {
     const [placed, named] = evaluateArguments.call(this, args, environment);
     this.budget.elements(placed.length + named.size);
@@ -105,14 +105,14 @@ export class TemplateInterpreter extends Interpreter {
   filtered(name: string, value: Value, args: Value[]): Value {
     const filter = filterOf(name);
     this.budget.weigh(value);
-    if (!filter) throw new Error(`it uses the filter "${name}"`);
+    if (!filter) throw new Error(`the filter "${name}" is not supported`);
     const made = filter(value, args, this.budget, (other, each, more) => this.filtered(other, each, more));
     this.budget.weigh(made);
     return made;
   }
 }
 
-/** A filter, or a test with arguments that is written as one. */
+/** A filter, or a test with arguments that is written as a filter. */
 function filterOf(name: string): Filter | undefined {
   const test = testOfFilter(name);
   if (!test) return own(FILTERS, name);
@@ -172,7 +172,7 @@ const member: Evaluate = (self, syntax, environment) => {
   return attribute(object, String(property?.value), self.budget);
 };
 
-/** A test without arguments, which is what the parser knows. */
+/** A test without arguments, the only kind that the parser supports. */
 const test: Evaluate = (self, syntax, environment) => {
   const value = self.evaluate(syntax.operand, environment);
   const holds = testOf(String(syntax.test?.value));
@@ -185,7 +185,7 @@ const unary: Evaluate = (self, syntax, environment) => {
   return sign === 'not' ? truth(!isTrue(value)) : signed(sign, value);
 };
 
-/** A text of statements, which a `break` or `continue` leaves with what there is. */
+/** The text of statements, up to a `break` or `continue`. */
 function bodyText(self: TemplateInterpreter, { body = [] }: Syntax, environment: Environment): string {
   let made = '';
   const { generation } = self;
@@ -208,7 +208,7 @@ const loop: Evaluate = (self, syntax, environment) => {
   self.loops.push(state);
   const made = self.library(syntax, environment);
   self.loops.pop();
-  // Jinja takes `else` if no turn came to its end.
+  // Jinja runs `else` if no iteration finished.
   if (state.turns === 0 || state.isComplete) return made;
   const [otherwise] = syntax.defaultBlock ?? [];
   return otherwise ? text(textOf(made) + textOf(self.evaluate(otherwise, environment))) : made;
@@ -229,18 +229,18 @@ const loopBody: Evaluate = (self, syntax, environment) => {
   }
 };
 
-/** Steps that a turn of a loop or the call of a macro costs, beside what it does. */
+/** Steps charged per iteration or macro call, in addition to its content. */
 const TURN = 5;
 
 const items: Evaluate = (self, { inner, unpacks }, environment) => {
   const values = iterate(self.evaluate(inner, environment), self.budget);
-  // The interpreter makes a scope, and the variable `loop` with nine entries, for each.
+  // The interpreter makes a scope, and the variable `loop` with nine entries, for each item.
   self.budget.charge(values.length * TURN);
-  // The interpreter takes lists apart, and nothing else.
+  // The interpreter can only unpack lists.
   return generator(unpacks ? values.map((each) => list(iterate(each, self.budget))) : values);
 };
 
-/** A macro sees where it stands, and not where it is called. */
+/** A macro sees the scope of its definition, not of its call. */
 const macro: Evaluate = (self, syntax, environment) => {
   const made = self.library(syntax, environment);
   const name = String(syntax.name?.value);
@@ -277,7 +277,7 @@ const identifier: Evaluate = (self, syntax, environment) => {
   return name === 'varargs' && value.type === 'ArrayValue' ? tuple(itemsOf(value)) : value;
 };
 
-/** By the type of a node; the others are the interpreter's. */
+/** By node type; the interpreter evaluates all others. */
 const CORRECTED: Readonly<Record<string, Evaluate>> = {
   Held: (_, syntax) => syntax.held as Value,
   Output: (self, { inner }, environment) => {

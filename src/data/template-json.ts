@@ -1,4 +1,4 @@
-/** The filter `tojson` as transformers has it: `json.dumps`, which leaves characters beyond ASCII as they are. */
+/** The filter `tojson` as in transformers: `json.dumps`, which does not escape non-ASCII characters. */
 import type { TemplateBudget } from './template-budget.ts';
 import { compareTexts } from './template-operators.ts';
 import { floatText, jsonText } from './template-strings.ts';
@@ -23,7 +23,7 @@ const MOST_DEPTH = 200;
 
 interface Style {
   ascii: boolean;
-  /** In front of each line, for each level. */
+  /** Indentation per level. */
   indent: string | undefined;
   between: string;
   colon: string;
@@ -53,10 +53,10 @@ function separatorsOf(separators: Value | undefined): [string, string] | undefin
   if (between && colon && more.length === 0 && isText(between) && isText(colon)) {
     return [textOf(between), textOf(colon)];
   }
-  throw new TypeError('separators must be two texts');
+  throw new TypeError('separators must be a pair of texts');
 }
 
-/** `line`: a line end and the white space of the level that holds the value. */
+/** `line`: a line break and the indentation of the level that contains the value. */
 function dumped(value: Value, style: Style, line: string, depth: number, budget: TemplateBudget): string {
   budget.charge(1);
   if (depth > MOST_DEPTH) throw new Error('maximum recursion depth exceeded');
@@ -75,7 +75,7 @@ function dumped(value: Value, style: Style, line: string, depth: number, budget:
     return jsonText(each, style.ascii);
   };
   if (isText(value)) return quoted(textOf(value));
-  if (isShownAs(value)) throw new TypeError('it makes JSON of what is not a list');
+  if (isShownAs(value)) throw new TypeError('the value is not JSON serializable');
   if (isList(value)) return bracketed('[', itemsOf(value).map(below), ']');
   budget.weigh(value);
   if (!isDict(value)) return scalar(value);

@@ -1,4 +1,4 @@
-/** Filters of templates over the items of a list: those that pick, put in order, group or add up. */
+/** Filters of templates over the items of a list: select, sort, group, sum. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { atPath, isOn } from './template-members.ts';
@@ -26,7 +26,7 @@ import {
   type Value,
 } from './template-values.ts';
 
-/** `apply`: another filter, by its name. */
+/** `apply`: runs another filter by name. */
 export type Filter = (
   value: Value,
   args: Value[],
@@ -43,7 +43,7 @@ const join: Filter = (value, args, budget) => {
   return text(parts.join(by));
 };
 
-/** Without those that come again, in any case of letters. */
+/** Removes duplicates, by default ignoring case. */
 const unique: Filter = (value, args, budget) => {
   const [sensitive, path] = bind(args, 'unique', 'case_sensitive', 'attribute');
   const seen: Value[] = [];
@@ -76,12 +76,12 @@ const map: Filter = (value, args, budget, apply) => {
   );
 };
 
-/** `select`, `reject` and those by an attribute. */
+/** `select`, `reject`, `selectattr` and `rejectattr`. */
 const selecting =
   (keeps: boolean, byAttribute: boolean): Filter =>
   (value, args, budget) => {
     const [path, [name, ...more]] = byAttribute ? [args[0], args.slice(1)] : [undefined, args];
-    if (byAttribute && !path) throw new TypeError('it selects by no attribute');
+    if (byAttribute && !path) throw new TypeError('selectattr and rejectattr require an attribute');
     const test: Test = name ? testOf(str(name, budget)) : isTrue;
     const kept = iterate(value, budget).filter((each) => {
       const found = path ? atPath(each, path, budget) : each;
@@ -90,14 +90,14 @@ const selecting =
     return generator(kept);
   };
 
-/** What a list is sorted by: small letters, unless their case counts. */
+/** The sort key of a value: texts in lower case, unless case matters. */
 function sortKey(value: Value, isSensitive: boolean, budget: TemplateBudget): Value {
   if (isSensitive || !isText(value)) return value;
   budget.weigh(value);
   return text(textOf(value).toLowerCase());
 }
 
-/** The items in the order of their keys; where it is turned around, those of one key stay as they stood. */
+/** The items sorted by their keys; with `reverse`, items with equal keys keep their order. */
 function sorted<T>(
   items: readonly T[],
   keyOf: (item: T) => Value,
@@ -109,7 +109,7 @@ function sorted<T>(
   return keyed.map(({ item }) => item);
 }
 
-/** The key of an item, or of what lies at a path in it. */
+/** The key of an item, or of the value at a path in it. */
 function keyBy(
   path: Value | undefined,
   isSensitive: boolean,
@@ -121,7 +121,8 @@ function keyBy(
 
 const sort: Filter = (value, args, budget) => {
   const [reverse, sensitive, path] = bind(args, 'sort', 'reverse', 'case_sensitive', 'attribute');
-  if (path && isText(path) && textOf(path).includes(',')) throw new Error('it sorts by several attributes');
+  if (path && isText(path) && textOf(path).includes(','))
+    throw new Error('sorting by several attributes is not supported');
   return list(sorted(iterate(value, budget), keyBy(path, isOn(sensitive), budget), isOn(reverse), budget));
 };
 
@@ -129,13 +130,13 @@ const dictsort: Filter = (value, args, budget) => {
   const [sensitive, by, reverse] = bind(args, 'dictsort', 'case_sensitive', 'by', 'reverse');
   if (!isDict(value)) throw new TypeError('dictsort can only be applied to a mapping');
   const at = own({ key: 0, value: 1 }, by === undefined ? 'key' : textOf(by));
-  if (at === undefined) throw new TypeError('dictsort sorts by "key" or by "value"');
+  if (at === undefined) throw new TypeError('dictsort can only sort by "key" or "value"');
   const pairs = [...entriesOf(value)].map(([key, each]): [Value, Value] => [text(key), each]);
   const keyOf = (pair: [Value, Value]) => sortKey(pair[at] as Value, isOn(sensitive), budget);
   return list(sorted(pairs, keyOf, isOn(reverse), budget).map((pair) => tuple(pair)));
 };
 
-/** The first of those that no other comes before. */
+/** The first item that no other item precedes. */
 const extreme =
   (name: string, isReverse: boolean): Filter =>
   (value, args, budget) => {
@@ -168,7 +169,7 @@ function groups(items: readonly Value[], keyOf: (item: Value) => Value, budget: 
 
 const groupby: Filter = (value, args, budget) => {
   const [path, fallback, sensitive] = bind(args, 'groupby', 'attribute', 'default', 'case_sensitive');
-  if (!path) throw new TypeError('groupby lacks its attribute');
+  if (!path) throw new TypeError('groupby requires an attribute');
   const named = (each: Value) => {
     const found = atPath(each, path, budget);
     return isMissing(found) ? (fallback ?? found) : found;
@@ -181,10 +182,10 @@ const groupby: Filter = (value, args, budget) => {
   );
 };
 
-/** A count of an argument, at least 1. */
+/** A count given as an argument, at least 1. */
 function countOf(value: Value | undefined, what: string): number {
   const whole = value && intOf(value);
-  if (whole === undefined || whole < 1) throw new TypeError(`${what} wants a number of at least 1`);
+  if (whole === undefined || whole < 1) throw new TypeError(`${what} requires a number of at least 1`);
   return Number(whole);
 }
 

@@ -1,4 +1,4 @@
-/** Attributes, items and methods of values, as templates reach them: `value.name`, `value[key]`, `text.strip()`. */
+/** Attributes, items and methods of values in templates: `value.name`, `value[key]`, `text.strip()`. */
 import { own } from '../base/lookup.ts';
 import { characterAt } from './python-text.ts';
 import type { TemplateBudget } from './template-budget.ts';
@@ -47,7 +47,7 @@ const DICT: Readonly<Record<string, (entries: Entries, args: Value[]) => Value>>
 
 const BITS = /^-?0*/;
 
-/** Methods of lists, tuples and numbers, by the kinds of value that have them. */
+/** Methods of lists, tuples and numbers, with the types that have them. */
 const OTHERS: Readonly<
   Record<
     string,
@@ -89,11 +89,11 @@ const OTHERS: Readonly<
   },
 };
 
-/** What Python's values have and templates here do not; everything else that is asked for is undefined. */
+/** Members that exist in Python and are not supported here; any other unknown member is undefined. */
 const UNSUPPORTED: Readonly<Record<string, RegExp>> = {
   StringValue: /^(casefold|encode|format_map|is(identifier|printable)|maketrans|translate)$/,
   ArrayValue: /^copy$/,
-  // Of a group of `groupby`.
+  // Members of a group of `groupby`.
   TupleValue: /^(grouper|list)$/,
   ObjectValue: /^(copy|fromkeys)$/,
   IntegerValue:
@@ -102,14 +102,14 @@ const UNSUPPORTED: Readonly<Record<string, RegExp>> = {
   BooleanValue:
     /^(as_integer_ratio|bit_count|conjugate|denominator|imag|is_integer|numerator|real|to_bytes)$/,
 };
-/** Of the variable `loop`, which the interpreter makes a dict with these. */
+/** The variable `loop`: the interpreter represents it as a dict with this key. */
 const LOOP = { has: 'revindex0', lacks: /^(changed|depth|depth0)$/ };
 
 const isLoop = (value: Value) => isDict(value) && entriesOf(value).has(LOOP.has);
 
 /** `value.name`. */
 export function attribute(value: Value, name: string, budget: TemplateBudget): Value {
-  if (isMissing(value)) throw new Error(`it asks for "${name}" of what is undefined`);
+  if (isMissing(value)) throw new Error(`cannot get "${name}" of an undefined value`);
   if (isText(value)) {
     const method = own(TEXT_METHODS, name);
     if (method)
@@ -135,7 +135,7 @@ export function attribute(value: Value, name: string, budget: TemplateBudget): V
   if (other?.of.includes(value.type) && (!isDict(value) || isLoop(value)) && !isShownAs(value))
     return charged(value, budget, (args) => other.call(value, args, budget));
   if ((isLoop(value) && LOOP.lacks.test(name)) || own(UNSUPPORTED, value.type)?.test(name))
-    throw new Error(`it uses .${name} of a ${nameOf(value)}`);
+    throw new Error(`.${name} of a ${nameOf(value)} is not supported`);
   return missing();
 }
 
@@ -150,7 +150,7 @@ function charged(self: Value, budget: TemplateBudget, method: (args: Value[]) =>
 
 /** `value[key]`. */
 export function item(value: Value, key: Value, budget: TemplateBudget): Value {
-  if (isMissing(value)) throw new Error('it asks for an item of what is undefined');
+  if (isMissing(value)) throw new Error('cannot get an item of an undefined value');
   const index = isFloat(key) ? undefined : intOf(key);
   if (index !== undefined && (isList(value) || isText(value))) {
     if (!isText(value)) return itemsOf(value).at(Number(index)) ?? missing();
@@ -172,13 +172,13 @@ export function atPath(value: Value, path: Value, budget: TemplateBudget): Value
   return parts.reduce<Value>((found, part) => {
     if (typeof part !== 'string') return item(found, part, budget);
     const index = /^\d+$/.test(part) ? Number(part) : undefined;
-    if (isMissing(found)) throw new Error(`it asks for "${part}" of what is undefined`);
+    if (isMissing(found)) throw new Error(`cannot get "${part}" of an undefined value`);
     if (index !== undefined && isList(found)) return itemsOf(found)[index] ?? missing();
     return item(found, text(part), budget);
   }, value);
 }
 
-/** Whether an argument is given and true. */
+/** Whether an argument is present and true. */
 export function isOn(value: Value | undefined): boolean {
   return value !== undefined && isTrue(value);
 }

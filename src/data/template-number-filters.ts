@@ -1,4 +1,4 @@
-/** Filters of templates that make numbers. */
+/** Filters of templates that return numbers. */
 import { own } from '../base/lookup.ts';
 import { asciiDigits, pythonStrip } from './python-text.ts';
 import type { TemplateBudget } from './template-budget.ts';
@@ -19,7 +19,7 @@ import {
 } from './template-values.ts';
 
 const FRACTION = /^[+-]?(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+(?:_\d+)*)?$/i;
-/** As in Python: digits of an int that is read out of a text. */
+/** Python's limit on the digits of an int that is parsed from text. */
 const MOST_DIGITS = 4300;
 const SPECIAL = /^([+-]?)(inf(?:inity)?|nan)$/i;
 
@@ -35,7 +35,7 @@ function parsedFloat(value: string): number | undefined {
 const PREFIXES: Readonly<Record<string, number>> = { b: 2, o: 8, x: 16 };
 const BASED = /^([+-]?)(?:0([box])_?)?([\da-z]+(?:_[\da-z]+)*)$/i;
 
-/** `int(value, base)`; undefined where the text is no such number. */
+/** `int(value, base)`; undefined if the text is not such a number. */
 function parsedInt(value: string, base: number): bigint | undefined {
   if (!(base === 0 || (base >= 2 && base <= 36)))
     throw new RangeError('int() base must be >= 2 and <= 36, or 0');
@@ -49,8 +49,9 @@ function parsedInt(value: string, base: number): bigint | undefined {
 
 function digitsIn(written: string, base: number, sign: string): bigint | undefined {
   const digits = written.replaceAll('_', '').toLowerCase();
-  if (digits.length > MOST_DIGITS) throw new Error(`it reads an int of more than ${MOST_DIGITS} digits`);
-  // Without a base, zeros in front are for zero alone.
+  if (digits.length > MOST_DIGITS)
+    throw new Error(`an int of more than ${MOST_DIGITS} digits is not supported`);
+  // Without a base, only zero may have leading zeros.
   if (base === 0 && /^0+[1-9]/.test(digits)) return undefined;
   const by = base === 0 ? 10 : base;
   let number = 0n;
@@ -62,7 +63,7 @@ function digitsIn(written: string, base: number, sign: string): bigint | undefin
   return sign === '-' ? -number : number;
 }
 
-/** A text as the readers of numbers see it: without white space around it, its digits those of ASCII. */
+/** Normalizes a text for parsing a number: strips white space and converts digits to ASCII. */
 function numeral(value: Value, budget: TemplateBudget): string {
   budget.looks(textOf(value).length);
   return asciiDigits(pythonStrip(textOf(value), 'both'));
@@ -70,7 +71,7 @@ function numeral(value: Value, budget: TemplateBudget): string {
 
 const toInt: Filter = (value, args, budget) => {
   const [fallback = int(0), base = int(10)] = bind(args, 'int', 'default', 'base');
-  if (isMissing(value)) throw new Error('it makes a number of what is undefined');
+  if (isMissing(value)) throw new Error('cannot convert an undefined value to a number');
   const whole = isText(value) ? parsedInt(numeral(value, budget), Number(intOf(base))) : intOf(value);
   if (whole !== undefined) return int(BigInt(whole));
   const number = isText(value)
@@ -84,7 +85,7 @@ const toInt: Filter = (value, args, budget) => {
 
 const toFloat: Filter = (value, args, budget) => {
   const [fallback = float(0)] = bind(args, 'float', 'default');
-  if (isMissing(value)) throw new Error('it makes a number of what is undefined');
+  if (isMissing(value)) throw new Error('cannot convert an undefined value to a number');
   const number = isText(value) ? parsedFloat(numeral(value, budget)) : numberOf(value);
   return number === undefined ? fallback : float(Number(number));
 };
@@ -92,8 +93,7 @@ const toFloat: Filter = (value, args, budget) => {
 const round: Filter = (value, args) => {
   const [precision = int(0), method = text('common')] = bind(args, 'round', 'precision', 'method');
   const [digits, by] = [Number(intOf(precision)), ROUNDINGS.get(textOf(method))];
-  if (Number.isNaN(digits) || !by)
-    throw new TypeError('it rounds by something else than a number and a method');
+  if (Number.isNaN(digits) || !by) throw new TypeError('round() expects a precision and a method');
   return by(value, digits);
 };
 
@@ -101,11 +101,11 @@ const scaledBy =
   (change: (value: number) => number) =>
   (value: Value, digits: number): Value => {
     const number = numberOf(value);
-    if (number === undefined) throw new TypeError(`it rounds a ${nameOf(value)}`);
+    if (number === undefined) throw new TypeError(`cannot round a ${nameOf(value)}`);
     const power = 10 ** digits;
     const whole = change(Number(number) * power);
-    if (!Number.isFinite(whole)) throw new RangeError('it rounds what is not finite to an int');
-    // Python's is an int here, which has no −0.
+    if (!Number.isFinite(whole)) throw new RangeError('cannot round a value that is not finite to an int');
+    // Python's result is an int here, which has no −0.
     return float((whole + 0) / power);
   };
 

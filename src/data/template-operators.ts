@@ -1,4 +1,4 @@
-/** Operators of templates as Python has them: arithmetic on ints and floats, comparisons, `in` and `~`. */
+/** Operators of templates as in Python: arithmetic on ints and floats, comparisons, `in` and `~`. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { percentText } from './template-format.ts';
@@ -30,7 +30,7 @@ import {
 
 export type Operator = (a: Value, b: Value, budget: TemplateBudget) => Value;
 
-/** Whether two values are equal to Python: no text equal to a number, and truth equal to 1. */
+/** Whether two values are equal in Python: a text never equals a number, and true equals 1. */
 export function equals(a: Value, b: Value, budget: TemplateBudget): boolean {
   budget.charge(1);
   const [x, y] = [numberOf(a), numberOf(b)];
@@ -55,7 +55,7 @@ export function equals(a: Value, b: Value, budget: TemplateBudget): boolean {
   });
 }
 
-/** Negative where `a` comes first; NaN where neither is first nor the same. Throws for what Python does not order. */
+/** Negative if `a` comes first; NaN if the values are unordered. Throws for types that Python does not order. */
 export function compare(a: Value, b: Value, budget: TemplateBudget): number {
   budget.charge(1);
   const [x, y] = [numberOf(a), numberOf(b)];
@@ -66,7 +66,7 @@ export function compare(a: Value, b: Value, budget: TemplateBudget): number {
     return compareTexts(textOf(a), textOf(b));
   }
   if (!(isPlainList(a) && isPlainList(b) && a.type === b.type)) {
-    throw new TypeError(`no order between '${nameOf(a)}' and '${nameOf(b)}'`);
+    throw new TypeError(`'<' not supported between instances of '${nameOf(a)}' and '${nameOf(b)}'`);
   }
   const [left, right] = [itemsOf(a), itemsOf(b)];
   const at = left.findIndex((each, i) => i >= right.length || !equals(each, right[i] as Value, budget));
@@ -74,7 +74,7 @@ export function compare(a: Value, b: Value, budget: TemplateBudget): number {
   return Math.sign(left.length - right.length);
 }
 
-/** By code points, where JavaScript compares halves of pairs. */
+/** Compares by code points; JavaScript compares UTF-16 units. */
 export function compareTexts(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   let at = 0;
@@ -84,7 +84,7 @@ export function compareTexts(a: string, b: string): number {
   return x - y;
 }
 
-/** Halves of pairs stand for what comes behind all other characters. */
+/** Surrogates rank after all other units, because they encode larger code points. */
 function rank(unit: number): number {
   return unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit;
 }
@@ -150,7 +150,7 @@ function nonzero<N extends Int>(value: N): N {
 
 function exact(value: bigint): number {
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new Error('it divides numbers that are too large');
+  if (!Number.isSafeInteger(number)) throw new Error('cannot divide numbers that are this large');
   return number;
 }
 
@@ -184,7 +184,7 @@ function power(a: number, b: number): number {
 }
 
 function bounded(a: bigint, b: bigint): bigint {
-  if (BigInt(a.toString(2).length) * b > 50_000n) throw new Error('it makes a number of too many bits');
+  if (BigInt(a.toString(2).length) * b > 50_000n) throw new Error('the power has too many bits');
   return a;
 }
 
@@ -212,7 +212,7 @@ const multiply: Operator = (a, b, budget) => {
   const [times, sequence] = isText(a) || isPlainList(a) ? [intOf(b), a] : [intOf(a), b];
   if (times === undefined || !(isText(sequence) || isPlainList(sequence)))
     return arithmetic('*', a, b, budget);
-  if (times >= 2n ** 63n) throw new RangeError('it repeats too often');
+  if (times >= 2n ** 63n) throw new RangeError('cannot repeat a value this often');
   const length = isText(sequence) ? textOf(sequence).length : itemsOf(sequence).length;
   const count = length === 0 ? 0 : Math.max(0, Number(times));
   if (isText(sequence)) {
@@ -228,7 +228,7 @@ const remainder: Operator = (a, b, budget) => {
   return arithmetic('%', a, b, budget);
 };
 
-/** By how they are written; `and` and `or` are the interpreter's. */
+/** By their symbols; the interpreter handles `and` and `or`. */
 export const OPERATORS: Readonly<Record<string, Operator>> = {
   '==': (a, b, budget) => truth(equals(a, b, budget)),
   '!=': (a, b, budget) => truth(!equals(a, b, budget)),

@@ -1,13 +1,13 @@
 /**
- * A text searched for another one, in a time that grows with their lengths: the search of JavaScript engines may take their product.
- * A template is charged before it searches.
+ * Searches a text for another one in time linear in their lengths; the search of JavaScript engines may take their product.
+ * The template is charged before the search.
  */
 import type { TemplateBudget } from './template-budget.ts';
 
-/** A shorter part is left to the engine, which takes at most this many looks at a character. */
+/** Shorter patterns are left to the engine, which then compares a character at most this many times. */
 const SHORT = 16;
 
-/** The parts of `text` between the places where `by` stands, which is not empty. More than a list may have are refused. */
+/** Splits `text` at each `by`, which is not empty. Throws if there would be more parts than a list may have. */
 export function piecesOf(text: string, by: string, budget: TemplateBudget): string[] {
   const find = finder(text, by, budget);
   const pieces: string[] = [];
@@ -20,12 +20,12 @@ export function piecesOf(text: string, by: string, budget: TemplateBudget): stri
   return [...pieces, text.slice(from)];
 }
 
-/** Whether `part` stands somewhere in `text`. */
+/** Whether `text` contains `part`. */
 export function includes(text: string, part: string, budget: TemplateBudget): boolean {
   return finder(text, part, budget)(0) >= 0;
 }
 
-/** What finds the first place of `part` from an index on, −1 where there is none. */
+/** A function that returns the first position of `part` from an index on, or −1. */
 function finder(text: string, part: string, budget: TemplateBudget): (from: number) => number {
   budget.text(text.length + part.length);
   if (part.length <= SHORT) return (from) => text.indexOf(part, from);
@@ -42,7 +42,7 @@ function finder(text: string, part: string, budget: TemplateBudget): (from: numb
   };
 }
 
-/** For each beginning of `part`: the length of its longest proper end that `part` begins with (Knuth, Morris and Pratt). */
+/** For each prefix of `part`: the length of its longest proper suffix that is also a prefix (Knuth, Morris and Pratt). */
 function fallsOf(part: string): Uint32Array {
   const falls = new Uint32Array(part.length);
   let matched = 0;

@@ -1,6 +1,7 @@
 /**
- * The text of a chat template as a tree. Hugging Face's parser makes the tree; line ends, white space around tags, strings and
- * numbers are read here first, as Jinja's lexer reads them with the settings of transformers (`trim_blocks`, `lstrip_blocks`).
+ * Parses a chat template into a tree. Hugging Face's parser builds the tree; this file first processes line ends, white
+ * space around tags, strings and numbers like Jinja's lexer with the settings of transformers (`trim_blocks`,
+ * `lstrip_blocks`).
  */
 import { parse, tokenize } from '@huggingface/jinja';
 import { own } from '../base/lookup.ts';
@@ -11,16 +12,16 @@ import { readable } from './template-tokens.ts';
 type Token = ReturnType<typeof tokenize>[number];
 export type Program = ReturnType<typeof parse>;
 
-/** Comparison operators by the bracket that they stand in: `a < b < c` is a chain, `(a < b) < c` is not. */
+/** The bracket in which each comparison operator occurs: `a < b < c` is a chain, `(a < b) < c` is not. */
 export const CHAINS = new WeakMap<object, number>();
 
-/** What `{% generation %}` calls. No template can write such a name. */
+/** The function that `{% generation %}` calls. Templates cannot contain such a name. */
 export const GENERATION = 'generation block';
 const GENERATION_TAGS: Readonly<Record<string, string>> = {
   generation: 'call generation()',
   endgeneration: 'endcall',
 };
-/** Tags of calls, by what ends them. */
+/** Tags of calls, by their end tags. */
 const CALL_ENDS: Readonly<Record<string, string>> = {
   call: 'endcall',
   generation: 'endgeneration',
@@ -42,7 +43,7 @@ const CLOSED_BY: ReadonlyMap<string, string> = new Map([
   ['}', '{'],
 ]);
 
-/** Reads the source; throws an `Error` where Jinja would refuse it. */
+/** Parses the source; throws an `Error` if Jinja would reject it. */
 export function parseTemplate(source: string): Program {
   return parse([...new Lexer(source).tokens()]);
 }
@@ -52,7 +53,7 @@ class Lexer {
   private at = 0;
   /** Whether the text that comes next begins a line, for `lstrip_blocks`. */
   private startsLine = true;
-  /** The ends that open calls wait for. */
+  /** The expected end tags of the open calls. */
   private readonly calls: string[] = [];
 
   constructor(source: string) {
@@ -81,7 +82,7 @@ class Lexer {
     }
   }
 
-  /** The text in front of a tag. */
+  /** The text before a tag, with white space removed as its sign requires. */
   private stripped(text: string, sign: string, isBlock: boolean): string {
     if (sign === '-') return pythonStrip(text, 'end');
     const line = text.lastIndexOf('\n') + 1;
@@ -113,7 +114,7 @@ class Lexer {
     this.close(sign, true);
   }
 
-  /** Behind a tag: `-` takes white space, and a block one line end. */
+  /** After a tag: `-` removes white space, and a block removes one line end. */
   private close(sign: string, isBlock: boolean): void {
     const from = this.at;
     if (sign === '-') this.skipSpace();
@@ -126,7 +127,7 @@ class Lexer {
       this.at++;
   }
 
-  /** The library's tokens of a tag, with values for its strings and numbers. */
+  /** The library's tokens of a tag, with the values of its strings and numbers. */
   private *tag(opening: string): Generator<Token> {
     const closing = own(CLOSING, opening) as string;
     const parts: string[] = [];
@@ -135,7 +136,7 @@ class Lexer {
     for (;;) {
       const sign = signOf(this.source[this.at]);
       if (open.length === 0 && this.source.startsWith(closing, this.at + sign.length)) {
-        if (sign === '+' && closing === '}}') throw new Error('"+}}" does not end an expression');
+        if (sign === '+' && closing === '}}') throw new Error('an expression cannot end with "+}}"');
         this.at += sign.length + 2;
         this.close(sign, closing === '%}');
         break;
@@ -148,7 +149,7 @@ class Lexer {
         numbers.push(numberToken(number));
         parts.push('1');
       } else if (operator !== undefined) {
-        // The search for its end would be made again from each quote that follows.
+        // Otherwise the search for its end would be repeated from each later quote.
         if (QUOTES.includes(operator)) throw new Error('a string is not closed');
         if (OPENING.includes(operator)) open.push(operator);
         const partner = CLOSED_BY.get(operator);
@@ -195,7 +196,7 @@ function* asText(value: string): Generator<Token> {
   if (value !== '') yield { value, type: 'Text' };
 }
 
-/** A number as the parser reads it, which knows a float by its point. */
+/** A number for the parser, which recognizes a float by its point. */
 function numberToken(text: string): string {
   const plain = text.replaceAll('_', '').toLowerCase();
   if (/^0[box]/.test(plain) || /^\d+$/.test(plain)) {

@@ -1,4 +1,4 @@
-/** Texts as Python writes and reads them: escapes of a string literal, and what `repr()` and JSON make of a text. */
+/** Python's text conversions: escapes in string literals, and texts as `repr()` and JSON write them. */
 import { own } from '../base/lookup.ts';
 
 const ESCAPE = /\\(?:\n|([0-7]{1,3})|x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([xuUN])|([\s\S]))/g;
@@ -15,13 +15,13 @@ const NAMED: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-/** The text of a string literal, without its quotes; a backslash before what is not special stays. */
+/** The value of a string literal without its quotes; a backslash before an ordinary character is kept. */
 export function unescaped(literal: string): string {
   return literal.replace(ESCAPE, (all, octal, short, unit, point, odd, name) => {
     if (octal !== undefined) return String.fromCodePoint(Number.parseInt(octal, 8));
     const hex: string | undefined = short ?? unit ?? point;
     if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
-    if (odd !== undefined) throw new Error(`"${all}" is not an escape that is supported`);
+    if (odd !== undefined) throw new Error(`the escape "${all}" is not supported`);
     return name === undefined ? '' : (own(NAMED, name) ?? all);
   });
 }
@@ -48,9 +48,9 @@ function escaped(character: string): string {
   return code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\U${code.padStart(8, '0')}`;
 }
 
-/** A text as JSON, as `json.dumps` writes it. */
+/** A text as `json.dumps` writes it. */
 export function jsonText(text: string, ascii: boolean): string {
-  // JSON.stringify escapes lone halves of pairs, which Python leaves alone; no conversation has them.
+  // JSON.stringify escapes lone surrogates, unlike Python; conversations do not contain any.
   const json = JSON.stringify(text);
   if (!ascii) return json;
   return json.replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);

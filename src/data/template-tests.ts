@@ -1,4 +1,4 @@
-/** Tests of templates (`value is name`) as Jinja has them. */
+/** Tests of templates (`value is name`) as in Jinja. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { compare, contains, equals, OPERATORS } from './template-operators.ts';
@@ -24,7 +24,7 @@ const rest =
   (by: bigint, expected: bigint): Test =>
   (value) => {
     const whole = intOf(value);
-    if (whole === undefined) throw new TypeError('it asks whether what is not an int is odd or even');
+    if (whole === undefined) throw new TypeError('the tests "odd" and "even" require an int');
     const remainder = BigInt(whole) % by;
     return (remainder < 0n ? remainder + by : remainder) === expected;
   };
@@ -53,16 +53,16 @@ const ge = beside((a, b, budget) => compare(a, b, budget) >= 0);
 const isSequence: Test = (value) => isText(value) || isList(value) || isDict(value) || isMissing(value);
 
 const isDivisible = beside((value, by, budget) => {
-  if (isText(value)) throw new TypeError('it asks whether a text is divisible');
+  if (isText(value)) throw new TypeError('the test "divisibleby" requires a number');
   const rest = own(OPERATORS, '%')?.(value, by, budget);
   return rest !== undefined && numberOf(rest) === 0;
 });
 
-/** Python's `is`: what else than these is the same depends on its memory. */
+/** Python's `is`: for other values the result depends on Python's memory management. */
 const isSame = beside((value, other) => {
   if ([value, other].some((each) => isTruth(each) || isNone(each)))
     return value.type === other.type && value.value === other.value;
-  throw new Error('it asks whether other things than true, false and none are the same');
+  throw new Error('the test "sameas" is only supported for true, false and none');
 });
 
 /** Tests without arguments. */
@@ -87,7 +87,7 @@ const ALONE: Readonly<Record<string, Test>> = {
   upper: isCased((text) => text.toUpperCase()),
 };
 
-/** Tests with one. */
+/** Tests with one argument. */
 const BESIDE: Readonly<Record<string, Test>> = {
   eq,
   equalto: eq,
@@ -109,11 +109,11 @@ const BESIDE: Readonly<Record<string, Test>> = {
   sameas: isSame,
 };
 
-/** The test of this name; an error where there is none. */
+/** The test with this name; throws if there is none. */
 export function testOf(name: string): Test {
   const alone = own(ALONE, name);
   const test = alone ?? own(BESIDE, name);
-  if (!test) throw new Error(`it tests by "${name}"`);
+  if (!test) throw new Error(`the test "${name}" is not supported`);
   return (value, args, budget) => {
     if (alone && args.length > 0) throw new TypeError(`the test "${name}" takes no argument`);
     return test(value, args, budget);

@@ -1,4 +1,4 @@
-/** Methods of texts as Python has them. Searches within bounds (`start`, `end`) are not supported. */
+/** Methods of texts as in Python. Searches with bounds (`start`, `end`) are not supported. */
 import { CLASSES } from './python-classes.ts';
 import { pythonLines, pythonStrip, pythonWords, type StripSides } from './python-text.ts';
 import type { TemplateBudget } from './template-budget.ts';
@@ -23,7 +23,7 @@ import {
   type Value,
 } from './template-values.ts';
 
-/** Arguments by the names of parameters, undefined where there are none. */
+/** Arguments in the order of the parameter names, undefined if missing. */
 export function bind(args: readonly Value[], what: string, ...names: string[]): (Value | undefined)[] {
   const last = args.at(-1);
   const named: Entries = last?.type === 'KeywordArgumentsValue' ? entriesOf(last) : new Map();
@@ -34,7 +34,7 @@ export function bind(args: readonly Value[], what: string, ...names: string[]): 
   return names.map((name, i) => placed[i] ?? named.get(name));
 }
 
-/** A method of a text: `self` and its arguments to a value. */
+/** A method of a text: from `self` and its arguments to a value. */
 export type Method = (self: string, args: (Value | undefined)[], budget: TemplateBudget) => Value;
 
 export function textArgument(value: Value | undefined): string {
@@ -74,21 +74,21 @@ const ends =
   };
 
 const HAS_CASE = /[\p{Lu}\p{Ll}\p{Lt}]/u;
-/** Letters that are pairs, and have a form between small and capital. */
+/** Digraph letters, which have a third, title-case form. */
 const DIGRAPH = /[Ǆ-ǌǱ-ǳ]/;
 const GEORGIAN = /[ა-ჺჽ-ჿ]/;
 
-/** The first letter of a word. */
+/** The title-case form of a word's first letter. */
 function capital(one: string): string {
   const made = one.toUpperCase();
   if (GEORGIAN.test(one)) return one;
   if (made.length === one.length && !DIGRAPH.test(one)) return made;
-  throw new Error(`it makes a capital of "${one}"`);
+  throw new Error(`capitalizing "${one}" is not supported`);
 }
 
-/** `str.title`: a capital after everything that has no case. */
+/** `str.title`: a capital after every character without case. */
 function titled(self: string): string {
-  if (/\p{L}\p{M}*Σ/u.test(self)) throw new Error('it makes a small letter of "Σ" within a word');
+  if (/\p{L}\p{M}*Σ/u.test(self)) throw new Error('lowercasing "Σ" within a word is not supported');
   let after = false;
   return Array.from(self, (one) => {
     const made = after ? one.toLowerCase() : capital(one);
@@ -97,7 +97,7 @@ function titled(self: string): string {
   }).join('');
 }
 
-/** The first character a capital, all others small. */
+/** The first character as a capital, all others in lower case. */
 export function capitalized(self: string): string {
   const [first = ''] = self;
   return capital(first) + self.toLowerCase().slice(first.toLowerCase().length);
@@ -148,7 +148,7 @@ const joined: Method = (self, [items], budget) => {
   return text(parts.join(self));
 };
 
-/** Every letter that has cases in its other one. */
+/** Swaps the case of every letter. */
 const swapped = (self: string) =>
   self.replace(/\p{Lowercase}+|\p{Uppercase}+/gu, (run) =>
     /\p{Lowercase}/u.test(run) ? run.toUpperCase() : Array.from(run, (one) => one.toLowerCase()).join(''),
@@ -165,7 +165,7 @@ const found =
     return int(-1);
   };
 
-/** Characters, pairs counted once. */
+/** Number of code points. */
 function points(self: string, budget: TemplateBudget): number {
   budget.looks(self.length);
   return Array.from(self).length;
@@ -176,7 +176,7 @@ const counted: Method = (self, [part], budget) => {
   return int(by === '' ? points(self, budget) + 1 : piecesOf(self, by, budget).length - 1);
 };
 
-/** In three parts: what is in front of the separator, it, and the rest. */
+/** Three parts: the text before the separator, the separator, and the rest. */
 const partitioned =
   (isLast: boolean): Method =>
   (self, [separator], budget) => {
@@ -199,7 +199,8 @@ function separatorOf(value: Value | undefined): string {
 }
 
 const splitFromRight: Method = (self, [separator, most], budget) => {
-  if (separator === undefined || isNone(separator)) throw new Error('it uses rsplit() by white space');
+  if (separator === undefined || isNone(separator))
+    throw new Error('rsplit() at white space is not supported');
   const by = separatorOf(separator);
   const parts = piecesOf(self, by, budget);
   const limit = most === undefined ? -1 : Number(intArgument(most));
@@ -214,7 +215,7 @@ function intArgument(value: Value | undefined): Int {
   return whole;
 }
 
-/** `before`: how many of the places that are missing come in front. */
+/** `before`: how many of the fill characters are placed in front. */
 const justified =
   (before: (lacking: number, width: number) => number): Method =>
   (self, [width, fill], budget) => {
@@ -228,7 +229,7 @@ const justified =
     return text(by.repeat(first) + self + by.repeat(lacking - first));
   };
 
-/** Of an odd number of places the one more comes in front if the width is odd. */
+/** If the number of fill characters is odd, the extra one comes first if the width is odd. */
 export const centered = justified((lacking, width) => (lacking >> 1) + (lacking & width & 1));
 
 const zeroFilled: Method = (self, [width], budget) => {

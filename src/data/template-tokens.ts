@@ -1,14 +1,15 @@
 /**
- * Tokens of a tag in forms that Hugging Face's parser reads: a test with arguments as a filter, `with` as a call, and a tuple of
- * fewer than two elements as one of elements that are left out again (`template-interpreter.ts`).
+ * Rewrites the tokens of a tag into forms that Hugging Face's parser supports: a test with arguments as a filter, `with` as
+ * a call, and a tuple of fewer than two elements as a larger tuple with placeholders, which `template-interpreter.ts`
+ * removes.
  */
 import type { tokenize } from '@huggingface/jinja';
 
 type Token = ReturnType<typeof tokenize>[number];
 
-/** Stands for no element. No template can write such a name. */
+/** Placeholder for a missing element. Templates cannot contain such a name. */
 export const NO_ELEMENT = 'no element';
-/** What a `with` block calls: it gives the values to the block. */
+/** The function that a `with` block calls: it passes the values to the block. */
 export const WITH = 'with block';
 const TEST = /^is (not )?(.+)$/;
 
@@ -21,7 +22,7 @@ const isName = (token: Token | undefined, ...names: string[]) =>
   token?.type === 'Identifier' && names.includes(token.value);
 const isWord = (token: Token | undefined) => token?.type === 'Identifier' && !KEYWORDS.has(token.value);
 
-/** The test that a filter of this name stands for. */
+/** The test that a filter of this name represents. */
 export function testOfFilter(name: string): { name: string; isNegated: boolean } | undefined {
   const [, negation, test] = TEST.exec(name) ?? [];
   return test === undefined ? undefined : { name: test, isNegated: negation !== undefined };
@@ -33,7 +34,7 @@ export function readable(tokens: readonly Token[]): Token[] {
 
 const token = (type: string, value: string) => ({ type, value }) as Token;
 
-/** `with a = 1, b = 2` as `call(a, b) WITH(1, 2)`, and its end. */
+/** `with a = 1, b = 2` as `call(a, b) WITH(1, 2)`, and its end tag. */
 function withScopes(tokens: readonly Token[]): readonly Token[] {
   const [opening, word] = tokens;
   if (opening?.type !== 'OpenStatement' || !isName(word, 'with', 'endwith')) return tokens;
@@ -43,9 +44,9 @@ function withScopes(tokens: readonly Token[]): readonly Token[] {
   const [names, values]: [Token[], Token[]] = [[], []];
   for (const [name, equals, ...value] of assignments(tokens.slice(2, -1))) {
     if (name?.type !== 'Identifier' || equals?.type !== 'Equals')
-      throw new Error('"with" must name its values');
+      throw new Error('"with" requires assignments');
     names.push(...(names.length > 0 ? [comma] : []), name);
-    // In brackets a value is not taken for a keyword argument.
+    // In brackets, a value is not parsed as a keyword argument.
     values.push(
       ...(values.length > 0 ? [comma] : []),
       token('OpenParen', '('),
@@ -63,7 +64,7 @@ function withScopes(tokens: readonly Token[]): readonly Token[] {
   return [opening, ...call, end];
 }
 
-/** The parts between commas outside of brackets. */
+/** The parts between commas that are not in brackets. */
 function assignments(tokens: readonly Token[]): Token[][] {
   const parts: Token[][] = [];
   let depth = 0;
@@ -99,9 +100,9 @@ function withTests(tokens: readonly Token[]): Token[] {
   return made;
 }
 
-/** `()` and `(a,)` as tuples of two and more. */
+/** `()` and `(a,)` as tuples of two or more elements. */
 function withTuples(tokens: readonly Token[]): Token[] {
-  /** Of the open brackets: whether they are those of a value, not of a call. */
+  /** For each open bracket, whether it belongs to a value rather than to a call. */
   const open: boolean[] = [];
   const hole = token('Identifier', NO_ELEMENT);
   return tokens.flatMap((each, at) => {

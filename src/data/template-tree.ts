@@ -1,12 +1,12 @@
 /**
- * The parsed tree of a template, changed where the interpreter would print a value as JavaScript does, loop over what Python would
- * not, or lose what a turn of a loop has written before `break`.
+ * Changes the parsed tree of a template where the interpreter would print a value as JavaScript does, loop over values that
+ * Python would not, or lose the text that an iteration wrote before `break`.
  */
 import { parse } from '@huggingface/jinja';
 import type { Program } from './template-source.ts';
 import type { Node, Value } from './template-values.ts';
 
-/** A node of the tree as far as it matters here. */
+/** The fields of a tree node that are used here. */
 export interface Syntax {
   type: string;
   value?: unknown;
@@ -30,20 +30,20 @@ export interface Syntax {
   negate?: boolean;
   test?: Syntax;
   name?: Syntax;
-  /** Of the nodes that are put into the tree here. */
+  /** Used by the nodes that are added here. */
   inner?: Node;
   held?: Value;
   unpacks?: boolean;
 }
 
-/** What the parser's nodes have in common, by which the interpreter knows them. */
+/** The common prototype of the parser's nodes, which the interpreter checks. */
 const PROTOTYPE = Object.getPrototypeOf(parse([])) as object;
 
 export const node = (syntax: Syntax): Node => Object.assign(Object.create(PROTOTYPE), syntax) as Node;
 export const syntaxOf = (each: Node | undefined): Syntax => (each ?? {}) as unknown as Syntax;
 export const held = (value: Value): Node => node({ type: 'Held', held: value });
 
-/** Statements; everything else in a body is printed. */
+/** Statements; all other nodes in a body are printed. */
 const STATEMENTS = [
   'Set',
   'If',
@@ -56,7 +56,7 @@ const STATEMENTS = [
   'StringLiteral',
 ];
 
-/** Makes the tree ready. */
+/** Prepares the tree for the interpreter. */
 export function prepare(program: Program): Program {
   program.body = [node({ type: 'Body', body: bodyOf(program.body) })];
   return program;
@@ -85,7 +85,7 @@ function bodyOf(body: readonly Node[]): Node[] {
 
 export const withFilter = (filter: Syntax | undefined) => (filter ? { filter } : {});
 
-/** `{% set name | filter %}…{% endset %}` sets what the filter makes of the block. */
+/** `{% set name | filter %}…{% endset %}` sets the result of the filter on the block. */
 function prepareFilteredBlock(set: Syntax): void {
   const { assignee, body = [] } = set;
   if (assignee?.type !== 'FilterExpression') return;
@@ -119,7 +119,7 @@ function prepareLoop(loop: Syntax): void {
   if (unpacks) inner.body = [...nestedNames(loop.loopvar as Syntax), ...(inner.body ?? [])];
 }
 
-/** `for a, (b, c) in …` as a loop over `a` and a pair, which is taken apart inside. */
+/** `for a, (b, c) in …` as a loop over `a` and a pair, which is unpacked inside. */
 function nestedNames(names: Syntax): Node[] {
   const elements = names.value as Node[];
   return elements.flatMap((element, at) => {

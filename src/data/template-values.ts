@@ -1,6 +1,6 @@
 /**
- * Values of templates. They are the values of Hugging Face's interpreter, which keeps its classes to itself; they hold what Python
- * would hold: ints of any size, floats that stay floats, tuples apart from lists, keys in their order.
+ * Values of templates. They are instances of the private classes of Hugging Face's interpreter, with Python's contents:
+ * ints of any size, floats that stay floats, tuples distinct from lists, keys in order.
  */
 import { Environment, Interpreter } from '@huggingface/jinja';
 import { own } from '../base/lookup.ts';
@@ -14,16 +14,16 @@ export type Int = number | bigint;
 export type Call = (args: Value[], scope: Environment) => Value;
 export type Entries = Map<string, Value>;
 
-/** Digits that Python prints of an int; no template needs more. */
+/** Maximum bits of an int, close to the digits that Python prints; no template needs more. */
 const MOST_BITS = 14_000;
 const MOST_DEPTH = 200;
 
-/** A value that the interpreter makes of the plain value `sample`. */
+/** The interpreter's value for the plain value `sample`. */
 function runtimeValue(sample: unknown): Value {
   return new Environment().set('', sample);
 }
 
-/** Makes a value of what it holds. */
+/** Makes a value from its content. */
 type Maker<Held> = (held: Held) => Value;
 
 function maker<Held>(sample: Value): Maker<Held> {
@@ -44,7 +44,7 @@ export const tuple: Maker<Value[]> = maker(
 export const none = (): Value => runtimeValue(null);
 export const missing = (): Value => runtimeValue(undefined);
 
-/** An int; a JavaScript number as long as that is exact. */
+/** An int; stored as a JavaScript number while that is exact. */
 export function int(value: Int): Value {
   if (typeof value === 'number') return integer(value + 0);
   if (value > MAX_SAFE || value < -MAX_SAFE) {
@@ -56,7 +56,7 @@ export function int(value: Int): Value {
 }
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** Lists that Python prints as something else, by what they are made of: `dict_items` of a dict, `range(0, 3)`. */
+/** Lists that Python prints differently, with their printers: `dict_items` of a dict, `range(0, 3)`. */
 const SHOWN = new WeakMap<Value, (inner: string) => string>();
 
 export function shownAs(value: Value, shown: (inner: string) => string): Value {
@@ -64,13 +64,13 @@ export function shownAs(value: Value, shown: (inner: string) => string): Value {
   return value;
 }
 
-/** Whether it is another thing than a list to Python. */
+/** Whether Python has a type other than list for it. */
 export const isShownAs = (value: Value) => SHOWN.has(value);
 
-/** A list of things that Python makes one by one, and does not print. */
+/** A list that represents a Python generator, which cannot be printed. */
 export function generator(values: Value[]): Value {
   return shownAs(list(values), () => {
-    throw new Error('it prints a generator');
+    throw new Error('printing a generator is not supported');
   });
 }
 
@@ -79,7 +79,7 @@ export const isDict = ({ type }: Value) => type === 'ObjectValue';
 export const isTuple = ({ type }: Value) => type === 'TupleValue';
 /** Lists and tuples. */
 export const isList = ({ type }: Value) => type === 'ArrayValue' || type === 'TupleValue';
-/** Those, and not a range or what else looks like one here. */
+/** The same, excluding ranges and other types that are represented as lists. */
 export const isPlainList = (value: Value) => isList(value) && !SHOWN.has(value);
 export const isMissing = ({ type }: Value) => type === 'UndefinedValue';
 export const isNone = ({ type }: Value) => type === 'NullValue';
@@ -90,7 +90,7 @@ export const textOf = (value: Value) => value.value as unknown as string;
 export const itemsOf = (value: Value) => value.value as unknown as Value[];
 export const entriesOf = (value: Value) => value.value as unknown as Entries;
 
-/** Ints, and truth, which Python counts among them. */
+/** Ints, and booleans, which Python counts as ints. */
 export function intOf(value: Value): Int | undefined {
   if (isTruth(value)) return Number(value.value);
   return value.type === 'IntegerValue' ? (value.value as Int) : undefined;
@@ -116,12 +116,12 @@ const NAMES: Readonly<Record<string, string>> = {
   UndefinedValue: 'Undefined',
 };
 
-/** Python's name of the type, for messages. */
+/** Python's name of the type, for error messages. */
 export function nameOf({ type }: Value): string {
   return own(NAMES, type) ?? type;
 }
 
-/** Data of a conversation, as JSON has it (`io/exact-json.ts`). */
+/** A template value from JSON data of a conversation (`io/exact-json.ts`). */
 export function fromData(data: unknown): Value {
   if (typeof data === 'bigint') return int(data);
   if (data instanceof Float) return float(Number(data));
@@ -161,13 +161,13 @@ export function repr(value: Value, budget: TemplateBudget, depth = 0): string {
   else if (!isList(value)) budget.weigh(value);
   if (depth > MOST_DEPTH) throw new Error('maximum recursion depth exceeded');
   const shown = own(REPR, value.type);
-  if (!shown) throw new Error(`it prints a ${nameOf(value)}`);
+  if (!shown) throw new Error(`printing a ${nameOf(value)} is not supported`);
   const made = shown(value, (inner) => repr(inner, budget, depth + 1));
   budget.text(made.length);
   return SHOWN.get(value)?.(made) ?? made;
 }
 
-/** What a loop over the value gives. */
+/** The elements over which a loop iterates. */
 export function iterate(value: Value, budget: TemplateBudget): Value[] {
   if (isText(value)) budget.elements(textOf(value).length);
   else budget.weigh(value);

@@ -1,7 +1,7 @@
 /**
- * Data for supervised fine-tuning: rows of `text`, of `messages`, or of `prompt` and `completion`. Where a row has several of
- * them, TRL's order decides (`SFTTrainer._prepare_dataset`, 1.16). Checks each row and names the one that is wrong; knows no
- * tokens.
+ * Data for supervised fine-tuning: rows of `text`, of `messages`, or of `prompt` and `completion`. If a row has several of
+ * them, TRL's order decides (`SFTTrainer._prepare_dataset`, 1.16). Validates each row and names the invalid one; does not
+ * depend on tokens.
  */
 import { own } from '../base/lookup.ts';
 import { InputError } from '../io/errors.ts';
@@ -12,23 +12,23 @@ import { columnsOf, type DataForm, type RowValue, setOf } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
 import { isEmpty, textOrMessages } from './messages.ts';
 
-/** A text or a conversation; what comes before the completion is `prompt`, where the two are told apart. */
+/** A text or a conversation; `prompt` contains the part before the completion, if the two are separate. */
 export interface TextRow extends ChatColumns {
   prompt?: string | Message[];
   completion: string | Message[];
-  /** File and line, for messages. */
+  /** File and line, for error messages. */
   where?: string | undefined;
 }
 
 const COLUMNS = 'Give it "text", "messages", or "prompt" and "completion"';
 
-/** The first that a row has is what is learned. */
+/** The first set that a row has is used. */
 const SETS = [['prompt', 'completion'], ['completion'], ['messages'], ['conversations'], ['text']] as const;
 
 /** Columns that hold messages only. */
 const CONVERSATIONS: readonly string[] = ['messages', 'conversations'];
 
-/** Texts, as a form of data. */
+/** The data form of texts. */
 export const TEXTS: DataForm<TextRow> = {
   columns: ['prompt', 'completion', 'messages', 'conversations', 'text', ...CHAT_COLUMNS],
   needed: SETS,
@@ -36,17 +36,20 @@ export const TEXTS: DataForm<TextRow> = {
   toRows: (value, where) => [toTextRow(value, where)],
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+/**
+ * The rows of a JSONL (or JSON) text. Throws {@link InputError} for the first invalid row. `onNotice` reports columns that
+ * are not read.
+ */
 export function readTextRows(text: string, file: string, onNotice?: (line: string) => void): TextRow[] {
   return parseDataset(text, file, TEXTS, onNotice);
 }
 
-/** One row, checked. */
+/** Validates one row. */
 export function toTextRow(value: RowValue, where: string): TextRow {
   const column = setOf(value, SETS)?.at(-1);
   if (column === undefined) {
     const found = columnsOf(value);
-    throw new InputError(where, `the row has nothing to learn from, only ${found}`, COLUMNS);
+    throw new InputError(where, `the row has no column to learn from, only ${found}`, COLUMNS);
   }
   const given = own(value, column);
   if (typeof given === 'string' && CONVERSATIONS.includes(column)) {
@@ -61,12 +64,12 @@ export function toTextRow(value: RowValue, where: string): TextRow {
   if (column !== 'completion') return row;
   const prompt = textOrMessages(chatML(value.prompt ?? ''), 'prompt', where);
   if (typeof prompt !== typeof completion) {
-    throw new InputError(where, '"prompt" and "completion" are not both text or both messages', COLUMNS);
+    throw new InputError(where, '"prompt" and "completion" must be both text or both messages', COLUMNS);
   }
   return { ...row, prompt };
 }
 
-/** Turns of `from` and `value` under the names that messages have (TRL's `maybe_convert_to_chatml`). */
+/** Renames the fields of `from`/`value` turns to those of messages (TRL's `maybe_convert_to_chatml`). */
 function chatML(value: unknown): unknown {
   const isTurn = (turn: unknown) => isObject(turn) && typeof turn.from === 'string' && 'value' in turn;
   if (!(Array.isArray(value) && value.every(isTurn))) return value;

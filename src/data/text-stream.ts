@@ -1,24 +1,24 @@
 /**
- * The text of tokens as they arrive, in pieces that later tokens do not change. A character whose bytes are spread over several
- * tokens comes with the last of them, and what a tokenizer puts between words comes once. Each piece is decoded with a few
- * tokens before it, so that a long text costs no more a token than a short one.
+ * The text of tokens as they arrive, in pieces that later tokens do not change. A character whose bytes are spread over
+ * several tokens is returned with the last of them, and spaces that a tokenizer adds between words appear once. Each piece
+ * is decoded together with a few previous tokens, so the cost per token does not grow with the text.
  */
 import type { TokenIds } from './token-ids.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** What decoders write for bytes that are no character yet. */
+/** Decoders write this for bytes that are not yet a complete character. */
 const REPLACEMENT = '\uFFFD';
 
 export class TextStream {
   private readonly ids: number[] = [];
-  /** Tokens from here on are decoded together, */
+  /** Tokens from here on are decoded together. */
   private context = 0;
-  /** and those before this one have been told. */
+  /** The text of tokens before this one has been returned. */
   private told = 0;
 
   constructor(private readonly tokenizer: Pick<Tokenizer, 'decode'>) {}
 
-  /** The text that `ids` complete; empty where their last character goes on. */
+  /** The text that `ids` complete; empty if their last character is incomplete. */
   push(ids: readonly number[]): string {
     this.ids.push(...ids);
     const piece = this.rest();
@@ -28,7 +28,7 @@ export class TextStream {
     return piece;
   }
 
-  /** What is left when no more tokens come: bytes without the rest of their character are replacement characters. */
+  /** The remaining text when no more tokens follow; incomplete characters become replacement characters. */
   end(): string {
     const piece = this.rest();
     this.context = this.told;
@@ -43,7 +43,7 @@ export class TextStream {
   }
 }
 
-/** The text of `ids` as it goes on from `prompt`: decoded together, because a first token may carry the space. */
+/** The text of `ids` after `prompt`: decoded together, because the first token may contain the space. */
 export function textAfter(tokenizer: Tokenizer, prompt: TokenIds, ids: TokenIds): string {
   return tokenizer.decode([...prompt, ...ids]).slice(tokenizer.decode(prompt).length);
 }

@@ -1,14 +1,14 @@
-/** Token ids, and the memory of a data set's: a few long arrays of 32 bits in place of a list for each text. */
+/** Token ids, and compact storage for those of a data set: a few long 32-bit arrays instead of a list per text. */
 
-/** A list of numbers, or a view of typed ones. */
+/** A list of numbers or a typed array. */
 export interface TokenIds extends ArrayLike<number>, Iterable<number> {
   slice(start?: number, end?: number): TokenIds;
-  /** The places, from 0 on. */
+  /** The indices, from 0. */
   keys(): IterableIterator<number>;
   at(place: number): number | undefined;
 }
 
-/** Ids of the first array; the next are twice as long each, up to the most. */
+/** Capacity of the first array; each further one has twice the capacity, up to the maximum. */
 const FIRST_IDS = 2 ** 10;
 const MOST_IDS = 2 ** 20;
 
@@ -17,7 +17,7 @@ export class TokenStore {
   private filled = 0;
   private nextLength = FIRST_IDS;
 
-  /** The same ids as a view of the store's memory. */
+  /** Copies the ids into the store and returns a view of its memory. */
   readonly keep = (ids: ArrayLike<number>): Uint32Array => {
     if (this.filled + ids.length > this.array.length) {
       this.array = new Uint32Array(Math.max(this.nextLength, ids.length));

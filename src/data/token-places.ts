@@ -1,7 +1,7 @@
 /**
- * Where the tokens of a text stand in it, which the JavaScript tokenizers do not say: found again by what each token is the
- * text of. A character is in the first token that has a part of it, as `char_to_token` of the tokenizers library has it; where
- * white space is in no token, those beside it count.
+ * Positions of tokens in their text, which the JavaScript tokenizers do not report: recovered from the text of each token.
+ * A character belongs to the first token that contains a part of it, like `char_to_token` of the tokenizers library; for
+ * white space that is in no token, the neighboring tokens count.
  */
 import type { AddedToken } from './added-tokens.ts';
 
@@ -9,9 +9,9 @@ export interface TokenizedText {
   text: string;
   /** In the vocabulary's spelling. */
   tokens: readonly string[];
-  /** Whether letters of the vocabulary stand for bytes (GPT-2). */
+  /** Whether the vocabulary represents bytes as letters (GPT-2). */
   isByteLevel: boolean;
-  /** By their texts, which are spelled as they are. */
+  /** Added tokens by their text, which is spelled literally. */
   added: ReadonlyMap<string, Pick<AddedToken, 'lstrip' | 'rstrip'>>;
   normalize: (text: string) => string;
 }
@@ -19,8 +19,8 @@ export interface TokenizedText {
 type Span = readonly [start: number, end: number];
 
 /**
- * For each token whether it is in one of the spans, which are places in `text`. Undefined where the tokens are not found in it,
- * because the tokenizer changes texts too much, or does not know their letters.
+ * For each token, whether it overlaps one of the spans, which are ranges in `text`. Returns undefined if the tokens cannot
+ * be located, because the tokenizer changes texts too much or its letters are unknown.
  */
 export function tokensWithin(spans: readonly Span[], given: TokenizedText): boolean[] | undefined {
   const { text, normalize } = given;
@@ -35,7 +35,7 @@ export function tokensWithin(spans: readonly Span[], given: TokenizedText): bool
 }
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
-/** The bytes at which the first and the last character of a part of the text begin; none of an empty one. */
+/** The byte offsets of the first and the last character of a part of the text; none for an empty part. */
 const bytesOf =
   (text: string) =>
   ([start, end]: Span): Span | undefined => {
@@ -50,14 +50,14 @@ function marked(places: readonly Span[], spans: readonly (Span | undefined)[]): 
   for (const [from, to] of spans.filter((span) => span !== undefined)) {
     const first = places.findIndex(([, end]) => end > from);
     const last = places.findIndex(([, end]) => end > to);
-    // Behind the last token, or before a token that begins later, is white space.
+    // After the last token, or before a token that begins later, there is only white space.
     const isBetween = last < 0 || (places[last] as Span)[0] > to;
     if (first >= 0) mask.fill(true, first, (last < 0 ? places.length : last) + (isBetween ? 0 : 1));
   }
   return mask;
 }
 
-/** From which byte of the text up to which each token goes. */
+/** The byte range [from, to) of each token in the text. */
 function placesIn(text: string, { tokens, isByteLevel, added }: TokenizedText): Span[] | undefined {
   const bytes = utf8(text);
   const places: Span[] = [];
@@ -82,7 +82,7 @@ function placesIn(text: string, { tokens, isByteLevel, added }: TokenizedText): 
 }
 
 const BYTE = /^<0x([0-9A-F]{2})>$/;
-/** Stands for a space, or for itself. */
+/** Represents a space, or itself. */
 const LOW_LINE = utf8('▁');
 const SPACE = 0x20;
 
@@ -93,7 +93,7 @@ function spelled(token: string, isByteLevel: boolean, isAdded: boolean): Uint8Ar
   return Uint8Array.from([...token].flatMap((letter) => LETTERS.get(letter) ?? [...utf8(letter)]));
 }
 
-/** Where the token ends that begins at `at`; it may begin with a space that the tokenizer has put before the text. */
+/** The end of the token that begins at `at`. It may begin with a space that the tokenizer added before the text. */
 function endOf(token: Uint8Array, text: Uint8Array, at: number): number | undefined {
   const whole = matched(token, text, at);
   if (whole !== undefined) return whole;
@@ -115,13 +115,13 @@ function matched(token: Uint8Array, text: Uint8Array, from: number): number | un
 
 const startsLow = (token: Uint8Array, at: number) => LOW_LINE.every((byte, i) => token[at + i] === byte);
 
-/** Bytes of the white space at `at`, 0 where there is none. */
+/** Number of bytes of the white space at `at`; 0 if there is none. */
 function spaceAt(bytes: Uint8Array, at: number): number {
   const length = [1, 2, 3].find((count) => (((bytes[at + count] ?? 0) as number) & 0xc0) !== 0x80) ?? 4;
   return /^\p{White_Space}$/u.test(new TextDecoder().decode(bytes.subarray(at, at + length))) ? length : 0;
 }
 
-/** The letters that GPT-2's vocabulary writes bytes with: printable ones are themselves, the others follow U+0100 in order. */
+/** The letters with which GPT-2's vocabulary writes bytes: printable ones are themselves, the others follow U+0100 in order. */
 const LETTERS: ReadonlyMap<string, number> = new Map(byteLetters());
 
 function* byteLetters(): Generator<[string, number]> {

@@ -1,8 +1,8 @@
 /**
- * Prompts and completions to token ids, by TRL's rules (`_prepare_dataset` of its trainers, 1.16): EOS ends a completion
- * that is text; the prompt is tokenised by itself (a conversation with the generation prompt), prompt and completion as a
- * whole, and the completion starts where the two part. Unlike TRL, a row that leaves nothing to learn is refused by its
- * number, not dropped.
+ * Converts prompts and completions to token ids by TRL's rules (`_prepare_dataset` of its trainers, 1.16): EOS ends a
+ * completion that is text. The prompt is tokenized by itself (a conversation with the generation prompt), prompt and
+ * completion as a whole, and the completion starts where the two differ. Unlike TRL, a row with nothing to learn is
+ * rejected by number rather than dropped.
  */
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
@@ -17,29 +17,29 @@ import type { TokenIds } from './token-ids.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeOptions {
-  /** Embeddings of the model; a row with a token beyond them is refused. */
+  /** Number of the model's embeddings; a row with a larger token id is rejected. */
   vocabSize?: number | undefined;
-  /** Most tokens of prompt and completion; what is over is cut off the completion's end. */
+  /** Maximum number of tokens of prompt and completion; the end of a longer completion is cut off. */
   maxLength?: number | undefined;
-  /** Where ids are kept; lists of numbers where it is left out. */
+  /** Stores ids; default: lists of numbers. */
   keep?: ((ids: TokenIds) => TokenIds) | undefined;
 }
 
-/** Rows as token ids, and what a person should know about them, a line each. */
+/** Rows as token ids, and notices for the user, one line each. */
 export interface TokenizedRows {
   examples: TokenizedExample[];
   notices: string[];
 }
 
-/** A prompt and what may follow it, by the names of their columns. All are text, or all are messages. */
+/** A prompt and its possible completions, by column name. They are all text or all messages. */
 export interface CompletionRow extends ChatColumns {
   prompt: string | Message[];
   completions: Readonly<Record<string, string | Message[]>>;
-  /** File and line, for messages. */
+  /** File and line, for error messages. */
   where?: string | undefined;
 }
 
-/** The pairs in the order of `rows`, and what a person should know about them, a line each. */
+/** The pairs in the order of `rows`, and notices for the user, one line each. */
 export function tokenizePairs(
   rows: readonly PreferenceRow[],
   tokenizer: Tokenizer,
@@ -58,7 +58,7 @@ export function pairRow({ chosen, rejected, ...row }: PreferenceRow): Completion
   return { ...row, completions: { chosen, rejected } };
 }
 
-/** The same for rows of any number of completions. All completions of a row start at the same token. */
+/** The same for rows with any number of completions. All completions of a row start at the same token. */
 export function tokenizeCompletions(
   rows: readonly CompletionRow[],
   tokenizer: Tokenizer,
@@ -109,7 +109,7 @@ export function* completionTokens(
   const notices = [
     notice(
       shifted,
-      'the prompt is tokenised differently before its completion; the completion starts where they part',
+      'the prompt is tokenized differently before its completion; the completion starts where they differ',
     ),
     notice(cut, `longer than max_length ${maxLength}; the end of the completion is cut`),
     doubledBos(
@@ -146,7 +146,7 @@ function encodeRow(
   };
 }
 
-/** Ids of a text that ends with one EOS, whether it, the tokenizer or neither puts it there. */
+/** Ids of a text with exactly one EOS at the end, whether or not the text or the tokenizer adds it. */
 export function encodeWithEos(text: string, tokenizer: Tokenizer): number[] {
   const { eosToken, eosId, addsEos } = tokenizer;
   if (eosToken === undefined || eosId === undefined) {
@@ -157,24 +157,24 @@ export function encodeWithEos(text: string, tokenizer: Tokenizer): number[] {
   if (addsEos) return tokenizer.encode(ended ? text.slice(0, -eosToken.length) : text);
   const ids = tokenizer.encode(ended ? text : text + eosToken);
   if (ids.at(-1) === eosId) return ids;
-  const what = `the tokenizer does not read its own EOS token ${quote(eosToken)} in text`;
+  const what = `the tokenizer does not recognize its own EOS token ${quote(eosToken)} in text`;
   throw new InputError(tokenizer.name, what, 'List it under "added_tokens" in tokenizer.json');
 }
 
-/** Tokens that both lists begin with. */
+/** Length of the common prefix. */
 export function commonPrefix(a: TokenIds, b: TokenIds): number {
   let length = 0;
   while (length < a.length && length < b.length && a[length] === b[length]) length++;
   return length;
 }
 
-/** A line about some rows, or whatever they are called, where there are any. */
+/** A notice about some rows, or other items named `one`, if there are any. */
 export function notice(rows: readonly number[], what: string, one = 'row'): string | undefined {
   const [first = '', ...rest] = rows.length === 1 ? one : `${one}s`;
   return rows.length === 0 ? undefined : `${first.toUpperCase()}${rest.join('')} ${listed(rows)}: ${what}.`;
 }
 
-/** A line about texts that say the BOS token which the tokenizer adds by itself. */
+/** A notice about texts that contain the BOS token although the tokenizer adds it. */
 export function doubledBos(
   texts: readonly TokenIds[],
   { bosId }: Tokenizer,
@@ -191,7 +191,7 @@ export function isUndecided([first, second]: readonly TokenIds[]): boolean {
   return !!first && first.length === second?.length && commonPrefix(first, second) === first.length;
 }
 
-/** A line about pairs whose two sides are the same tokens, by their indices, where there are any. */
+/** A notice about pairs whose two sides are the same tokens, by their indices, if there are any. */
 export function equalNotice(
   equal: readonly number[],
   rows: readonly { prompt: unknown; where?: string | undefined }[],
@@ -199,10 +199,10 @@ export function equalNotice(
   const [first] = equal;
   if (first === undefined) return undefined;
   const where = rows[first]?.where ?? `row ${first + 1}`;
-  return `In ${equal.length} of ${counted(rows.length, 'pair')} chosen and rejected are the same tokens, first in ${where}: such a pair teaches nothing.`;
+  return `In ${equal.length} of ${counted(rows.length, 'pair')} chosen and rejected are the same tokens, first in ${where}. Such pairs have no effect.`;
 }
 
-/** Puts the row before an error of the tokenizer. */
+/** Adds the row to an error of the tokenizer. */
 export function located<T>(where: string, action: () => T): T {
   try {
     return action();

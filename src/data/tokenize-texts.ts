@@ -1,7 +1,7 @@
 /**
- * Texts and conversations to token ids for supervised fine-tuning, by TRL's rules (`SFTTrainer._prepare_dataset`, 1.16):
- * EOS ends what is text; of a prompt and its completion the completion alone is learned, unless both are asked for; of a
- * whole text or conversation everything.
+ * Converts texts and conversations to token ids for supervised fine-tuning by TRL's rules (`SFTTrainer._prepare_dataset`,
+ * 1.16): EOS ends text. If a row has a prompt and a completion, only the completion is learned by default; of a whole text
+ * or conversation, everything is.
  */
 import { atOnce, type Sliced } from '../base/slices.ts';
 import { InputError } from '../io/errors.ts';
@@ -21,13 +21,13 @@ import { turnTokens } from './tokenize-turns.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeTextOptions extends TokenizeOptions {
-  /** Whether prompts are not learned; null or undefined: they are not, where there are any. */
+  /** Whether prompts are excluded from learning; null or undefined: they are excluded if there are any. */
   completionOnlyLoss?: boolean | null;
-  /** Whether of conversations only what the assistant writes is learned, by the template's `{% generation %}`. */
+  /** Whether only the assistant's parts of conversations are learned, as marked by `{% generation %}` in the template. */
   assistantOnlyLoss?: boolean;
 }
 
-/** The texts in the order of `rows`, and what a person should know about them, a line each. */
+/** The texts in the order of `rows`, and notices for the user, one line each. */
 export function tokenizeTexts(
   rows: readonly TextRow[],
   tokenizer: Tokenizer,
@@ -50,7 +50,7 @@ export function* textTokens(
   if (prompted > 0 && completionOnlyLoss !== false) {
     const whole = rows.find(({ prompt }) => prompt === undefined);
     if (whole) {
-      const what = 'the row has no prompt, others do';
+      const what = 'the row has no prompt, but other rows do';
       throw new InputError(whole.where ?? 'a row', what, 'Give all rows the same columns');
     }
     const completionRows = rows.map(({ prompt = '', completion, ...row }) => ({
@@ -61,7 +61,7 @@ export function* textTokens(
     return yield* completionTokens(completionRows, tokenizer, { maxLength, vocabSize, keep });
   }
   if (completionOnlyLoss) {
-    throw new InputError('settings', 'completionOnlyLoss is on, and no row has a prompt', 'Leave it out');
+    throw new InputError('settings', 'completionOnlyLoss is on, but no row has a prompt', 'Leave it out');
   }
   const cut: number[] = [];
   const examples = yield* mapGuarded(rows, whereOf, (row, index) => {

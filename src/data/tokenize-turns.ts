@@ -1,7 +1,7 @@
 /**
- * Conversations to token ids of which only the assistant's turns are learned, by TRL's rules (`assistant_only_loss` of its
- * `SFTTrainer`, 1.16): those between `{% generation %}` and `{% endgeneration %}` of the chat template. Unlike TRL, a row that
- * leaves nothing to learn is refused by its number, not dropped.
+ * Converts conversations to token ids of which only the assistant's turns are learned, by TRL's rules
+ * (`assistant_only_loss` of its `SFTTrainer`, 1.16): the parts between `{% generation %}` and `{% endgeneration %}` of the
+ * chat template. Unlike TRL, a row with nothing to learn is rejected by number rather than dropped.
  */
 import { say, setting } from '../base/sentence.ts';
 import type { Sliced } from '../base/slices.ts';
@@ -20,7 +20,10 @@ import {
 } from './tokenize-completions.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
-/** The conversations in the order of `rows`; of those with a prompt nothing before the completion is learned, unless asked. */
+/**
+ * The conversations in the order of `rows`. If a row has a prompt, nothing before the completion is learned, unless
+ * requested.
+ */
 export function* turnTokens(
   rows: readonly TextRow[],
   tokenizer: Tokenizer,
@@ -36,7 +39,7 @@ export function* turnTokens(
     const { prompt, completion, tools, chatTemplateKwargs } = row;
     const where = whereOf(row, index);
     if (typeof completion === 'string' || typeof prompt === 'string') {
-      const what = say`is text, and ${setting('assistantOnlyLoss')} is for conversations`;
+      const what = say`is text, but ${setting('assistantOnlyLoss')} only applies to conversations`;
       throw new InputError(where, what, 'Give messages, or leave it out');
     }
     const context = { tools, chatTemplateKwargs };
@@ -64,11 +67,11 @@ interface Turns {
   where: string;
   ids: readonly number[];
   isAssistant: readonly boolean[];
-  /** Tokens before it are not learned. */
+  /** Earlier tokens are not learned. */
   from: number;
 }
 
-/** What precedes the first learned token is the prompt. */
+/** The tokens before the first learned one become the prompt. */
 function learnedTurns(
   { where, ids, isAssistant, from }: Turns,
   maxLength = ids.length,
@@ -81,7 +84,7 @@ function learnedTurns(
     const what =
       learned.length > 0
         ? say`none of the assistant's tokens is within ${setting('maxLength')} ${maxLength}`
-        : 'has no token of the assistant to learn: what stands between {% generation %} and {% endgeneration %} of the chat template is empty';
+        : 'has no token of the assistant to learn: the text between {% generation %} and {% endgeneration %} of the chat template is empty';
     throw new InputError(
       where,
       what,
@@ -98,7 +101,7 @@ function learnedTurns(
   };
 }
 
-/** A line where the template leaves out what ends a turn of the assistant's, as TRL warns. */
+/** A notice if the template does not include the end of an assistant's turn, like TRL's warning. */
 function endNotice(tokenizer: Tokenizer): string | undefined {
   const turns = ['user', 'assistant', 'user'].map((role) => ({ role, content: 'a' }));
   let probe: ReturnType<Tokenizer['encodeMarkedChat']>;

@@ -1,7 +1,7 @@
 /**
- * `tokenizer.json` as Hugging Face's JavaScript library has to read it so that ids are those of the tokenizers library. A step that
- * the two understand differently is written as steps that both understand alike: as `Split` and `Replace` with patterns in which
- * digits, white space and words are the classes of Unicode that Rust knows.
+ * Rewrites `tokenizer.json` so that Hugging Face's JavaScript library returns the ids of the tokenizers library. A step
+ * that the two interpret differently is expressed by steps that both interpret alike: `Split` and `Replace` with patterns
+ * in which digits, white space and words are the Unicode classes that Rust uses.
  */
 
 import { own } from '../base/lookup.ts';
@@ -11,18 +11,21 @@ import { isObject, type Json, type JsonObject } from '../io/json.ts';
 import { withAllCases } from './ignore-case.ts';
 import { MARKS, NONSPACING_MARKS, PUNCTUATION, REMOVED_BY_BERT } from './old-unicode.ts';
 
-/** Steps of a list, and all steps of a kind together. */
+/** Maximum number of steps in a list, and of all nested steps of a kind. */
 const MOST_STEPS = 64;
 const MOST_NESTED = 256;
-/** Times that the steps of a normalizer or decoder may lengthen a text. */
+/** Maximum factor by which the steps of a normalizer or decoder may lengthen a text. */
 const MOST_GROWTH = 256;
-/** Parts of what a template puts around a text, and times that the text, or a pair's two, may be among them. */
+/**
+ * Maximum number of parts that a template puts around a text, and of copies of the text, or of a pair's two texts, among
+ * them.
+ */
 const MOST_PARTS = 256;
 const MOST_SEQUENCES = 4;
 
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
 const ANY = '[\\s\\S]';
-/** What `ByteLevel` cuts by. */
+/** The pattern of `ByteLevel`. */
 const BYTE_LEVEL = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 const sequence = (kind: string, steps: JsonObject[]): JsonObject => ({ type: 'Sequence', [kind]: steps });
@@ -32,7 +35,7 @@ const isolated = (pattern: string): JsonObject => ({
   behavior: 'Isolated',
   invert: false,
 });
-/** What lies between matches alone. */
+/** Keeps only the text between matches. */
 const removed = (pattern: string): JsonObject => matched(gaps(pattern));
 const matched = (pattern: string): JsonObject => ({
   type: 'Split',
@@ -42,7 +45,10 @@ const matched = (pattern: string): JsonObject => ({
 });
 const gaps = (pattern: string) => `(?:(?!${pattern})${ANY})+`;
 
-/** By how a match is kept. Patterns come as one atom; `invert` changes what is a match, and with it which side it joins. */
+/**
+ * By what happens to a match. Patterns are single atoms; `invert` swaps matches and gaps, and thus the side that a match
+ * joins.
+ */
 const BEHAVIORS: Readonly<Record<string, (pattern: string, invert: boolean) => JsonObject>> = {
   Isolated: isolated,
   Removed: (pattern, invert) => (invert ? matched(pattern) : removed(pattern)),
@@ -52,7 +58,7 @@ const BEHAVIORS: Readonly<Record<string, (pattern: string, invert: boolean) => J
 };
 
 const withPrevious = (pattern: string) => isolated(`${gaps(pattern)}${pattern}?|${pattern}`);
-/** The match is taken as a whole before what follows it is looked at. */
+/** The match is consumed as a whole before the following text is considered. */
 const withNext = (pattern: string) =>
   isolated(`(?=(?<match>${pattern}))\\k<match>(?:(?!${pattern})${ANY})*|${gaps(pattern)}`);
 
@@ -64,7 +70,7 @@ function split(
 ): JsonObject {
   const made = own(BEHAVIORS, camel(behavior));
   if (made) return made(`(?:${regexOf(pattern, file)})`, invert);
-  throw new InputError(file, `cuts texts by the behavior ${quote(behavior)}`, SAVE_AGAIN);
+  throw new InputError(file, `splits texts with the unknown behavior ${quote(behavior)}`, SAVE_AGAIN);
 }
 
 const camel = (name: Json | undefined) =>
@@ -115,7 +121,7 @@ const replace = (pattern: string, content: string): JsonObject => ({
   content,
 });
 
-/** Letter by letter: a sigma at the end of a word is one like others. */
+/** Lowercases letter by letter: a sigma at the end of a word is treated like others. */
 const LOWERCASE: readonly JsonObject[] = [replace('Σ', 'σ'), { type: 'Lowercase' }];
 const IDEOGRAPHS =
   '[\\x{3400}-\\x{4dbf}\\x{4e00}-\\x{9fff}\\x{f900}-\\x{faff}\\x{20000}-\\x{2a6df}\\x{2a700}-\\x{2b81f}\\x{2b920}-\\x{2ceaf}\\x{2f800}-\\x{2fa1f}]';
@@ -128,7 +134,7 @@ const NORMALIZERS: Readonly<Record<string, Correct>> = {
   Strip: ({ strip_left: left, strip_right: right }) =>
     sequence('normalizers', [
       ...(left === false ? [] : [replace('\\A\\s+', '')]),
-      // A search from each place would take the square of long white space inside.
+      // A search from each position would be quadratic in long white space inside the text.
       ...(right === false ? [] : [replace('(?<!\\s)\\s+\\z', '')]),
     ]),
   Nmt: () =>
@@ -151,7 +157,7 @@ const NORMALIZERS: Readonly<Record<string, Correct>> = {
   },
 };
 
-/** In the library a dollar sign names parts of the match. */
+/** In the library's replacements, a dollar sign refers to parts of the match. */
 const literal = (content: Json | undefined) =>
   typeof content === 'string' ? content.replaceAll('$', '$$$$') : '';
 
@@ -165,7 +171,7 @@ function steps(list: Json | undefined, table: Readonly<Record<string, Correct>>,
   if (given.length <= MOST_STEPS) return given.map((step) => corrected(step, table, file));
   throw new InputError(
     file,
-    `has ${given.length} steps in a row, at most ${MOST_STEPS} are read`,
+    `has ${given.length} steps in a row; at most ${MOST_STEPS} are supported`,
     'Fetch the file again',
   );
 }
@@ -178,7 +184,7 @@ function correctedStep(step: Json | undefined, table: Readonly<Record<string, Co
   return isObject(step) ? corrected(step, table, file) : null;
 }
 
-/** Times that a text may become longer by the steps. */
+/** The factor by which the steps may lengthen a text. */
 function growth(step: Json | undefined): number {
   if (!isObject(step)) return 1;
   const { content, prepend, single, pair } = step;
@@ -195,7 +201,7 @@ function refuseGrowth(step: Json | undefined, file: string): void {
   throw new InputError(file, what, 'Fetch the file again');
 }
 
-/** The template with the tokens that its names stand for. */
+/** The template with tokens in place of their names. */
 function correctedTemplate(step: Json | undefined, file: string): Json {
   if (!isObject(step)) return null;
   if (Array.isArray(step.processors)) {
@@ -220,7 +226,7 @@ function correctedTemplate(step: Json | undefined, file: string): Json {
 
 const isSequence = (part: Json) => isObject(part) && isObject(part.Sequence);
 
-/** What the name of a special token in a template stands for. */
+/** The tokens that a special token's name in a template represents. */
 function tokensOf(part: Json, names: JsonObject): readonly Json[] {
   const special = isObject(part) && isObject(part.SpecialToken) ? part.SpecialToken : undefined;
   const named = special ? own(names, String(special.id)) : undefined;
@@ -231,7 +237,7 @@ function requireAtMost(most: number, count: number, what: string, file: string):
   if (count <= most) return;
   throw new InputError(
     file,
-    `puts ${count} ${what} around a text, at most ${most} are read`,
+    `puts ${count} ${what} around a text; at most ${most} are supported`,
     'Fetch the file again',
   );
 }
@@ -241,7 +247,7 @@ function correctedModel(model: JsonObject): JsonObject {
   return model.type === 'WordPiece' ? { ...model, continuing_subword_prefix: prefix ?? '##' } : model;
 }
 
-/** Steps within steps, all of them. */
+/** Number of all nested steps. */
 function stepCount(step: Json | undefined): number {
   if (!isObject(step)) return 0;
   return 1 + sum(innerOf(step).map(stepCount));
@@ -256,11 +262,11 @@ function innerOf({ normalizers, pretokenizers, decoders, processors }: JsonObjec
 function refuseMany(step: Json | undefined, file: string): void {
   const count = stepCount(step);
   if (count <= MOST_NESTED) return;
-  const what = `has ${count} steps within steps, at most ${MOST_NESTED} are read`;
+  const what = `has ${count} nested steps; at most ${MOST_NESTED} are supported`;
   throw new InputError(file, what, 'Fetch the file again');
 }
 
-/** What the library reads in place of the file. {@link InputError} for what would take memory without end. */
+/** The corrected file for the library. Throws {@link InputError} for steps that would need unbounded memory. */
 export function correctedTokenizer(json: JsonObject, file: string): JsonObject {
   const steps = [json.normalizer, json.pre_tokenizer, json.post_processor, json.decoder];
   for (const step of steps) refuseMany(step, file);

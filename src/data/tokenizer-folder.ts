@@ -1,6 +1,7 @@
 /**
- * What a model's folder says of its tokenizer beside `tokenizer.json`: special tokens and chat templates. Where several files say
- * it, the one counts that counts for transformers (`PreTrainedTokenizerBase._from_pretrained`, 5.24).
+ * The files of a model's folder that concern its tokenizer besides `tokenizer.json`: special tokens and chat templates. If
+ * several files define the same value, the precedence is that of transformers (`PreTrainedTokenizerBase._from_pretrained`,
+ * 5.24).
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
@@ -12,16 +13,16 @@ export const TOKENIZER_CONFIG = 'tokenizer_config.json';
 const SPECIAL_MAP = 'special_tokens_map.json';
 const ADDED = 'added_tokens.json';
 const TEMPLATE = 'chat_template.jinja';
-/** Where a folder's files cannot be listed: the names that are looked for, beside the default that transformers writes. */
+/** Template names that are tried if a folder cannot be listed, besides the default that transformers writes. */
 const USUAL_TEMPLATES = ['tool_use.jinja', 'rag.jinja'];
 
-/** The special tokens that every tokenizer may have. */
+/** The special tokens that any tokenizer may have. */
 const NAMED = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
 
 /** More than any tokenizer has. */
 const MOST_TOKENS = 2 ** 14;
 
-/** A chat template and the file that it is in. */
+/** A chat template and its file. */
 export interface TemplateSource {
   text: string;
   file: string;
@@ -30,15 +31,15 @@ export interface TemplateSource {
 export interface TokenizerFolder {
   json: JsonObject;
   config: JsonObject;
-  /** Texts by their names (`bos_token`, and names of the model's own), as a chat template sees them. */
+  /** Texts by name (`bos_token`, and model-specific names), as passed to a chat template. */
   special: Record<string, string>;
-  /** Tokens that are added to those of `tokenizer.json`, in this order. */
+  /** Tokens to add to those of `tokenizer.json`, in this order. */
   added: JsonObject[];
-  /** By name; the only one of a model is its `default`. */
+  /** By name; a single template is called `default`. */
   templates: Map<string, TemplateSource>;
 }
 
-/** Reads the folder; {@link InputError} names the file that is wrong. */
+/** Reads the folder. Throws {@link InputError} with the invalid file. */
 export async function readTokenizerFolder(files: Files): Promise<TokenizerFolder> {
   const named = (path: string) => `${files.name}/${path}`;
   const optional = async (path: string): Promise<JsonObject> =>
@@ -46,14 +47,14 @@ export async function readTokenizerFolder(files: Files): Promise<TokenizerFolder
   const json = parseJsonObject(await files.readText(TOKENIZER), named(TOKENIZER));
   const config = await optional(TOKENIZER_CONFIG);
   const decoder = isObject(config.added_tokens_decoder) ? config.added_tokens_decoder : undefined;
-  // The older files count where the configuration does not list the added tokens itself.
+  // The older files are used if the configuration does not list the added tokens.
   const map = decoder ? {} : await optional(SPECIAL_MAP);
   const special = namedTokens({ ...config, ...map });
   const unnamed = unnamedTokens(config);
   const more = [...special, ...(unnamed.length > 0 ? unnamed : unnamedTokens(map))];
   const listed = decoder ? decoderTokens(decoder, named(TOKENIZER_CONFIG)) : oldTokens(await optional(ADDED));
   if (listed.length + more.length > MOST_TOKENS) {
-    const what = `adds ${listed.length + more.length} tokens, at most ${MOST_TOKENS} are read`;
+    const what = `adds ${listed.length + more.length} tokens; at most ${MOST_TOKENS} are supported`;
     throw new InputError(named(TOKENIZER_CONFIG), what, 'Fetch the file again');
   }
   const contents = new Set(special.map(({ content }) => content));
@@ -74,7 +75,7 @@ export async function readTokenizerFolder(files: Files): Promise<TokenizerFolder
 
 type Token = JsonObject & { content: string };
 
-/** The `…_token` entries, and those that a model has names of its own for: plain text, or the `content` of an object. */
+/** The `…_token` entries, including model-specific ones: plain text, or the `content` of an object. */
 function namedTokens(settings: JsonObject): (Token & { name: string })[] {
   const { extra_special_tokens: extra, model_specific_special_tokens: specific } = settings;
   const entries = Object.entries(settings).filter(([name]) => name.endsWith('_token'));
@@ -116,14 +117,14 @@ function oldTokens(ids: JsonObject): Token[] {
   return entries.map(([content]) => ({ content }));
 }
 
-/** Those that neither `tokenizer.json` nor `first` has. */
+/** The tokens that neither `tokenizer.json` nor `first` has. */
 function newTokens(tokens: readonly Token[], json: JsonObject, first: readonly Token[]): Token[] {
   const inFile = Array.isArray(json.added_tokens) ? json.added_tokens.filter(isObject) : [];
   const known = new Set([...inFile, ...first].map(({ content }) => content));
   return tokens.filter(({ content }) => !known.has(content) && known.add(content));
 }
 
-/** Templates in files of their own; where there are none, those of the configuration. */
+/** Templates in separate files; otherwise those of the configuration. */
 async function templatesOf(files: Files, configured: Json | undefined): Promise<Map<string, TemplateSource>> {
   const templates = new Map<string, TemplateSource>();
   const add = async (name: string, path: string) =>
@@ -139,7 +140,7 @@ async function templatesOf(files: Files, configured: Json | undefined): Promise<
 async function templateNames(files: Files, hasDefault: boolean): Promise<string[]> {
   const found = await files.list?.(TEMPLATE_FOLDER);
   if (found) return found.filter((name) => name.endsWith('.jinja')).sort();
-  // Each name costs requests where files lie behind an address.
+  // For folders at a URL, each name costs requests.
   if (!hasDefault) return [];
   const there = USUAL_TEMPLATES.map(async (name) =>
     (await files.exists(`${TEMPLATE_FOLDER}/${name}`)) ? [name] : [],
@@ -156,12 +157,15 @@ function configuredTemplates(value: Json | undefined, file: string): [string, st
     : Object.entries(value);
   return entries.map(([name, template]) => {
     if (typeof name === 'string' && typeof template === 'string') return [name, template];
-    const what = `"chat_template" holds ${quote(value)}, not a text or texts by name`;
+    const what = `"chat_template" contains ${quote(value)}, not a text or texts by name`;
     throw new InputError(file, what, 'Repair or remove it');
   });
 }
 
-/** The template for conversations with tools or without; {@link InputError} names those there are where none is the default. */
+/**
+ * The template for conversations with or without tools. Throws {@link InputError} with the available names if there is no
+ * default.
+ */
 export function templateFor(
   templates: ReadonlyMap<string, TemplateSource>,
   hasTools: boolean,
@@ -171,7 +175,7 @@ export function templateFor(
   if (chosen !== undefined) return chosen;
   const [first] = templates.values();
   if (first) {
-    const what = `there are several templates, none is the default: ${listed([...templates.keys()].sort())}`;
+    const what = `there are several templates, but none is the default: ${listed([...templates.keys()].sort())}`;
     throw new InputError(
       first.file,
       what,

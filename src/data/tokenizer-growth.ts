@@ -1,13 +1,13 @@
 /**
- * What the steps of a tokenizer may make of a text: thirty that each double it would take all memory. The steps are the library's; here
- * each is held against the text that the first of them was given.
+ * Limits how much a tokenizer's steps may lengthen a text: thirty steps that each double it would exhaust the memory. The
+ * steps are the library's; this file compares each result with the text that the first step received.
  */
 import type { JsonObject } from '../io/json.ts';
 
-/** A step of the library, or a list of steps in its place. */
+/** A step of the library, or a list of steps. */
 export interface Step {
   config?: JsonObject;
-  /** What stands for a space. */
+  /** The text that represents a space. */
   str_rep?: string;
   normalizers?: Step[];
   tokenizers?: Step[];
@@ -17,16 +17,16 @@ export interface Step {
   decode_chain?(tokens: string[], ...more: unknown[]): string[];
 }
 
-/** Times that the steps may lengthen a text, and characters of which they may always make more: one ligature has 18 letters. */
+/** Maximum factor by which the steps may lengthen a text, and a length that they may always add: one ligature has 18 letters. */
 const MOST_GROWTH = 32;
 const FREE_CHARACTERS = 2 ** 16;
-/** Most characters that a step by itself could make. */
+/** Maximum number of characters that a single step could produce. */
 const MOST_CHARACTERS = 2 ** 26;
 
 const METHODS = ['normalize', 'pre_tokenize_text', 'decode_chain'] as const;
 type Work = (given: string | string[], ...more: unknown[]) => string | string[];
 
-/** Bounds a step, and those inside it, in place. What they make of one text is bounded together. */
+/** Limits a step and its nested steps, in place. All results for one text count together. */
 export function boundGrowth(step: Step | null): void {
   const state = { depth: 0, most: 0 };
   const bound = (each: Step): void => {
@@ -48,7 +48,7 @@ function bounded({ config, str_rep }: Step, work: Work, state: { depth: number; 
     if (state.depth === 0) state.most = MOST_GROWTH * length + FREE_CHARACTERS;
     // A pattern may match between any two characters.
     if ((length + 1) * (longest + 1) > MOST_CHARACTERS)
-      throw new Error(`a step may make more than ${MOST_CHARACTERS} characters of it`);
+      throw new Error(`a step could make a text of more than ${MOST_CHARACTERS} characters`);
     state.depth++;
     try {
       const made = work(given, ...more);
@@ -56,7 +56,7 @@ function bounded({ config, str_rep }: Step, work: Work, state: { depth: number; 
     } finally {
       state.depth--;
     }
-    throw new Error(`its steps make it more than ${MOST_GROWTH} times as long`);
+    throw new Error(`its steps make a text more than ${MOST_GROWTH} times as long`);
   };
 }
 

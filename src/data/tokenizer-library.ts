@@ -1,4 +1,7 @@
-/** Hugging Face's JavaScript tokenizer, made so that it finds added tokens, normalizes and decodes bytes as the tokenizers library does. */
+/**
+ * Hugging Face's JavaScript tokenizer, changed so that it finds added tokens, normalizes and decodes bytes like the
+ * tokenizers library.
+ */
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { own } from '../base/lookup.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
@@ -11,7 +14,7 @@ import { quicken } from './tokenizer-speed.ts';
 import { breakTiesAsBefore, type UnigramModel } from './unigram.ts';
 import { type FusingModel, fuseWithinWords } from './unknown-runs.ts';
 
-/** What of the library's tokenizer is set here. */
+/** The parts of the library's tokenizer that are set here. */
 interface Parts {
   model: Parameters<typeof quicken>[1] & UnigramModel & PrefixedModel & FusingModel;
   normalizer: (Step & NormalizerParts) | null;
@@ -33,27 +36,27 @@ interface DecoderParts {
   config: JsonObject;
   decoders?: (Step & DecoderParts)[];
   text_decoder?: { decode(bytes: Uint8Array): string };
-  /** Of `ByteLevel`: bytes by the letters that stand for them. */
+  /** Of `ByteLevel`: the bytes that letters represent. */
   byte_decoder?: Readonly<Record<string, number>>;
   decode_chain?(tokens: string[]): string[];
 }
 
 interface Options {
-  /** All that are added. */
+  /** All added tokens. */
   tokens: readonly AddedToken[];
   eosToken: string | undefined;
-  /** Whether special tokens in a text are text. */
+  /** Whether special tokens in a text are treated as ordinary text. */
   splitsSpecial: boolean;
-  /** Named in errors. */
+  /** The file name, for errors. */
   file: string;
 }
 
-/** `json`: corrected (`tokenizer-corrections.ts`). */
+/** `json`: the corrected file (`tokenizer-corrections.ts`). */
 export function libraryTokenizer(
   json: JsonObject,
   { tokens, eosToken, splitsSpecial, file }: Options,
 ): HfTokenizer {
-  // White space is taken by the splitter below.
+  // The splitter below handles white space.
   const plain = tokens.map((token) => ({ ...token, lstrip: false, rstrip: false }));
   const unknown = isObject(json.model) ? json.model.unk_token : undefined;
   const config = { eos_token: eosToken, unk_token: unknown };
@@ -86,7 +89,7 @@ export function libraryTokenizer(
   return tokenizer;
 }
 
-/** What of the library's tokenizer says how tokens are spelled. */
+/** How the library's tokenizer spells tokens. */
 export function spellingOf(tokenizer: HfTokenizer): Pick<TokenizedText, 'isByteLevel' | 'normalize'> {
   const { normalizer, decoder } = tokenizer as unknown as Parts;
   const isByteLevel = (each: DecoderParts | null): boolean =>
@@ -97,7 +100,7 @@ export function spellingOf(tokenizer: HfTokenizer): Pick<TokenizedText, 'isByteL
   };
 }
 
-/** Bytes between other tokens are UTF-8 as a whole or not at all, and a byte order mark is a character. */
+/** A run of bytes between other tokens must be valid UTF-8 as a whole, and a byte order mark is a character. */
 const BYTES = {
   decode(bytes: Uint8Array): string {
     try {
@@ -118,7 +121,7 @@ function decodeStrictly(decoder: DecoderParts): void {
   ];
 }
 
-/** Of a token whose letters all stand for bytes, these, even if it is an added one; of others what they are in UTF-8. */
+/** The bytes of a token: if all of its letters represent bytes, these, even for an added token; otherwise its UTF-8. */
 function bytesOf(token: string, byLetter: Readonly<Record<string, number>>): number[] {
   const bytes = Array.from(token, (letter) => own(byLetter, letter));
   return bytes.includes(undefined) ? [...new TextEncoder().encode(token)] : (bytes as number[]);
@@ -127,7 +130,10 @@ function bytesOf(token: string, byLetter: Readonly<Record<string, number>>): num
 const FORMS = ['NFC', 'NFD', 'NFKC', 'NFKD'];
 const NEWER_CHARACTER = new RegExp(`(${NEWER.replaceAll('\\x{', '\\u{')})`, 'u');
 
-/** What is newer than the tables of the tokenizers library is left as it is, and keeps apart what stands around it. */
+/**
+ * Leaves characters that are newer than the tables of the tokenizers library unchanged, and does not combine characters
+ * across them.
+ */
 function normalizeAsBefore(normalizer: NormalizerParts): void {
   for (const each of normalizer.normalizers ?? []) normalizeAsBefore(each);
   const form = String(normalizer.config.type);

@@ -1,28 +1,28 @@
 /**
- * Steps of the library's tokenizer in faster forms that give the same. A data set has the same words again and again: what is made of
- * a word is remembered, where the library computes it again or keeps its words in the order of their use.
+ * Faster, equivalent forms of steps of the library's tokenizer. A data set repeats the same words, so the result for a word
+ * is cached; the library recomputes it or uses a slower LRU cache.
  */
 import type { Step } from './tokenizer-growth.ts';
 
-/** Words that are remembered, and the longest of them in characters. A full memory is emptied. */
+/** Maximum number of cached words, and their maximum length in characters. A full cache is cleared. */
 const MOST_WORDS = 2 ** 16;
 const LONGEST_WORD = 64;
 
-/** What of the library's BPE is used here; other models have no `bpe`. */
+/** The parts of the library's BPE that are used here; other models have no `bpe`. */
 interface Model {
   bpe?: unknown;
-  /** Tokens of words, each of which is cut by itself. */
+  /** Tokens of words, each of which is encoded separately. */
   encode(words: string[]): string[];
 }
 
-/** Of the library's `ByteLevel`, which writes each byte as a letter. */
+/** The library's `ByteLevel`, which writes each byte as a letter. */
 interface ByteLevelStep extends Step {
   use_regex?: boolean;
   add_prefix_space?: boolean;
   pre_tokenize?(text: string | string[], ...more: unknown[]): string[];
 }
 
-/** Replaces what is slow in a tokenizer's steps, in place; after they are bounded. */
+/** Replaces the slow steps of a tokenizer, in place; call it after the growth limits are installed. */
 export function quicken(preTokenizer: Step | null, model: Model): void {
   if (model.bpe) {
     const encode = model.encode.bind(model);
@@ -39,13 +39,14 @@ export function quicken(preTokenizer: Step | null, model: Model): void {
 function quickenSteps(step: ByteLevelStep): void {
   for (const inner of step.tokenizers ?? []) quickenSteps(inner);
   const { pre_tokenize_text: slow } = step;
-  // With these the step does more than write a word's bytes; `tokenizer-corrections.ts` makes steps of their own of them.
+  // With these options the step does more than write a word's bytes; `tokenizer-corrections.ts` turns them into separate
+  // steps.
   if (step.config?.type !== 'ByteLevel' || step.use_regex !== false || step.add_prefix_space || !slow) return;
   const lettersOf = remembered((word) => slow(word)[0] ?? '');
   step.pre_tokenize = (text) => (typeof text === 'string' ? [lettersOf(text)] : text.map(lettersOf));
 }
 
-/** The same function with a memory of short words. */
+/** The same function with a cache for short words. */
 function remembered<Value>(make: (word: string) => Value): (word: string) => Value {
   const known = new Map<string, Value>();
   return (word) => {

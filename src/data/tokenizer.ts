@@ -1,7 +1,7 @@
 /**
- * Text to token ids and back, by a model's own `tokenizer.json`, and conversations to text by its chat template. The
- * work is done by Hugging Face's two libraries; this file reads their inputs, turns their failures into errors that
- * name the file, and settles the defaults as transformers does.
+ * Converts text to token ids and back with a model's `tokenizer.json`, and conversations to text with its chat template.
+ * Hugging Face's two libraries do the work; this file reads their inputs, converts their failures into errors that name the
+ * file, and applies the defaults of transformers.
  */
 import type { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { InputError, quote, reason } from '../io/errors.ts';
@@ -15,7 +15,7 @@ import { correctedTokenizer } from './tokenizer-corrections.ts';
 import { readTokenizerFolder, type TemplateSource, TOKENIZER, templateFor } from './tokenizer-folder.ts';
 import { libraryTokenizer, spellingOf } from './tokenizer-library.ts';
 
-/** What a conversation is rendered with. */
+/** Options for rendering a conversation. */
 export type ChatTemplateOptions = Partial<ChatOptions>;
 
 /** More ids than any vocabulary has. */
@@ -24,7 +24,7 @@ const MOST_IDS = 2 ** 21;
 type TemplateClass = typeof ChatTemplate;
 
 export class Tokenizer {
-  /** Folder, for messages. */
+  /** Folder, for error messages. */
   readonly name: string;
   private readonly file: string;
   readonly bosToken: string | undefined;
@@ -34,13 +34,13 @@ export class Tokenizer {
   readonly padId: number | undefined;
   /** One more than the highest token id. */
   readonly vocabSize: number;
-  /** Whether encoding ends with EOS by the tokenizer's own rule. */
+  /** Whether the tokenizer's own rules add EOS when encoding. */
   readonly addsEos: boolean;
   private readonly tokenizer: HfTokenizer;
   private readonly cleansUp: boolean;
-  /** By their texts. */
+  /** Added tokens by text. */
   private readonly added: ReadonlyMap<string, AddedToken>;
-  /** Text of the special tokens by their name (`bos_token`), as a chat template sees them. */
+  /** Texts of the special tokens by name (`bos_token`), as passed to a chat template. */
   readonly special: Readonly<Record<string, string>>;
   private readonly templates: ReadonlyMap<string, TemplateSource>;
   private readonly compiled = new Map<string, ChatTemplate>();
@@ -76,10 +76,10 @@ export class Tokenizer {
     this.addsEos = this.eosId !== undefined && tokenizer.encode('a').ids.at(-1) === this.eosId;
   }
 
-  /** Reads `tokenizer.json` and the files beside it that there are. {@link InputError} names the file that is wrong. */
+  /** Reads `tokenizer.json` and the optional files besides it. Throws {@link InputError} with the invalid file. */
   static async fromFiles(files: Files): Promise<Tokenizer> {
     const { json, config, special, added, templates } = await readTokenizerFolder(files);
-    // The interpreter is the larger part of what texts need: a page on token ids does not load it.
+    // The interpreter is the larger part of the code for texts; a page that only uses token ids does not load it.
     const { ChatTemplate: Template } = await import('./chat-template.ts');
     const file = `${files.name}/${TOKENIZER}`;
     refuseOddIds(json, file);
@@ -96,45 +96,45 @@ export class Tokenizer {
         return make();
       } catch (cause) {
         if (cause instanceof InputError) throw cause;
-        const what = `is not a tokenizer that can be read: ${reason(cause)}`;
+        const what = `is not a valid tokenizer: ${reason(cause)}`;
         throw new InputError(file, what, 'Save it again with the transformers library', { cause });
       }
     };
     return guarded(told, () => file);
   }
 
-  /** The chat template as it is written: that of conversations without tools. */
+  /** The source of the chat template for conversations without tools. */
   get chatTemplate(): string | undefined {
     return this.templates.get('default')?.text;
   }
 
-  /** Whether conversations can be read, if need be by the name of a template. */
+  /** Whether the tokenizer has a chat template, possibly only a named one. */
   get hasChatTemplate(): boolean {
     return this.templates.size > 0;
   }
 
-  /** Whether ids mean the same tokens in both. */
+  /** Whether ids have the same meaning in both. */
   isAlike(other: Tokenizer): boolean {
     if (this === other) return true;
     if (this.vocabSize !== other.vocabSize) return false;
     return [...this.tokenizer.get_vocab()].every(([token, id]) => other.tokenizer.token_to_id(token) === id);
   }
 
-  /** Token ids of `text`; special tokens (BOS) are added unless told otherwise. */
+  /** Token ids of `text`; adds special tokens (BOS) by default. */
   encode(text: string, { addSpecialTokens = true } = {}): number[] {
     const options = { add_special_tokens: addSpecialTokens };
     const { ids } = this.served(() => this.tokenizer.encode(text, options), `cannot encode ${quote(text)}`);
-    // An id may also come from a rule of the file, which the library takes as it is.
+    // A rule of the file may also contain an id, which the library does not check.
     const odd = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < this.vocabSize));
     if (odd < 0) return ids;
     const what =
       ids[odd] === undefined
-        ? `the vocabulary has no tokens for ${quote(text)}, and no unknown token`
+        ? `the vocabulary has neither tokens for ${quote(text)} nor an unknown token`
         : `encodes ${quote(text)} with ${quote(ids[odd])}, which is not in the vocabulary`;
     throw new InputError(this.file, what, 'Use the tokenizer that belongs to the model');
   }
 
-  /** Text of token ids; special tokens are left out unless told otherwise. */
+  /** Text of token ids; omits special tokens by default. */
   decode(ids: Iterable<number>, { skipSpecialTokens = true } = {}): string {
     const list = [...ids];
     if (list.length === 0) return '';
@@ -145,29 +145,30 @@ export class Tokenizer {
     return this.served(() => this.tokenizer.decode(list, options), `cannot decode ids such as ${list[0]}`);
   }
 
-  /** Text of one token as it stands in the vocabulary (`▁once`), `undefined` where there is none. */
+  /** The text of one token in the vocabulary's spelling (`▁once`); undefined if there is none. */
   token(id: number): string | undefined {
     return this.tokenizer.id_to_token(id);
   }
 
-  /** Whether the token was added to the vocabulary that texts are cut by: an end of turn, say. */
+  /** Whether the token is an added token rather than part of the vocabulary for splitting texts: for example an end of turn. */
   isAdded(id: number): boolean {
     return this.added.has(this.token(id) ?? '');
   }
 
-  /** A conversation as the model was trained to read it; `addGenerationPrompt` ends it where the answer starts. */
+  /** A conversation in the format of the model's training; `addGenerationPrompt` ends it where the answer starts. */
   applyChatTemplate(messages: readonly Message[], options: ChatTemplateOptions = {}): string {
     return this.withTemplate(options, (template, own) => template.render(messages, own));
   }
 
-  /** Token ids of a conversation. The template writes the special tokens itself. */
+  /** Token ids of a conversation. The template itself writes the special tokens. */
   encodeChat(messages: readonly Message[], options: ChatTemplateOptions = {}): number[] {
     return this.encode(this.applyChatTemplate(messages, options), { addSpecialTokens: false });
   }
 
   /**
-   * The same, and for each token whether the assistant writes it, by `{% generation %}` of the template: transformers'
-   * `return_assistant_tokens_mask`. {@link InputError} where the template does not mark it, or tokens cannot be placed.
+   * Also returns for each token whether the assistant writes it, according to `{% generation %}` of the template:
+   * transformers' `return_assistant_tokens_mask`. Throws {@link InputError} if the template does not mark it, or if tokens
+   * cannot be located.
    */
   encodeMarkedChat(
     messages: readonly Message[],
@@ -186,7 +187,7 @@ export class Tokenizer {
       () => this.file,
     );
     if (isAssistant) return { ids, isAssistant };
-    const what = `its tokens are not found again in ${quote(text)}, so that those of the assistant are unknown`;
+    const what = `its tokens cannot be located in ${quote(text)}, so the assistant's tokens are unknown`;
     throw new InputError(this.file, what, 'Train without assistantOnlyLoss, or on prompts and completions');
   }
 
@@ -204,7 +205,7 @@ export class Tokenizer {
     );
   }
 
-  /** The template that `named` names or is itself; without it that of the model. */
+  /** The template that `named` names or contains; without it, the model's own. */
   private templateOf(named: unknown, hasTools: boolean): ChatTemplate {
     if (typeof named !== 'string') {
       templateFor(this.templates, hasTools, this.name);
@@ -224,7 +225,7 @@ export class Tokenizer {
     return template;
   }
 
-  /** What the library gives; what a file makes it stumble over shows only when it works. */
+  /** Runs a call of the library; some defects of a file only show when it is used. */
   private served<T>(work: () => T, failure: string): T {
     const told = () => {
       try {
@@ -239,8 +240,8 @@ export class Tokenizer {
 }
 
 /**
- * Throws {@link InputError} for a text's token that a model of `vocabSize` embeddings has none for. A tokenizer may have such
- * tokens, as long as no text uses them: Gemma 3's has one for images that its small models never see.
+ * Throws {@link InputError} if a token of the text exceeds the `vocabSize` embeddings of the model. A tokenizer may have
+ * such tokens as long as no text uses them: Gemma 3's has one for images that its small models never see.
  */
 export function requireEmbedded(
   tokenizer: Tokenizer,
@@ -250,11 +251,11 @@ export function requireEmbedded(
 ): void {
   const beyond = ids.find((id) => id >= vocabSize);
   if (beyond === undefined) return;
-  const what = `holds ${quote(tokenizer.token(beyond))}, which is token ${beyond}, and the model has embeddings for ${vocabSize}`;
+  const what = `contains ${quote(tokenizer.token(beyond))}, which is token ${beyond}, but the model only has embeddings for ${vocabSize} tokens`;
   throw new InputError(where, what, 'Leave it out, or use the tokenizer that belongs to the model');
 }
 
-/** Throws {@link InputError} for what is no token id of a model of `vocabSize` embeddings. */
+/** Throws {@link InputError} for an invalid token id of a model with `vocabSize` embeddings. */
 export function requireTokenIds(ids: Iterable<unknown>, vocabSize: number, where: string): void {
   for (const id of ids) {
     if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabSize) continue;
@@ -263,7 +264,7 @@ export function requireTokenIds(ids: Iterable<unknown>, vocabSize: number, where
   }
 }
 
-/** The library makes a list as long as the highest id, which must be one that a vocabulary can have. */
+/** The library allocates a list as long as the highest id, so the id must be plausible for a vocabulary. */
 function refuseOddIds({ model, added_tokens: added }: JsonObject, file: string): void {
   const vocabulary = isObject(model) && isObject(model.vocab) ? Object.values(model.vocab) : [];
   const own = Array.isArray(added) ? added.map((token) => (isObject(token) ? token.id : token)) : [];
@@ -274,7 +275,7 @@ function refuseOddIds({ model, added_tokens: added }: JsonObject, file: string):
   }
 }
 
-/** Whether spaces before punctuation go when ids are decoded. BPE is not asked, since it would lose what was there. */
+/** Whether decoding removes spaces before punctuation. Not for BPE, because that would lose existing spaces. */
 function cleansUp({ model }: JsonObject, config: JsonObject): boolean {
   const isBpe = isObject(model) && (model.type === 'BPE' || (model.type === undefined && 'merges' in model));
   const isForced = config.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output === true;

@@ -1,12 +1,12 @@
 /**
- * How a Unigram model cuts a word: the tokens with the highest sum of scores, and of two ways with the same sum the one whose last token
- * is longer. Sums are compared where a token ends, as the tokenizers library does. Hugging Face's JavaScript library compares them with
- * the next token's score added, which rounds some differences away.
+ * How a Unigram model splits a word: into the tokens with the highest sum of scores; of two ways with the same sum, the one
+ * whose last token is longer. Sums are compared where a token ends, like in the tokenizers library. Hugging Face's
+ * JavaScript library compares them with the next token's score added, which rounds some differences away.
  */
 
 import type { JsonObject } from '../io/json.ts';
 
-/** What of the library's Unigram is used here; other models have no `trie`. */
+/** The parts of the library's Unigram that are used here; other models have no `trie`. */
 export interface UnigramModel {
   config?: JsonObject;
   unk_score?: number;
@@ -16,16 +16,16 @@ export interface UnigramModel {
   tokenize?(word: string): string[];
 }
 
-/** Replaces the library's search, in place. Nothing happens to other models. */
+/** Replaces the library's search, in place. Other models are not changed. */
 export function breakTiesAsBefore(model: UnigramModel): void {
   const { config, trie, tokens_to_ids: ids, unk_score: unknown } = model;
   if (!config || !trie || !ids || unknown === undefined) return;
-  // The library lowers the score of the unknown token where a text has its name.
+  // The library lowers the score of the unknown token if a text contains its name.
   const scores = (config.vocab as [string, number][]).map(([, score]) => score);
   model.tokenize = (word) => {
     const characters = Array.from(word);
     const best = new Float64Array(characters.length + 1);
-    /** Where the last token of the best way begins, by where it ends. */
+    /** The start of the last token of the best way, by its end. */
     const starts = new Int32Array(characters.length + 1).fill(-1);
     const offer = (start: number, end: number, score: number) => {
       const sum = (best[start] as number) + score;
@@ -50,7 +50,7 @@ export function breakTiesAsBefore(model: UnigramModel): void {
   };
 }
 
-/** A run of unknown characters as the tokens of its bytes, where there are tokens for all of them. */
+/** Splits a run of unknown characters into byte tokens, if all of these exist. */
 function withBytes(
   tokens: readonly string[],
   ids: ReadonlyMap<string, number>,

@@ -1,6 +1,9 @@
-/** Runs of unknown characters as one token, within a word: the JavaScript library takes those of neighboring words together as well. */
+/**
+ * Fuses runs of unknown characters into one token, within a word; the JavaScript library also fuses those of neighboring
+ * words.
+ */
 
-/** What of the library's model is used and set here. */
+/** The parts of the library's model that are used and set here. */
 export interface FusingModel {
   fuse_unk?: boolean;
   unk_token_id?: number;

@@ -1,14 +1,14 @@
 /**
- * What is known of the device that work runs on, and the two ways to one: asked for with all that the adapter offers, or the
- * caller's own as it is.
+ * Describes the device in use, and the two ways to get one: requested with everything that the adapter offers, or provided
+ * by the caller.
  */
 import { formatBytes, NoAdapterError } from './errors.ts';
 import { type MatrixUnit, matrixUnit, SUBGROUP_MATRIX } from './matrix-unit.ts';
 import { findings } from './probes.ts';
 
-/** Features used where the adapter has them. */
+/** Features that are used if the adapter has them. */
 const WANTED_FEATURES: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', SUBGROUP_MATRIX];
-/** Limits raised from their defaults to what the adapter offers. */
+/** Limits that are raised from their defaults to those of the adapter. */
 const WANTED_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -18,31 +18,31 @@ const WANTED_LIMITS = [
   'maxComputeWorkgroupSizeX',
 ] as const;
 
-/** Features whose absence is told, each with what does not run then. An experimental one is not missed. */
+/** Features whose absence is reported. An experimental one is not. */
 const MISSED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
-/** Limits that refuse tensors where they are WebGPU's defaults, with these, in bytes. */
+/** Limits that restrict tensor sizes if they have WebGPU's defaults, with these defaults in bytes. */
 const DEFAULT_BYTES = { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 } as const;
 
-/** Of a device in a browser that does not say which adapter it belongs to. */
+/** Info of a device in a browser that does not reveal its adapter. */
 const UNNAMED = { vendor: '', architecture: '', description: '', device: '' } as GPUAdapterInfo;
 
 export interface AdapterReport {
   vendor: string;
   architecture: string;
   description: string;
-  /** True where the CPU stands in for a GPU. */
+  /** Whether the adapter is software that runs on the CPU. */
   software: boolean;
-  /** Features that are used: what the adapter has of them, and does as it should. */
+  /** Features in use: those that the adapter has and implements correctly. */
   features: string[];
-  /** The matrices that its subgroups multiply; there with the feature alone. */
+  /** The matrix sizes that its subgroups multiply; only with the feature. */
   matrixUnit?: MatrixUnit | undefined;
   /** Sentences for the user: what this adapter gets wrong, and the consequence. */
   warning?: string | undefined;
-  /** On a device of the caller's own: the features it was made without and the limits left at their defaults, by name. */
+  /** For a device provided by the caller: the features and raised limits that it lacks, by name. */
   lacks?: readonly string[] | undefined;
 }
 
-/** A device with what is known of it. */
+/** A device with its adapter report. */
 export interface FoundDevice {
   device: GPUDevice;
   report: AdapterReport;
@@ -52,8 +52,9 @@ export interface FoundDevice {
 type Notice = ((line: string) => void) | undefined;
 
 /**
- * What to request of an adapter so that webalign can use all that it offers: `adapter.requestDevice(deviceDescriptor(adapter))`
- * makes a device to share with other software, which then goes into `requestGpu({ device })`.
+ * The descriptor that requests everything of an adapter that webalign can use:
+ * `adapter.requestDevice(deviceDescriptor(adapter))` creates a device that can be shared with other software and passed to
+ * `requestGpu({ device })`.
  */
 export function deviceDescriptor(
   adapter: GPUAdapter,
@@ -63,7 +64,7 @@ export function deviceDescriptor(
   return { requiredFeatures: usable(adapter), requiredLimits };
 }
 
-/** Asks for an adapter and a device. Throws {@link NoAdapterError}. */
+/** Requests an adapter and a device. Throws {@link NoAdapterError}. */
 export async function askedFor(
   source: GPU,
   powerPreference: GPUPowerPreference = 'high-performance',
@@ -71,13 +72,15 @@ export async function askedFor(
 ): Promise<FoundDevice> {
   const adapter = await source.requestAdapter({ powerPreference });
   if (!adapter) {
-    throw new NoAdapterError('WebGPU is here but offers no adapter: update the browser or the GPU driver.');
+    throw new NoAdapterError(
+      'WebGPU is available but offers no adapter: update the browser or the GPU driver.',
+    );
   }
   const device = await adapter.requestDevice(deviceDescriptor(adapter));
   return found(device, adapter.info, onNotice);
 }
 
-/** The caller's own device. What it was made without is told, because that decides what runs on it. */
+/** Uses the caller's device. Missing features and limits are reported, because they decide what can run on it. */
 export async function ownDevice(device: GPUDevice, onNotice?: Notice): Promise<FoundDevice> {
   const lacking = await found(device, device.adapterInfo ?? UNNAMED, onNotice);
   const features = MISSED_FEATURES.filter((name) => !device.features.has(name));
@@ -87,13 +90,13 @@ export async function ownDevice(device: GPUDevice, onNotice?: Notice): Promise<F
   const lacks = [...features, ...limits];
   if (lacks.length === 0) return lacking;
   onNotice?.(
-    `${missing(features, limits, device)} If the adapter offers more, make the device with ` +
+    `${missing(features, limits, device)} If the adapter offers more, create the device with ` +
       'adapter.requestDevice(deviceDescriptor(adapter)); deviceDescriptor is in webalign/gpu.',
   );
   return { ...lacking, report: { ...lacking.report, lacks } };
 }
 
-/** Two sentences at most: what does not run, and what is refused. */
+/** At most two sentences: what does not run, and what is rejected. */
 function missing(
   features: readonly string[],
   limits: readonly (keyof typeof DEFAULT_BYTES)[],
@@ -101,8 +104,8 @@ function missing(
 ): string {
   const sizes = limits.map((name) => `${name} ${formatBytes(device.limits[name])}`);
   const sentences = [
-    features.length > 0 && `Your device has no ${features.join(', ')}: kernels that need them do not run.`,
-    sizes.length > 0 && `Your device has ${sizes.join(', ')}: larger buffers are refused.`,
+    features.length > 0 && `Your device has no ${features.join(', ')}: kernels that need them are not used.`,
+    sizes.length > 0 && `Your device has ${sizes.join(', ')}: larger buffers are not possible.`,
   ];
   return sentences.filter(Boolean).join(' ');
 }
@@ -127,7 +130,7 @@ async function found(device: GPUDevice, info: GPUAdapterInfo, onNotice: Notice):
   return { device, report, info };
 }
 
-/** The features that we use, of those that are there. */
+/** The available features that we use. */
 function usable({ features, info }: Pick<GPUAdapter, 'features' | 'info'>): GPUFeatureName[] {
   const unit = matrixUnit({ features, info });
   return WANTED_FEATURES.filter((name) => features.has(name) && (name !== SUBGROUP_MATRIX || unit));

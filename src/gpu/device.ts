@@ -1,7 +1,7 @@
 /**
- * The device and what belongs to it: pipelines, the buffer pool, the recorder. One `Gpu` is one queue. It keeps the first
- * failure and throws it at the next point where a caller waits, so that no error is swallowed. On a device of the caller's own
- * it hears its own errors alone and leaves the device as it found it. Knows no machine learning.
+ * The device with its pipelines, buffer pool and recorder. One `Gpu` is one queue. It stores the first failure and throws
+ * it the next time a caller waits, so that no error is lost. On a device provided by the caller it only handles its own
+ * errors and does not change the device. Contains no machine learning.
  */
 import { type AdapterReport, askedFor, type FoundDevice, ownDevice } from './adapter.ts';
 import { DeviceLostError, GpuError, GpuValidationError, OutOfMemoryError, ShaderError } from './errors.ts';
@@ -16,34 +16,34 @@ import type { Tuner, Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
 import { Waits } from './waits.ts';
 
-/** The longest time, in milliseconds, from an aborted map to the loss of the device that aborted it. */
+/** Maximum milliseconds from an aborted map to the device loss that caused it. */
 const LOSS_MS = 1000;
 const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 
 export interface GpuOptions {
-  /** Most bytes of GPU memory to hold; none by default. */
+  /** Maximum bytes of GPU memory; default: no limit. */
   memoryCap?: number | undefined;
-  /** Which adapter to ask for; without effect on a device of your own. */
+  /** Which adapter to request; no effect on a device provided by the caller. */
   powerPreference?: GPUPowerPreference;
-  /** Kernel variants to run wherever an operation has one of these names, whatever was measured. */
+  /** Kernel variants to use wherever an operation has one with these names, regardless of measurements. */
   variants?: readonly string[] | undefined;
-  /** Measure kernel variants at the start of a run and remember the fastest; without it nothing is measured. */
+  /** Measures kernel variants at the start of a run and remembers the fastest; without it nothing is measured. */
   tuning?: Tuning | undefined;
   /**
-   * Hears a line where the CPU stands in for a GPU, a feature of the adapter does not do what it should, or a device of your own
-   * was made without what kernels use.
+   * Reports, one line each, that the adapter is software, that it implements a feature incorrectly, or that a device
+   * provided by the caller lacks something that kernels use.
    */
   onNotice?: ((line: string) => void) | undefined;
 }
 
-/** What a device of ours is made of beside the browser's. */
+/** The parts of a `Gpu` besides the browser's device. */
 interface Parts {
-  /** Whether the device is the caller's, who shares it with others and destroys it. */
+  /** Whether the device belongs to the caller, who may share it and destroys it. */
   shared?: boolean;
   memoryCap?: number | undefined;
   variants?: Variants;
   tuner?: Tuner | undefined;
-  /** The device that a counting one counts for. */
+  /** The device that a counting device is a copy of. */
   original?: Gpu;
 }
 
@@ -51,15 +51,15 @@ export class Gpu {
   readonly pipelines: PipelineCache;
   readonly pool: BufferPool;
   readonly recorder: Recorder;
-  /** Which kernels run where there is a choice. */
+  /** The choice of kernel variants. */
   readonly variants: Variants;
-  /** What finds out which are the fastest; undefined where nothing is to be measured. */
+  /** Measures variants; undefined if nothing is to be measured. */
   readonly tuner: Tuner | undefined;
-  /** How kernels fit the adapter. */
+  /** How kernels are adapted to the adapter. */
   readonly adapterProfile: AdapterProfile;
   /** A counting device allocates and runs nothing. */
   readonly counting: boolean;
-  /** Resolves, never rejects, when the device is gone for a cause other than {@link dispose}. */
+  /** Resolves, never rejects, when the device is lost for a reason other than {@link dispose}. */
   readonly lost: Promise<DeviceLostError>;
   private readonly wanted: PipelineKey[] = [];
   private readonly waits: Waits;
@@ -91,19 +91,20 @@ export class Gpu {
       { cap: memoryCap, isCapAdvisory: this.counting, largest: device.limits.maxBufferSize },
     );
     this.waits = original?.waits ?? new Waits();
-    // A counting device listens to nothing: its listeners would live as long as the device.
+    // A counting device adds no listeners: they would live as long as the device.
     this.lost = original?.lost ?? Gpu.lossOf(device, new WeakRef(this));
     if (!this.counting && !shared) device.addEventListener('uncapturederror', this.onUncapturedError);
   }
 
-  /** Asks for an adapter and a device. Throws {@link NoAdapterError}. */
+  /** Requests an adapter and a device. Throws {@link NoAdapterError}. */
   static async request(source: GPU, options: GpuOptions = {}): Promise<Gpu> {
     return Gpu.of(await askedFor(source, options.powerPreference, options.onNotice), options, false);
   }
 
   /**
-   * Works on a device of the caller's own, beside whatever else uses it: buffers of the two may be mixed, {@link dispose} leaves
-   * the device alive, and errors of others are neither heard nor hidden. `adapter.lacks` names what it was made without.
+   * Works on a device provided by the caller, together with other users of it: buffers can be exchanged, {@link dispose}
+   * does not destroy the device, and errors of other users are neither caught nor hidden. `adapter.lacks` names its missing
+   * features and limits.
    */
   static async on(device: GPUDevice, options: GpuOptions = {}): Promise<Gpu> {
     return Gpu.of(await ownDevice(device, options.onNotice), options, true);
@@ -115,12 +116,12 @@ export class Gpu {
     return new Gpu(found.device, found.report, { shared, memoryCap: options.memoryCap, variants, tuner });
   }
 
-  /** Threads of a workgroup that reduces a row. */
+  /** Number of threads in a workgroup that reduces a row. */
   get rowThreads(): number {
     return this.adapterProfile.rowThreads;
   }
 
-  /** Most iterations that a kernel may make, over all of its loops: see `LOOP_LIMIT`. */
+  /** Maximum iterations of a kernel, over all of its loops: see `LOOP_LIMIT`. */
   get loopLimit(): number {
     return LOOP_LIMIT;
   }
@@ -130,9 +131,9 @@ export class Gpu {
   }
 
   /**
-   * A device that only counts: the same code runs on it, its kernels' calls are checked and its buffers are numbers. Its
-   * memory report says afterwards what the real run will need, and {@link wantedPipelines} which kernels to compile. What
-   * is read from it is zero. It knows the memory cap, which batches of generation depend on, and counts beyond it.
+   * A counting device: runs the same code, validates kernel calls, and represents buffers by their sizes. Afterwards, its
+   * memory report gives the needs of the real run, and {@link wantedPipelines} the kernels to compile. All values read from
+   * it are zero. It has the memory cap, which generation batches depend on, but may exceed it.
    */
   countingCopy(): Gpu {
     return new Gpu(this.device, this.adapter, { original: this, memoryCap: this.pool.cap });
@@ -174,13 +175,13 @@ export class Gpu {
     return await this.settle(data);
   }
 
-  /** Submits and waits until the device has done, and host memory taken for it is free. */
+  /** Submits and waits until the device has finished and host memory of the work is free. */
   async finish(): Promise<void> {
     if (this.counting) return;
     await this.settle(this.recorder.finish());
   }
 
-  /** Waits for a late readback; throws the device's failure rather than the bare rejection. */
+  /** Waits for a pending readback; throws the device's failure instead of the plain rejection. */
   async settle<T>(pending: Promise<T>): Promise<T> {
     try {
       const value = await this.waits.for(pending);
@@ -188,19 +189,19 @@ export class Gpu {
       this.check();
       return value;
     } catch (error) {
-      // A device that is lost aborts a map before it reports the loss.
+      // A lost device aborts maps before it reports the loss.
       if (!this.failure && (error as Error).name === 'AbortError') await this.lossWithin(LOSS_MS);
       throw this.failure ?? error;
     }
   }
 
-  /** Waits until the device is lost, for at most so many milliseconds. */
+  /** Waits until the device is lost, for at most the given time. */
   private async lossWithin(milliseconds: number): Promise<void> {
     const time = new Promise((resolve) => setTimeout(resolve, milliseconds));
     await this.waits.for(time).catch(() => undefined);
   }
 
-  /** Throws the first failure of the device, if it has had one. */
+  /** Throws the first failure of the device, if any. */
   check(): void {
     if (this.failure) throw this.failure;
   }
@@ -220,7 +221,10 @@ export class Gpu {
     return this.recorder.profiler;
   }
 
-  /** Frees the device, or on one of the caller's own all that was made on it. Waits that are pending, and later ones, reject with a {@link GpuError}. */
+  /**
+   * Destroys the device, or on a device provided by the caller everything created on it. Pending and later waits reject
+   * with a {@link GpuError}.
+   */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
@@ -240,15 +244,15 @@ export class Gpu {
     this.fail(classify(error));
   };
 
-  /** Holds the `Gpu` weakly: on a device of the caller's own it ends before the device does. */
+  /** Holds the `Gpu` weakly: a device provided by the caller may outlive it. */
   private static async lossOf(device: GPUDevice, heard: WeakRef<Gpu>): Promise<DeviceLostError> {
     const { reason, message } = await device.lost;
     const gpu = heard.deref();
-    // In Node a listener that stays keeps the device alive with its threads.
+    // In Node, a remaining listener would keep the device and its threads alive.
     if (gpu) device.removeEventListener('uncapturederror', gpu.onUncapturedError);
-    if (gpu?.disposed) return new Promise(() => {}); // never settles: that is not a loss
+    if (gpu?.disposed) return new Promise(() => {}); // never settles, because it is not a loss
     const error = new DeviceLostError(
-      `The GPU device was lost (${reason || 'unknown'}: ${message}). Make a new device and resume from the last checkpoint.`,
+      `The GPU device was lost (${reason || 'unknown'}: ${message}). Request a new device and resume from the last checkpoint.`,
     );
     gpu?.fail(error);
     gpu?.waits.end(error);
@@ -258,7 +262,7 @@ export class Gpu {
   private createBuffer(size: number, label: string): GPUBuffer {
     if (size > this.limits.maxBufferSize) {
       throw new GpuValidationError(
-        `${label} needs a buffer of ${size} bytes, over this device's maxBufferSize of ${this.limits.maxBufferSize}. Lower the batch size or the maximum length.`,
+        `${label} needs a buffer of ${size} bytes, more than this device's maxBufferSize of ${this.limits.maxBufferSize}. Lower the batch size or the maximum length.`,
       );
     }
     return this.guard(() => this.device.createBuffer({ size, label, usage: STORAGE }));

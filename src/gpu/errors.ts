@@ -1,35 +1,34 @@
 /**
- * What can go wrong on a device, one class each, so that a caller can tell them apart: the adapter is missing, the
- * shader does not compile, the call was wrong, memory ran out, the user's cap was reached, or the device is gone.
- * Nothing here retries or hides an error.
+ * Errors of a device, one class each, so that callers can distinguish them: no adapter, a shader that does not compile, an
+ * invalid call, out of memory, the user's cap is reached, or the device is lost. Nothing here retries or hides an error.
  */
 
-/** Base of every error that the GPU floor throws. */
+/** Base class of every error thrown by `src/gpu`. */
 export class GpuError extends Error {
   override name = 'GpuError';
 }
 
-/** No adapter could be had; the message says which ways were tried. */
+/** No adapter is available; the message lists what was tried. */
 export class NoAdapterError extends GpuError {
   override name = 'NoAdapterError';
 }
 
-/** A shader that does not compile; the message shows `file:line:col` for each finding, beside its source line. */
+/** A shader that does not compile; the message shows `file:line:col` and the source line of each error. */
 export class ShaderError extends GpuError {
   override name = 'ShaderError';
 }
 
-/** A wrong call: a missing buffer, an unknown parameter, a size over a limit, or what the device itself refused. */
+/** An invalid call: a missing buffer, an unknown parameter, a size above a limit, or a validation error of the device. */
 export class GpuValidationError extends GpuError {
   override name = 'GpuValidationError';
 }
 
-/** The device refused an allocation. */
+/** The device failed to allocate memory. */
 export class OutOfMemoryError extends GpuError {
   override name = 'OutOfMemoryError';
 }
 
-/** An allocation would pass the cap that the user set. */
+/** An allocation would exceed the user's cap. */
 export class MemoryCapError extends GpuError {
   override name = 'MemoryCapError';
   constructor(
@@ -41,17 +40,17 @@ export class MemoryCapError extends GpuError {
     wayOut = 'Lower the batch size, the maximum length or the LoRA rank, or raise the memory cap',
   ) {
     super(
-      `${what} needs ${formatBytes(needed)} of GPU memory, over the cap of ${formatBytes(cap)}. ${wayOut}.`,
+      `${what} needs ${formatBytes(needed)} of GPU memory, more than the cap of ${formatBytes(cap)}. ${wayOut}.`,
     );
   }
 }
 
-/** The device is gone (driver reset, tab in the background, out of memory). Make a new one and resume. */
+/** The device is lost (driver reset, tab in the background, out of memory). Request a new one and resume. */
 export class DeviceLostError extends GpuError {
   override name = 'DeviceLostError';
 }
 
-/** Bytes for a person: `1.5 MiB`. */
+/** Formats bytes: `1.5 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;

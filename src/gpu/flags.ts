@@ -1,10 +1,10 @@
 /**
- * WebGPU's flags by name. A browser has them as globals, Node has none, and TypeScript's `lib.dom` declares no values for them: whoever
- * makes buffers of their own imports them from here. Numbers of the specification (WebGPU, 2025: namespaces `GPUBufferUsage` to
- * `GPUColorWrite`).
+ * WebGPU's flags by name. Browsers have them as globals, Node does not, and TypeScript's `lib.dom` declares no values for
+ * them, so code that creates buffers imports them from here. The values are those of the specification (WebGPU, 2025:
+ * namespaces `GPUBufferUsage` to `GPUColorWrite`).
  */
 
-/** What a `GPUBuffer` may be used for. */
+/** Allowed uses of a `GPUBuffer`. */
 export const GPUBufferUsage = {
   MAP_READ: 0x1,
   MAP_WRITE: 0x2,
@@ -21,7 +21,7 @@ export const GPUBufferUsage = {
 /** How a `GPUBuffer` is mapped. */
 export const GPUMapMode = { READ: 0x1, WRITE: 0x2 } as const;
 
-/** What a `GPUTexture` may be used for. */
+/** Allowed uses of a `GPUTexture`. */
 export const GPUTextureUsage = {
   COPY_SRC: 0x1,
   COPY_DST: 0x2,

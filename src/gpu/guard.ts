@@ -1,12 +1,12 @@
 /**
- * Whose error it is. On a device of our own every error is ours and arrives as an event. A device of the caller's has errors of
- * others too, and handlers that ours must not reach: there each call to the device stands in error scopes.
+ * Assigns errors to their owner. On our own device every error is ours and arrives as an event. A device provided by the
+ * caller also has errors and handlers of others, so there each of our calls is wrapped in error scopes.
  */
 
-/** Runs calls to the device so that their errors are told, and returns what they return. */
+/** Runs calls to the device so that their errors are reported, and returns their result. */
 export interface Guard {
   <T>(calls: () => T): T;
-  /** Resolves when the errors of all calls so far have been told. */
+  /** Resolves when the errors of all calls so far have been reported. */
   told(): Promise<unknown>;
 }
 
@@ -17,14 +17,14 @@ export const unguarded: Guard = Object.assign(<T>(calls: () => T): T => calls(),
   told: async () => undefined,
 });
 
-/** For a device that is shared: `tell` hears the errors of the guarded calls, and no one else does. */
+/** For a shared device: `tell` receives the errors of the guarded calls, and nobody else does. */
 export function guarded(device: GPUDevice, tell: (error: GPUError) => void): Guard {
   const pending = new Set<Promise<unknown>>();
   const pop = () => {
     const scope = device
       .popErrorScope()
       .then((error) => error && tell(error))
-      // A device that is lost has no errors left to tell.
+      // A lost device reports no more errors.
       .catch(() => undefined)
       .finally(() => pending.delete(scope));
     pending.add(scope);

@@ -1,7 +1,7 @@
 /**
  * A kernel is an entry point of a shader, called by name: `rmsNorm.forward(gpu, { x, weight, y }, { rows, cols, eps })`.
- * Buffers and parameters are matched against what the shader declares; a name that is missing or unknown throws with
- * the kernel's label. How many workgroups to start is the one thing a shader cannot say, so it is given here.
+ * Buffers and parameters are checked against the shader's declarations; a missing or unknown name throws with the kernel's
+ * label. Only the number of workgroups cannot be derived from the shader, so it is defined here.
  */
 import { own } from '../base/lookup.ts';
 import type { Gpu } from './device.ts';
@@ -15,15 +15,15 @@ import type { Shader } from './shader.ts';
 export type Params = Readonly<Record<string, number>>;
 export type Buffers = Readonly<Record<string, BufferView | GPUBuffer>>;
 
-/** A count from a call's parameters and constants. */
+/** A number computed from a call's parameters and constants. */
 export type Count = (params: Params, constants: Constants) => number;
-/** Workgroups to start, or threads (rounded up to whole workgroups). */
+/** Number of workgroups, or of threads (rounded up to whole workgroups). */
 export type Grid = { groups: Count } | { threads: Count };
 
 export interface Kernel {
   (gpu: Gpu, buffers: Buffers, params?: Params, constants?: Constants): void;
   readonly label: string;
-  /** The pipeline behind the kernel, for {@link Gpu.compile}. */
+  /** The kernel's pipeline, for {@link Gpu.compile}. */
   key(constants?: Constants): PipelineKey;
 }
 
@@ -72,7 +72,7 @@ function matchBuffers(label: string, bindings: readonly Binding[], buffers: Buff
     const view = 'buffer' in given ? given : { buffer: given, offset: 0, size: given.size };
     if (view.size > gpu.limits.maxStorageBufferBindingSize) {
       throw new GpuValidationError(
-        `${label}: buffer ${name} has ${view.size} bytes, over this device's maxStorageBufferBindingSize of ` +
+        `${label}: buffer ${name} has ${view.size} bytes, more than this device's maxStorageBufferBindingSize of ` +
           `${gpu.limits.maxStorageBufferBindingSize}. Use a smaller batch, or a smaller vocabulary or model.`,
       );
     }
@@ -81,7 +81,7 @@ function matchBuffers(label: string, bindings: readonly Binding[], buffers: Buff
   if (views.length !== Object.keys(buffers).length) {
     const known = new Set(bindings.map((binding) => binding.name));
     const unknown = Object.keys(buffers).filter((name) => !known.has(name));
-    throw new GpuValidationError(`${label}: no binding is called ${unknown.join(', ')}`);
+    throw new GpuValidationError(`${label}: unknown buffer ${unknown.join(', ')}`);
   }
   return views;
 }
@@ -94,7 +94,7 @@ function matchParams(label: string, fields: readonly Field[], params: Params): v
   if (fields.length !== Object.keys(params).length) {
     const known = new Set(fields.map((field) => field.name));
     const unknown = Object.keys(params).filter((name) => !known.has(name));
-    throw new GpuValidationError(`${label}: no parameter is called ${unknown.join(', ')}`);
+    throw new GpuValidationError(`${label}: unknown parameter ${unknown.join(', ')}`);
   }
 }
 

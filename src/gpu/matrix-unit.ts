@@ -1,17 +1,17 @@
 /**
- * What a device's matrix units multiply, out of the configurations that an adapter lists: a feature that browsers and Dawn
- * hold back as an experiment, so nothing relies on it. Chooses; runs nothing.
+ * Selects the matrix sizes of a device's matrix units from the configurations of its adapter. Browsers and Dawn only offer
+ * this feature as an experiment, so nothing depends on it.
  */
 
-/** WebGPU's types do not know it yet. */
+/** Not yet in WebGPU's types. */
 export const SUBGROUP_MATRIX = 'chromium-experimental-subgroup-matrix' as GPUFeatureName;
 
-/** Matrices of half precision, (m, k) times (k, n), whose products are summed in float32. */
+/** Half-precision matrices, (m, k) times (k, n), whose products are accumulated in float32. */
 export interface MatrixUnit {
   m: number;
   n: number;
   k: number;
-  /** Threads of the largest subgroup. */
+  /** Number of threads in the largest subgroup. */
   subgroup: number;
 }
 
@@ -23,11 +23,11 @@ interface Configuration {
   resultComponentType: string;
 }
 
-/** What kernels divide their tiles by. */
+/** The tile size of the kernels must be a multiple of the matrix size. */
 const SIDE = 32;
 const NEEDED = [SUBGROUP_MATRIX, 'shader-f16', 'subgroups'] as const;
 
-/** The largest matrices of half precision that kernels can use; undefined where there are none. */
+/** The largest half-precision matrices that kernels can use; undefined if there are none. */
 export function matrixUnit({
   features,
   info,

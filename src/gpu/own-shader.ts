@@ -1,13 +1,13 @@
 /**
- * Shaders written outside the library: WGSL text whose `#include`s name files that the library offers. Keeps the origin of every
- * line, so that a compile error names the file that was written.
+ * User-defined shaders: WGSL text with `#include`s of files that the library provides. Stores the origin of every line, so
+ * that a compile error names the source file.
  */
 import dispatch from '../../shaders/lib/dispatch.wgsl';
 import reduce from '../../shaders/lib/reduce.wgsl';
 import { own } from '../base/lookup.ts';
 import type { Shader, ShaderLine } from './shader.ts';
 
-/** What a kernel of one's own may include. */
+/** Files that a user-defined kernel may include. */
 const OFFERED: Readonly<Record<string, Shader>> = {
   'lib/dispatch.wgsl': dispatch,
   'lib/reduce.wgsl': reduce,
@@ -16,16 +16,16 @@ const OFFERED: Readonly<Record<string, Shader>> = {
 const INCLUDE = /^[ \t]*#include[ \t]+"([^"]+)"[^\n]*$/;
 
 /**
- * A shader of WGSL, for {@link kernels}. `path` is its name in labels and errors. It may include `lib/dispatch.wgsl`
- * (`linear_group`: the number of a workgroup, whatever the number of dimensions that it was started in; a kernel needs it
- * where more than 65,535 groups may be started) and `lib/reduce.wgsl` (`reduce_sum` and `reduce_max` over a workgroup, in a
- * fixed order). Throws a RangeError for another include.
+ * A shader from WGSL, for {@link kernels}. `path` is its name in labels and errors. It may include `lib/dispatch.wgsl`
+ * (`linear_group`: the linear index of a workgroup, independent of the dispatch dimensions; needed if more than 65,535
+ * workgroups may be started) and `lib/reduce.wgsl` (`reduce_sum` and `reduce_max` over a workgroup, in a fixed order).
+ * Throws a RangeError for any other include.
  */
 export function shader(path: string, code: string): Shader {
   return withIncludes(path, code, OFFERED).shader;
 }
 
-/** Expands includes of offered files, each once. Throws a RangeError for another. */
+/** Expands each include once. Throws a RangeError for an unknown file. */
 export function withIncludes(
   path: string,
   code: string,
@@ -47,7 +47,7 @@ export function withIncludes(
     const file = own(offered, name);
     if (!file) {
       const known = Object.keys(offered).map((each) => `"${each}"`);
-      throw new RangeError(`${path}:${index + 1}: cannot include "${name}"; offered are ${known.join(', ')}`);
+      throw new RangeError(`${path}:${index + 1}: cannot include "${name}"; supported: ${known.join(', ')}`);
     }
     if (included.includes(name)) continue;
     included.push(name);

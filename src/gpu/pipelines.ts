@@ -1,7 +1,7 @@
 /**
- * Compiled pipelines, keyed by (shader, entry, constants). Ahead of time they compile asynchronously and in parallel;
- * a kernel used before that compiles on first use. Shader errors come back with the file, line and source text of the
- * `.wgsl` file they stand in. Knows nothing of buffers' contents.
+ * Compiled pipelines, keyed by (shader, entry, constants). `compile` compiles them asynchronously and in parallel; a kernel
+ * that is used earlier compiles on first use. Shader errors show the file, line and source text of the `.wgsl` file. Does
+ * not depend on buffers' contents.
  */
 import { own } from '../base/lookup.ts';
 import { GpuValidationError, ShaderError } from './errors.ts';
@@ -11,7 +11,7 @@ import type { Shader } from './shader.ts';
 
 export type Constants = Readonly<Record<string, number | boolean | string>>;
 
-/** A pipeline by name: what `compile` is asked for. */
+/** Identifies a pipeline. */
 export interface PipelineKey {
   shader: Shader;
   entry: string;
@@ -23,7 +23,7 @@ export interface Pipeline {
   readonly label: string;
   readonly layout: GPUBindGroupLayout;
   readonly bindings: readonly Binding[];
-  /** Whether the entry reads `Params`, and so wants an offset into the uniform arena. */
+  /** Whether the entry reads `Params`, and so needs an offset into the uniform arena. */
   readonly readsParams: boolean;
   readonly handle: GPUComputePipeline;
 }
@@ -36,7 +36,7 @@ interface Prepared {
 }
 
 export class PipelineCache {
-  // Weak, because users make shaders of their own, which should go with them.
+  // Weak, so that user-defined shaders can be garbage collected.
   private readonly pipelines = new WeakMap<Shader, Map<string, Pipeline>>();
   private readonly modules = new WeakMap<Shader, Map<string, GPUShaderModule>>();
   private readonly checks = new Set<Promise<void>>();
@@ -48,7 +48,7 @@ export class PipelineCache {
     private readonly guard: Guard = unguarded,
   ) {}
 
-  /** The pipeline, compiled now if it is not there yet. */
+  /** The pipeline; compiled now if necessary. */
   get(key: PipelineKey): Pipeline {
     const known = this.find(key);
     if (known) return known;
@@ -122,7 +122,7 @@ export class PipelineCache {
     for (const [name, value] of Object.entries(replaced)) {
       code = code.replace(new RegExp(`^((?:const|alias)\\s+${name}\\b[^=;]*=)[^;]+;`, 'm'), `$1 ${value};`);
     }
-    // What the scope catches is told again by the compilation info, with the place in the file.
+    // The compilation info reports the same error with its position in the file.
     this.device.pushErrorScope('validation');
     const module = this.device.createShaderModule({ label: shader.path, code });
     this.device.popErrorScope().catch(() => {});
@@ -152,7 +152,7 @@ function splitConstants(label: string, reflection: Reflection, constants: Consta
   return { overrides, replaced };
 }
 
-/** Threads in a workgroup of the entry, all dimensions multiplied, with the constants replaced. */
+/** Total number of threads in a workgroup of the entry, with the constants replaced. */
 export function workgroupThreads(shader: Shader, entry: string, constants: Constants): number {
   const { entries, constants: written } = reflect(shader);
   const dimensions = entries.get(entry)?.workgroupSize ?? [];
@@ -167,7 +167,7 @@ function layoutEntry(binding: Binding): GPUBindGroupLayoutEntry {
   const type = bufferTypes[binding.access];
   return {
     binding: binding.binding,
-    visibility: 4, // GPUShaderStage.COMPUTE, which Node has no global for
+    visibility: 4, // GPUShaderStage.COMPUTE, which is not a global in Node
     buffer: { type, hasDynamicOffset: type === 'uniform' },
   };
 }

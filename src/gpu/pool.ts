@@ -1,11 +1,11 @@
 /**
- * Buffers that are used again and again: a released buffer waits for the next request that it fits, so that a training step
- * allocates nothing after its first run and gets the same buffers in the same order. Counts live and peak bytes, keeps to
- * the user's cap, and holds no more waiting buffers than a run was planned with. It never waits for a garbage collector.
+ * A pool of buffers: a released buffer is reused for the next request that it fits, so that a training step allocates
+ * nothing after its first run and gets the same buffers in the same order. Counts live and peak bytes, enforces the user's
+ * cap, and keeps no more free buffers than the run's plan allows. Never depends on garbage collection.
  */
 import { MemoryCapError } from './errors.ts';
 
-/** A part of a buffer: what a kernel binds. Offsets are multiples of 256 bytes. */
+/** A range of a buffer, which kernels bind. Offsets are multiples of 256 bytes. */
 export interface BufferView {
   readonly buffer: GPUBuffer;
   /** Bytes. */
@@ -14,7 +14,7 @@ export interface BufferView {
   readonly size: number;
 }
 
-/** What a buffer is for. The pool only keeps it, for whoever adds up the bytes of a run. */
+/** The purpose of a buffer. The pool only stores it, for reports of a run's memory. */
 export type BufferKind =
   | 'activations'
   | 'adapters'
@@ -25,7 +25,7 @@ export type BufferKind =
   | 'reference'
   | 'weights';
 
-/** A buffer that is held: what it was made for, and its bytes. */
+/** An existing buffer: its purpose and size. */
 export interface HeldBuffer {
   readonly label: string;
   readonly size: number;
@@ -33,39 +33,42 @@ export interface HeldBuffer {
 }
 
 export interface Allocation {
-  /** By default `activations`: what layers and loss keep for the backward pass, and their gradients. */
+  /** Default: `activations`, which covers everything stored for the backward pass, and gradients. */
   kind?: BufferKind | undefined;
-  /** A buffer up to so many times as large may serve. What is held for long asks for 1: a larger buffer would be missed. */
+  /**
+   * Maximum factor by which a reused buffer may exceed the request. Long-lived buffers use 1, so that they do not block a
+   * larger buffer.
+   */
   spare?: number;
 }
 
 export interface MemoryReport {
   /** Bytes in use now. */
   live: number;
-  /** The most bytes ever held on the device at once, waiting buffers included. */
+  /** The maximum number of bytes ever reserved on the device, including free buffers. */
   peak: number;
-  /** Bytes held now, waiting buffers included. */
+  /** Bytes currently reserved, including free buffers. */
   reserved: number;
-  /** Buffers created since the start; a steady step creates none. */
+  /** Number of buffers created; a steady-state step creates none. */
   created: number;
 }
 
 /**
- * Without larger buffers for smaller requests a run holds 197 MiB where 77 are the least (the embedded task at batch 16), with
- * them 120, and 117 whatever their size.
+ * Without larger buffers for smaller requests, a run reserves 197 MiB where the minimum is 77 (the embedded task at batch
+ * 16); with this limit 120, and without a limit 117.
  */
 const MOST_SPARE = 2;
 export interface PoolLimits {
-  /** Most bytes to hold; none by default. */
+  /** Maximum bytes to reserve; default: no limit. */
   cap?: number | undefined;
-  /** Whether the cap is only known here, and nothing is refused: on a device that counts what would be needed. */
+  /** If true, the cap is not enforced: for a counting device. */
   isCapAdvisory?: boolean;
-  /** Bytes of the largest buffer that the device can make. */
+  /** Size of the largest buffer that the device supports. */
   largest?: number;
 }
 
 export class BufferPool {
-  /** Waiting buffers by size class, the oldest last: a step that asks in the same order gets the same buffers. */
+  /** Free buffers by size class, the oldest last: a step with the same requests gets the same buffers. */
   private readonly free = new Map<number, GPUBuffer[]>();
   private readonly ages = new WeakMap<GPUBuffer, number>();
   private readonly held = new Map<GPUBuffer, BufferKind>();
@@ -73,11 +76,11 @@ export class BufferPool {
   private peak = 0;
   private reserved = 0;
   private created = 0;
-  /** Most bytes to hold; Infinity for none. */
+  /** Maximum bytes to reserve; Infinity for no limit. */
   readonly cap: number;
   /**
-   * Bytes that a run was planned with. Beyond them waiting buffers are destroyed before one is created. Unlike the cap it refuses
-   * nothing.
+   * Planned bytes of a run. Above them, free buffers are destroyed before a new one is created. Unlike the cap, it never
+   * causes an error.
    */
   budget = Number.POSITIVE_INFINITY;
 
@@ -90,8 +93,8 @@ export class BufferPool {
   }
 
   /**
-   * A view of at least `size` bytes, contents undefined. A buffer keeps the label and the kind that it was made with.
-   * Throws {@link MemoryCapError}.
+   * A view of at least `size` bytes, with undefined contents. A reused buffer keeps its original label and kind. Throws
+   * {@link MemoryCapError}.
    */
   allocate(
     size: number,
@@ -114,14 +117,14 @@ export class BufferPool {
     return { buffer, offset: 0, size: Math.max(4, Math.ceil(size / 4) * 4) };
   }
 
-  /** Bytes of a buffer that is made for a view of `size` bytes. */
+  /** Size of a new buffer for a view of `size` bytes. */
   bytesFor(size: number): number {
     return sizeClass(size, this.limits.largest ?? Number.POSITIVE_INFINITY);
   }
 
   /**
-   * Gives a view back. Commands already recorded may still use it: the queue runs in order. Throws for a buffer that was given back
-   * already: two requests would get it.
+   * Releases a view. Already recorded commands may still use it, because the queue runs in order. Throws if the buffer was
+   * already released, because two requests would then get it.
    */
   release(view: BufferView): void {
     const bytes = view.buffer.size;
@@ -137,22 +140,22 @@ export class BufferPool {
   }
 
   /**
-   * Makes buffers that wait for what will ask for them. Those of the largest step, made first, also serve smaller ones: a run
-   * that grows into them keeps what it made on the way, and held a third more.
+   * Creates free buffers in advance. Those of the largest step, created first, also serve smaller ones; a run that grows
+   * gradually would keep its earlier buffers and reserved a third more.
    */
   reserve(buffers: readonly HeldBuffer[]): void {
     const views = buffers.map(({ label, size, kind }) => this.allocate(size, label, { kind, spare: 1 }));
     for (const view of views) this.release(view);
   }
 
-  /** Destroys the waiting buffers. */
+  /** Destroys the free buffers. */
   trim(): void {
     this.beforeDestroy();
     for (const [bytes, buffers] of this.free) for (const buffer of buffers) this.destroy(buffer, bytes);
     this.free.clear();
   }
 
-  /** Destroys all buffers, those in use as well. */
+  /** Destroys all buffers, including those in use. */
   dispose(): void {
     this.beforeDestroy();
     for (const buffer of this.held.keys()) buffer.destroy();
@@ -166,19 +169,19 @@ export class BufferPool {
     return { live: this.live, peak: this.peak, reserved: this.reserved, created: this.created };
   }
 
-  /** The buffers that are held, waiting ones included. */
+  /** All buffers, including free ones. */
   buffers(): HeldBuffer[] {
     return Array.from(this.held, ([{ label, size }, kind]) => ({ label, size, kind }));
   }
 
-  /** Starts a new peak from what is held now. */
+  /** Resets the peak to the current value. */
   resetPeak(): void {
     this.peak = this.reserved;
   }
 
   /**
-   * Destroys waiting buffers until `bytes` more are within budget and cap: the largest ones first of those too small for the
-   * request, so that few are destroyed and large ones are kept; then the larger ones.
+   * Destroys free buffers until `bytes` more fit into budget and cap: first the largest of those too small for the request,
+   * so that few are destroyed and large ones are kept; then the larger ones.
    */
   private makeRoom(bytes: number): void {
     const most = Math.min(this.budget, this.enforcedCap) - bytes;
@@ -202,7 +205,7 @@ export class BufferPool {
     this.reserved -= bytes;
   }
 
-  /** The smallest waiting buffer of a size class, or of a larger one up to `most`. */
+  /** The smallest free buffer of a size class, or of a larger one up to `most`. */
   private waiting(bytes: number, most: number): GPUBuffer | undefined {
     let best = Number.POSITIVE_INFINITY;
     for (const [size, buffers] of this.free) {
@@ -217,9 +220,9 @@ export class BufferPool {
 }
 
 /**
- * Rounds up to 256 bytes, and above 4 KiB to a sixteenth of the size's power of two: coarse enough that batches of
- * about the same length share their buffers, at the price of three hundredths of the bytes on average. What would be too large for the
- * device then is rounded up to 256 bytes alone.
+ * Rounds up to 256 bytes, and above 4 KiB to a sixteenth of the size's power of two: coarse enough that batches of similar
+ * length share their buffers, at a cost of 3% of the bytes on average. A size that would exceed the device's limit is only
+ * rounded up to 256 bytes.
  */
 function sizeClass(size: number, largest: number): number {
   const step = size <= 4096 ? 256 : 2 ** Math.floor(Math.log2(size)) / 16;

@@ -1,13 +1,13 @@
 /**
- * Time per kernel from timestamp queries, where the adapter has them. Only for measuring: it puts every dispatch into
- * a pass of its own. Never on by default.
+ * Time per kernel from timestamp queries, if the adapter supports them. Only for measurements, and off by default: it puts
+ * every dispatch into a separate pass.
  */
 const CAPACITY = 2048;
 
 export interface KernelTime {
   label: string;
   calls: number;
-  /** Milliseconds, summed over the calls. */
+  /** Total milliseconds of all calls. */
   milliseconds: number;
 }
 
@@ -16,7 +16,7 @@ export class Profiler {
   private readonly resolved: GPUBuffer;
   private labels: string[] = [];
   private readonly totals = new Map<string, KernelTime>();
-  /** Slices that are being read, and those that could not be. */
+  /** Slices that are being read, and those whose read failed. */
   private readonly pending = new Set<Promise<void>>();
   private staging: GPUBuffer | undefined;
 
@@ -25,7 +25,7 @@ export class Profiler {
     this.resolved = device.createBuffer({ size: CAPACITY * 8, usage: 0x200 | 0x04 }); // QUERY_RESOLVE | COPY_SRC
   }
 
-  /** Where the next dispatch writes its two timestamps; undefined when this slice is full. */
+  /** The timestamp writes of the next dispatch; undefined if this slice is full. */
   next(label: string): GPUComputePassTimestampWrites | undefined {
     const index = this.labels.length * 2;
     if (index + 2 > CAPACITY) return undefined;
@@ -59,11 +59,11 @@ export class Profiler {
       staging.destroy();
     });
     this.pending.add(reading);
-    // A device that ends rejects it before anyone asks for the report.
+    // If the device is lost, this rejects before anyone requests the report.
     reading.then(() => this.pending.delete(reading)).catch(() => undefined);
   }
 
-  /** Kernels by time, longest first; waits for what is submitted. */
+  /** Kernels by time, longest first; waits for submitted work. */
   async report(): Promise<KernelTime[]> {
     await Promise.all(this.pending);
     return [...this.totals.values()].sort((a, b) => b.milliseconds - a.milliseconds);

@@ -1,13 +1,16 @@
 /**
- * Tries the exchange between threads that the quad kernels rely on, once per device.
+ * Tests the exchange between threads that the quad kernels rely on, once per device.
  */
 import shader from '../../shaders/device/quads.wgsl';
 import { wordsAfter } from './trial.ts';
 
-/** What the four threads, which hold 10 to 13, must receive: from the one beside, the one below, threads 1 and 2. */
+/**
+ * What the four threads, with values 10 to 13, must receive: from the horizontal neighbor, the vertical neighbor, and
+ * threads 1 and 2.
+ */
 const RECEIVED = [0, 1, 2, 3].flatMap((part) => [10 + (part ^ 1), 10 + (part ^ 2), 11, 12]);
 
-/** Whether the threads of a quad receive each other's numbers on this device, which has the feature `subgroups`. */
+/** Whether the threads of a quad exchange values correctly on this device, which has the feature `subgroups`. */
 export async function quadsExchange(device: GPUDevice): Promise<boolean> {
   const words = new Uint32Array(RECEIVED.length);
   const found = await wordsAfter(device, { shader, entry: 'exchange', words });

@@ -1,7 +1,7 @@
 /**
- * Turns kernel calls into command buffers: one compute pass for many dispatches, uniforms written into one arena that
- * is reset with every submit, bind groups kept from step to step, work handed over in slices short enough that no
- * watchdog fires. Results are read back late, behind a promise. It never waits inside a step.
+ * Turns kernel calls into command buffers: one compute pass for many dispatches, uniforms in an arena that is reset with
+ * every submit, cached bind groups, and submits in slices short enough to avoid a watchdog timeout. Results are read back
+ * later through a promise. It never waits inside a step.
  */
 import { GpuValidationError } from './errors.ts';
 import { type Guard, unguarded } from './guard.ts';
@@ -13,7 +13,7 @@ import type { Profiler } from './profiler.ts';
 const UNIFORM_SLOT = 256;
 const ARENA_BYTES = 256 * 1024;
 const BIND_GROUP_LIMIT = 16384;
-/** A slice of work should keep the device busy about this long, milliseconds. */
+/** Target duration of a slice on the device, in milliseconds. */
 const SLICE_MS = 100;
 const MAX_IN_FLIGHT = 3;
 
@@ -32,7 +32,7 @@ interface Readback {
 
 export class Recorder {
   readonly report: RecorderReport = { dispatches: 0, submits: 0, bindGroups: 0 };
-  /** Kernel times, when asked for. */
+  /** Measures kernel times, if requested. */
   profiler: Profiler | undefined;
 
   private readonly arena: GPUBuffer | undefined;
@@ -51,7 +51,7 @@ export class Recorder {
   private nextBufferId = 0;
   private readonly soon: Await;
 
-  /** Without a device, on a counting one, everything it is asked for is dropped. */
+  /** Without a device, on a counting one, all calls are ignored. */
   constructor(
     private readonly device: GPUDevice | undefined,
     private readonly guard: Guard = unguarded,
@@ -63,7 +63,7 @@ export class Recorder {
     this.arena = device && guard(() => device.createBuffer(arena));
   }
 
-  /** One dispatch of `groups` workgroups, spread over two dimensions. `setUniforms` fills at most 256 bytes. */
+  /** Records one dispatch of `groups` workgroups, spread over two dimensions. `setUniforms` fills at most 256 bytes. */
   dispatch(
     pipeline: Pipeline,
     views: readonly BufferView[],
@@ -98,7 +98,7 @@ export class Recorder {
     this.openEncoder().clearBuffer(view.buffer, view.offset, view.size);
   }
 
-  /** Writes host data; everything recorded before it runs before it. */
+  /** Writes host data; previously recorded work runs first. */
   write(view: BufferView, data: ArrayBufferView): void {
     const { device } = this;
     if (!device) return;
@@ -114,7 +114,7 @@ export class Recorder {
     );
   }
 
-  /** The bytes of a view as they are at this point of the recording. Arrives after the next submit; does not force one. */
+  /** The bytes of a view at this point of the recording. Arrives after the next submit; does not force one. */
   read(view: BufferView): Promise<ArrayBuffer> {
     const device = this.device;
     if (!device) return Promise.resolve(new ArrayBuffer(view.size));
@@ -126,7 +126,7 @@ export class Recorder {
     });
   }
 
-  /** Submits what is recorded. */
+  /** Submits the recorded work. */
   flush(): void {
     const { device, encoder } = this;
     if (!device || !encoder) return;
@@ -149,7 +149,7 @@ export class Recorder {
     this.startReadbacks();
   }
 
-  /** Resolves when at most two slices are still under way, so that the host never runs far ahead of the device. */
+  /** Resolves when at most two slices are in flight, so that the host does not run far ahead of the device. */
   async throttle(): Promise<void> {
     this.flush();
     while (this.inFlight >= MAX_IN_FLIGHT) await new Promise<void>((resolve) => this.idle.push(resolve));
@@ -161,7 +161,7 @@ export class Recorder {
     if (this.device) await this.soon(this.device.queue.onSubmittedWorkDone());
   }
 
-  /** Reads that were not submitted reject with `error`. */
+  /** Rejects reads that were not submitted with `error`. */
   dispose(error: Error): void {
     for (const { staging, reject } of this.readbacks) {
       staging.destroy();
@@ -175,7 +175,7 @@ export class Recorder {
     this.profiler?.dispose();
   }
 
-  /** Forgets bind groups, which hold on to their buffers. */
+  /** Clears cached bind groups, which keep their buffers alive. */
   forgetBindGroups(): void {
     this.bindGroups.clear();
   }
@@ -188,7 +188,7 @@ export class Recorder {
 
   private openPass(label: string): GPUComputePassEncoder {
     if (this.profiler) {
-      // A pass for each dispatch, because timestamps are written at the borders of passes.
+      // One pass per dispatch, because timestamps are only written at the boundaries of passes.
       const encoder = this.openEncoder();
       const timestampWrites = this.profiler.next(label);
       this.pass = encoder.beginComputePass(timestampWrites ? { label, timestampWrites } : { label });
@@ -243,7 +243,7 @@ export class Recorder {
     this.readbacks = [];
   }
 
-  /** Learns from the time between finished slices how many dispatches make a slice of about {@link SLICE_MS}. */
+  /** Estimates from the time between finished slices how many dispatches take about {@link SLICE_MS}. */
   private watch(dispatches: number): void {
     this.inFlight++;
     const queued = performance.now();

@@ -1,7 +1,6 @@
 /**
- * Reads out of a WGSL file what a call must know: bindings, the scalars of the `Params` uniform, overrides, entry
- * points and which bindings each entry reaches. The shader is the only place where a layout is written down; this file
- * never adds to it.
+ * Parses the information for a call from a WGSL file: bindings, the scalars of the `Params` uniform, overrides, entry
+ * points, and the bindings that each entry uses. Layouts are only defined in the shader; this file never adds to them.
  */
 import type { Shader } from './shader.ts';
 
@@ -22,21 +21,21 @@ export interface Field {
 
 export interface EntryPoint {
   name: string;
-  /** As written: numbers, or names of constants. */
+  /** As in the source: numbers, or names of constants. */
   workgroupSize: string[];
-  /** Bindings the entry reaches, directly or through functions. */
+  /** Bindings that the entry uses, directly or through functions. */
   bindings: Binding[];
 }
 
 export interface Reflection {
   params: Field[];
   overrides: Set<string>;
-  /** Module constants and aliases that a caller may replace, with their written value. */
+  /** Module constants and aliases that a caller may replace, with their values in the source. */
   constants: Map<string, string>;
   entries: Map<string, EntryPoint>;
 }
 
-/** Where a struct within a uniform struct begins and ends, in bytes: WGSL wants it marked with `@align(16)`. */
+/** Alignment in bytes of a struct within a uniform struct; WGSL requires `@align(16)`. */
 const STRUCT_ALIGNMENT = 16;
 
 const cache = new WeakMap<Shader, Reflection>();
@@ -86,7 +85,7 @@ function readBindings(code: string): Binding[] {
   });
 }
 
-/** The scalars of `Params` in their layout; a member that is itself a struct of the file gives its own scalars. */
+/** The scalars of `Params` in their layout; a member that is a struct contributes its own scalars. */
 function readParams(code: string, path: string): Field[] {
   const fields = (struct: string, start: number): Field[] | undefined => {
     const body = new RegExp(`struct\\s+${struct}\\s*\\{([^}]*)\\}`).exec(code)?.[1];
@@ -142,7 +141,7 @@ function readFunctions(code: string): Map<string, WgslFunction> {
               .map((text) => text.trim())
               .filter(Boolean),
           }),
-      // A word after a dot is a member, not a name of the module.
+      // A word after a dot is a member, not a module name.
       words: new Set(body.match(/(?<![.\w])[A-Za-z_]\w*/g) ?? []),
     });
   }

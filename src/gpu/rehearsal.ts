@@ -1,18 +1,21 @@
-/** What some work will take, found by going through it on a device that only counts. Computes nothing. */
+/** Determines the resources of some work by running it on a counting device. Computes nothing. */
 import type { Gpu } from './device.ts';
 import type { PipelineKey } from './pipelines.ts';
 import type { HeldBuffer } from './pool.ts';
 
 export interface Rehearsal {
-  /** Most bytes that the work holds. */
+  /** Maximum bytes in use. */
   bytes: number;
-  /** What they are made of. */
+  /** The buffers at that time. */
   buffers: readonly HeldBuffer[];
   /** The kernels, for `Gpu.compile`. */
   pipelines: readonly PipelineKey[];
 }
 
-/** Does work on a counting device of its own: what it will hold beside what the device holds, and which kernels it runs. */
+/**
+ * Runs work on a new counting device: returns the memory that it needs in addition to the device's current use, and its
+ * kernels.
+ */
 export function rehearse(gpu: Gpu, work: (counting: Gpu) => void): Rehearsal {
   const counting = gpu.countingCopy();
   work(counting);

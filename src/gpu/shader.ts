@@ -1,18 +1,18 @@
 /**
- * What a `.wgsl` import gives: one shader file with its `#include`s expanded. The bundler makes these
- * (`shaders/include.mjs`); everything else only reads them. Holds no GPU object, so it may be imported anywhere.
+ * The value of a `.wgsl` import: one shader file with its `#include`s expanded. The bundler creates it
+ * (`shaders/include.mjs`); all other code only reads it. Contains no GPU object, so it may be imported anywhere.
  */
 
-/** Where a line of expanded WGSL was written. */
+/** The origin of a line of expanded WGSL. */
 export interface ShaderLine {
-  /** Path below `shaders/`, `lib/reduce.wgsl`. */
+  /** Path below `shaders/`, such as `lib/reduce.wgsl`. */
   file: string;
   /** Counted from 1. */
   line: number;
 }
 
 export interface Shader {
-  /** Path below `shaders/`, `layers/rms-norm.wgsl`: the first half of every kernel's label. */
+  /** Path below `shaders/`, such as `layers/rms-norm.wgsl`: the first part of every kernel's label. */
   path: string;
   /** WGSL with includes expanded, each file once. */
   code: string;

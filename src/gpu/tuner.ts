@@ -1,61 +1,61 @@
 /**
- * Measures the variants of what a run is going to compute, once on a device, and remembers the fastest, so that the next
- * run computes the same by the same kernels. Works between runs, never within a step. By the clock and whole submissions:
- * browsers round timestamps to a tenth of a millisecond, and a variant's launches are part of its price.
+ * Measures the kernel variants that a run will use, once per device, and remembers the fastest, so that later runs use the
+ * same kernels. Runs between runs, never within a step. Measures whole submissions by wall-clock time: browsers round
+ * timestamps to a tenth of a millisecond, and the launches of a variant are part of its cost.
  */
 import { own } from '../base/lookup.ts';
 import type { Gpu } from './device.ts';
 import { MemoryCapError } from './errors.ts';
 import type { OpenChoice, Trial } from './variants.ts';
 
-/** Where measurements outlive the program: the whole of them as one text. */
+/** Persistent storage for measurements: all of them as one text. */
 export interface TuningStore {
   read(): Promise<Uint8Array | undefined>;
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Does work that reads and then writes while no other process does; left out where there are no others. */
+  /** Runs work that reads and then writes while no other process does; may be omitted if there are no others. */
   alone?<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface Tuning {
   store: TuningStore;
-  /** What else makes measurements worthless when it changes: versions of the browser or Dawn, and of this package. */
+  /** Versions of the browser or Dawn, and of this package; measurements are invalid if they change. */
   versions: string;
-  /** Measure where the CPU stands in for a GPU, too; by default what is known to be best there is taken. */
+  /** Also measure on a software adapter; by default, its known best variants are used. */
   software?: boolean;
 }
 
 export interface TuningReport {
-  /** Classes of shapes that were measured. */
+  /** Number of measured shape classes. */
   shapes: number;
   seconds: number;
-  /** How many of them each variant won. */
+  /** Number of shape classes that each variant won. */
   choices: Record<string, number>;
-  /** What went wrong on the way, a sentence each. */
+  /** Problems, one sentence each. */
   notices: string[];
 }
 
-/** A sample should take about this long, milliseconds: many times the cost of a submission. */
+/** Target duration of a sample, in milliseconds: many times the cost of a submission. */
 const SAMPLE_MS = 4;
-/** What a single run takes at least, as far as clocks and submissions can tell. */
+/** Minimum duration of a single run, given the resolution of clocks and submissions. */
 const SUBMISSION_MS = 0.1;
 const ROUNDS = 5;
-/** What takes this many times as long as the best, in a single run or in the samples so far, is measured no more. */
-const HOPELESS = { once: 4, sampled: 2 };
-/** The share of the first variant's time that another must stay below to take its place: less is noise. */
+/** A variant that is slower than the best by these factors, in a single run or in the samples so far, is not measured further. */
+const TOO_SLOW = { once: 4, sampled: 2 };
+/** Another variant replaces the first one only if its time is below this fraction: smaller differences are noise. */
 const GAIN = 0.95;
-/** Bytes at the end of a result that variants are compared by. */
+/** Bytes at the end of a result that are compared between variants. */
 const COMPARED_BYTES = 2 ** 22;
-/** Most that variants may differ by, as a share of the largest number: sums are rounded in different orders. */
+/** Maximum difference between variants, relative to the largest number: sums are rounded in different orders. */
 const AGREEMENT = 1e-4;
-/** Devices that a store keeps; the one that was measured longest ago goes first. */
+/** Maximum number of devices in a store; the one with the oldest measurement is removed first. */
 const MOST_DEVICES = 16;
 
-/** Choices by device and class of shapes. */
+/** Choices by device and shape class. */
 type Kept = Record<string, Record<string, string>>;
 
 type AdapterIdentity = Readonly<Record<'vendor' | 'architecture' | 'device' | 'description', string>>;
 
-/** The name under which a store keeps what was measured on an adapter, with these versions. */
+/** The key in a store for measurements on an adapter with these versions. */
 export function deviceKey(
   { vendor, architecture, device, description }: AdapterIdentity,
   { versions }: Pick<Tuning, 'versions'>,
@@ -75,14 +75,14 @@ export class Tuner {
     this.device = deviceKey(adapter, tuning);
   }
 
-  /** What is known of this device. */
+  /** The stored choices of this device. */
   async recall(): Promise<Map<string, string>> {
     return new Map(Object.entries(own(await this.kept(), this.device) ?? {}));
   }
 
   /**
-   * Measures every choice that is open and keeps the outcome. Undefined where there is nothing to measure or to tell. Throws
-   * the device's errors.
+   * Measures every open choice and stores the results. Undefined if there is nothing to measure or report. Throws the
+   * device's errors.
    */
   async tune(gpu: Gpu): Promise<TuningReport | undefined> {
     const { variants } = gpu;
@@ -104,7 +104,7 @@ export class Tuner {
     return { shapes, seconds: (this.now() - start) / 1000, choices, notices };
   }
 
-  /** The name of the variant to run; undefined where there is no memory to find out. */
+  /** The name of the fastest variant; undefined if there is not enough memory to measure. */
   private async fastest(gpu: Gpu, choice: OpenChoice): Promise<string | undefined> {
     let trial: Trial<number> | undefined;
     try {
@@ -122,7 +122,7 @@ export class Tuner {
     }
   }
 
-  /** The variants whose results are those of the first. */
+  /** The variants whose results agree with the first one's. */
   private async agreeing(gpu: Gpu, trial: Trial<number>, { key, names }: OpenChoice): Promise<number[]> {
     const { buffer, offset, size } = trial.result;
     const bytes = Math.min(size, COMPARED_BYTES);
@@ -138,12 +138,12 @@ export class Tuner {
       const found = await resultOf(variant);
       if (found.every((value, i) => Math.abs(value - (right[i] as number)) <= most)) agreeing.push(variant);
       else
-        this.notices.push(`${names[variant]} computes "${key}" wrongly on this adapter and is left alone.`);
+        this.notices.push(`${names[variant]} computes "${key}" incorrectly on this adapter and is not used.`);
     }
     return agreeing;
   }
 
-  /** Median time of each, one after the other in every round, so that what slows the device down meets them all. */
+  /** The median time of each; every round measures one after the other, so that a slowdown of the device affects all. */
   private async measure(
     gpu: Gpu,
     trial: Trial<number>,
@@ -161,7 +161,7 @@ export class Tuner {
     const best = Math.max(SUBMISSION_MS, Math.min(...once.values()));
     const samples = new Map<number, number[]>();
     for (const [variant, took] of once) {
-      if (variant === first || took <= HOPELESS.once * best) samples.set(variant, []);
+      if (variant === first || took <= TOO_SLOW.once * best) samples.set(variant, []);
     }
     if (samples.size === 1) return new Map([...once].filter(([variant]) => variant === first));
 
@@ -170,7 +170,7 @@ export class Tuner {
       for (const [variant, times] of samples) times.push(await time(variant, repeats));
       const fastest = Math.min(...[...samples.values()].map(median));
       for (const [variant, times] of samples) {
-        if (variant !== first && median(times) > HOPELESS.sampled * fastest) samples.delete(variant);
+        if (variant !== first && median(times) > TOO_SLOW.sampled * fastest) samples.delete(variant);
       }
     }
     return new Map([...samples].map(([variant, times]) => [variant, median(times)]));
@@ -181,9 +181,9 @@ export class Tuner {
       const bytes = await this.tuning.store.read();
       const kept: unknown = bytes ? JSON.parse(new TextDecoder().decode(bytes)) : {};
       if (isKept(kept)) return kept;
-      this.notices.push('What was kept of measured kernels is damaged and is left aside.');
+      this.notices.push('The stored kernel measurements are damaged and are ignored.');
     } catch (error) {
-      this.notices.push(`What was kept of measured kernels cannot be read and is left aside: ${error}`);
+      this.notices.push(`The stored kernel measurements cannot be read and are ignored: ${error}`);
     }
     return {};
   }
@@ -195,7 +195,7 @@ export class Tuner {
   }
 
   private async addTo(store: TuningStore, memory: ReadonlyMap<string, string>): Promise<void> {
-    // Another process may have measured other classes meanwhile.
+    // Another process may have measured other classes in the meantime.
     const { [this.device]: known, ...others } = await this.kept();
     const all = [...Object.entries(others), [this.device, { ...known, ...Object.fromEntries(memory) }]].slice(
       -MOST_DEVICES,
@@ -203,12 +203,12 @@ export class Tuner {
     try {
       await store.write(new TextEncoder().encode(`${JSON.stringify(Object.fromEntries(all), null, 1)}\n`));
     } catch (error) {
-      this.notices.push(`What was measured cannot be kept, and the next run measures again: ${error}`);
+      this.notices.push(`The kernel measurements cannot be stored, so the next run measures again: ${error}`);
     }
   }
 }
 
-/** Compiles what all variants of all choices need, in parallel. */
+/** Compiles the kernels of all variants of all choices, in parallel. */
 async function compileAll(gpu: Gpu, open: readonly OpenChoice[]): Promise<void> {
   const counting = gpu.countingCopy();
   for (const choice of open) {

@@ -1,20 +1,19 @@
 /**
- * One device, several pieces of work that take turns on it: training, evaluation, rollouts, a text that somebody asks for in
- * between. Work is done in short pieces, and whoever has waited longest goes next. It keeps order and knows nothing about
- * the work.
+ * Lets several tasks take turns on one device: training, evaluation, rollouts, a text that the user requests in between.
+ * Work is divided into short pieces, and the task that has waited longest runs next. Does not depend on the kind of work.
  */
 
 export class Turns {
   private last: Promise<unknown> = Promise.resolve();
 
-  /** Runs `work` when all that was asked for before has ended, with or without an error. */
+  /** Runs `work` after all earlier requests have finished, with or without an error. */
   run<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.last.then(work);
     this.last = mine.catch(() => undefined);
     return mine;
   }
 
-  /** The values of a generator, a turn for each; others have theirs in between. `around` is run around every turn. */
+  /** The values of a generator, with one turn for each; others run in between. `around` wraps every turn. */
   async *each<T>(generator: AsyncGenerator<T, unknown>, around = unchanged): AsyncGenerator<T> {
     try {
       for (;;) {
@@ -28,7 +27,7 @@ export class Turns {
   }
 }
 
-/** What is run around every turn, such as `model.without`. */
+/** A wrapper of every turn, such as `model.without`. */
 export type Around = <T>(work: () => Promise<T>) => Promise<T>;
 
 const unchanged: Around = (work) => work();

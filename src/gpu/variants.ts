@@ -1,7 +1,7 @@
 /**
- * An operation may have several kernels of one meaning, its variants. Which one a device runs is said by the caller, or
- * remembered from a measurement on that device, or else the first of the table that can. Shapes are told apart by class,
- * sizes rounded to powers of two. This file chooses and keeps account; it measures nothing (`tuner.ts`).
+ * An operation may have several equivalent kernels, its variants. A device uses the one that the caller requests, or that a
+ * measurement on this device selected, or the first supported one of the table. Shapes are grouped into classes, with sizes
+ * rounded to powers of two. This file selects and keeps records; `tuner.ts` measures.
  */
 import type { Gpu } from './device.ts';
 import type { BufferView } from './pool.ts';
@@ -9,47 +9,47 @@ import type { BufferView } from './pool.ts';
 /** One way to compute an operation. */
 export interface Variant<Shape> {
   readonly name: string;
-  /** What the device must offer. */
+  /** A feature that the device must have. */
   readonly feature?: GPUFeatureName;
-  /** Rounds more coarsely than float32. Runs only where somebody asks for it by name. */
+  /** Whether it has lower precision than float32. Only used if requested by name. */
   readonly reduced?: boolean;
   serves(shape: Shape): boolean;
 }
 
 export interface Operation<Shape, V extends Variant<Shape> = Variant<Shape>> {
   readonly name: string;
-  /** The first one that serves a shape is what runs where nothing is known. */
+  /** The first one that supports a shape is the default. */
   readonly variants: readonly V[];
   /** Shapes of one class share a variant. */
   classOf(shape: Shape): string;
-  /** The operation on data of its own, as large as the shape or somewhat smaller. */
+  /** The operation on its own data, of the given shape or smaller. */
   trial(gpu: Gpu, shape: Shape): Trial<V>;
 }
 
-/** An operation ready to be run again and again. */
+/** An operation that can be run repeatedly. */
 export interface Trial<V> {
   run(variant: V): void;
-  /** What a run leaves behind: float32, the same whatever the variant. */
+  /** The result of a run: float32, the same for all variants. */
   readonly result: BufferView;
   dispose(): void;
 }
 
-/** A class of shapes of which there is more than one variant, with what can be tried. */
+/** A shape class with more than one variant, which can be measured. */
 export interface OpenChoice {
   readonly key: string;
   readonly names: readonly string[];
-  /** Takes a variant by its place in `names`. */
+  /** Takes a variant by its index in `names`. */
   trial(gpu: Gpu): Trial<number>;
 }
 
-/** A size as classes of shapes have it: the nearest power of two. */
+/** The size of a shape class: the nearest power of two. */
 export function sizeClass(size: number): number {
   return 2 ** Math.round(Math.log2(Math.max(1, size)));
 }
 
 /**
- * The same for a number of tokens, which differs from batch to batch: few, some, or enough to fill a GPU, so that the
- * batches of a run share their variants.
+ * The same for a number of tokens, which differs between batches: few, some, or enough to fill a GPU, so that the batches
+ * of a run share their variants.
  */
 export function tokenClass(tokens: number): 'few' | 'some' | 'many' {
   return tokens < 32 ? 'few' : tokens < 256 ? 'some' : 'many';
@@ -57,14 +57,14 @@ export function tokenClass(tokens: number): 'few' | 'some' | 'many' {
 
 /** The choices of one device. */
 export class Variants {
-  /** What runs, by class of shapes, for all that was met on a counting device so far. */
+  /** The variant in use, by shape class, for everything run on a counting device so far. */
   readonly inForce = new Map<string, string>();
   private readonly open = new Map<string, OpenChoice>();
 
   constructor(
-    /** Names that are taken wherever an operation has one that serves. */
+    /** Requested names, used wherever an operation has a supported variant with that name. */
     readonly asked: readonly string[] = [],
-    /** What measurements have shown, by class. */
+    /** Results of measurements, by class. */
     private readonly remembered = new Map<string, string>(),
   ) {}
 
@@ -92,7 +92,7 @@ export class Variants {
     return variant;
   }
 
-  /** Classes met on a counting device that nothing is known of. */
+  /** Classes used on a counting device without a known choice. */
   get openChoices(): readonly OpenChoice[] {
     return [...this.open.values()];
   }
@@ -103,7 +103,7 @@ export class Variants {
     this.open.delete(key);
   }
 
-  /** All that measurements have shown. */
+  /** All results of measurements. */
   get memory(): ReadonlyMap<string, string> {
     return this.remembered;
   }
@@ -113,14 +113,14 @@ const NOISE_BYTES = 2 ** 22;
 let block: Uint32Array<ArrayBuffer> | undefined;
 
 /**
- * A buffer of so many bytes for a trial: read as halves or as floats of either kind, numbers from 2⁻¹⁵ to 2 of both signs,
- * because zeros would be multiplied faster than what training meets.
+ * A buffer with random data for a measurement: read as half precision, bfloat16 or float32, it has numbers from 2⁻¹⁵ to 2
+ * of both signs, because zeros would be multiplied faster than training data.
  */
 export function noise(gpu: Gpu, bytes: number, label: string): BufferView {
   const view = gpu.pool.allocate(bytes, label);
   let state = 1;
   block ??= Uint32Array.from({ length: NOISE_BYTES / 4 }, () => {
-    state = Math.imul(state, 1664525) + 1013904223; // Numerical Recipes' generator, whose lower bits are poor
+    state = Math.imul(state, 1664525) + 1013904223; // Numerical Recipes' generator, whose low bits are poor
     return ((state ^ (state >>> 16)) & 0x87ff87ff) | 0x38003800;
   });
   for (let start = 0; start < view.size; start += NOISE_BYTES) {

@@ -1,13 +1,13 @@
 /**
- * Waiting that ends with the device. A promise that settles only when a device is lost must not be raced against directly: it
- * would keep the result of every race for as long as the device lives. Here each wait registers its own rejection and
- * removes it when it is over, so nothing of a finished wait is kept.
+ * Waits that end when the device is lost. A promise that only settles on device loss must not be used in `Promise.race`
+ * directly: it would keep the result of every race for as long as the device lives. Here, each wait registers its own
+ * rejection and removes it when it ends, so nothing of a finished wait is kept.
  */
 export class Waits {
   private readonly rejections = new Set<(error: Error) => void>();
   private ended: Error | undefined;
 
-  /** Settles as `pending` does, or rejects when the device ends first. */
+  /** Settles like `pending`, or rejects if the device ends first. */
   async for<T>(pending: Promise<T>): Promise<T> {
     let reject = (_: Error) => {};
     const end = new Promise<never>((_, fail) => {
@@ -22,7 +22,7 @@ export class Waits {
     }
   }
 
-  /** The device is gone: rejects every wait, and those that begin later unless they have settled already. */
+  /** Ends all waits because the device is gone: rejects pending ones, and later ones unless they have already settled. */
   end(error: Error): void {
     this.ended = error;
     for (const reject of this.rejections) reject(error);

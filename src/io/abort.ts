@@ -1,8 +1,8 @@
 /**
- * Waiting that can be called off, for what does not listen to a signal by itself.
+ * Makes waiting abortable for promises that do not support an AbortSignal.
  */
 
-/** What `promise` gives; rejects with the signal's reason as soon as that is given. */
+/** The result of `promise`; rejects with the signal's reason as soon as it is aborted. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {

@@ -1,18 +1,18 @@
-/** The tensors of an adapter's file, under the names that PEFT, transformers and PyTorch give them, as A and B of modules. */
+/** The tensors of an adapter's file, under the names of PEFT, transformers or PyTorch, as A and B of modules. */
 import { InputError, listed, printable, quote } from './errors.ts';
 import { toFloat32 } from './float.ts';
 import type { Adapter } from './peft.ts';
 import type { StoredTensor } from './safetensors.ts';
 
 /**
- * A tensor's name: the module, which is not longer than that, the half, and the adapter's name where the file is what PyTorch knows
- * of the model (`state_dict()`) and not what PEFT saves. transformers leaves out the prefix.
+ * A tensor's name: the module, limited in length; the half, A or B; and the adapter's name if the file is PyTorch's
+ * `state_dict()` of the model rather than PEFT's own format. transformers omits the prefix.
  */
 const KEY = /^(?:base_model\.model\.)?(.{1,512}?)\.lora_(A|B)(?:\.([^.]{1,128}))?\.weight$/;
-/** The adapter's name that PEFT gives and loads where nobody says one. */
+/** PEFT's default name of an adapter, for saving and loading. */
 const DEFAULT = 'default';
 
-/** A and B of each module, in the modules' order by name, of rank `rank` if given; all odd tensors are listed at once. */
+/** A and B of each module, sorted by module name, of rank `rank` if given; an error lists all unsupported tensors. */
 export function adapterTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   rank: number | undefined,
@@ -43,7 +43,7 @@ export function adapterTensors(
     halves.set(module, { ...other, [half]: tensor });
   }
   if (halves.size === 0)
-    throw new InputError(file, 'holds no LoRA weights', 'Check that it is the right file');
+    throw new InputError(file, 'contains no LoRA weights', 'Check that it is the right file');
   const weights: Adapter['weights'] = new Map();
   for (const [module, { A, B }] of [...halves].sort(([x], [y]) => (x < y ? -1 : 1))) {
     if (!A || !B)
@@ -57,7 +57,7 @@ export function adapterTensors(
   return weights;
 }
 
-/** Of several adapters in a file the one that PEFT loads. */
+/** If a file has several adapters, the one that PEFT loads. */
 function chosenAdapter(names: ReadonlySet<string | undefined>, file: string): string | undefined {
   const [only] = names;
   if (names.size <= 1) return only;
@@ -65,12 +65,12 @@ function chosenAdapter(names: ReadonlySet<string | undefined>, file: string): st
   const listing = listed([...names].map((name) => (name === undefined ? 'one without a name' : quote(name))));
   throw new InputError(
     file,
-    `holds several adapters: ${listing}`,
-    'Save each by itself: model.save_pretrained(…)',
+    `contains several adapters: ${listing}`,
+    'Save each in its own file: model.save_pretrained(…)',
   );
 }
 
-/** Throws unless the tensor is a matrix whose side `axis` is the rank. */
+/** Throws unless the tensor is a matrix with the rank as its side `axis`. */
 function checkHalf({ shape, where }: StoredTensor, axis: number, expected: string, r: number): void {
   if (shape.length === 2 && !shape.includes(0) && shape[axis] === r) return;
   const what = `shape (${listed(shape)}) is not ${expected}`;

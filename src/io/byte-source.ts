@@ -1,32 +1,33 @@
 /**
- * A file's bytes, read piece by piece, so that a model of any size passes through a small memory. Where the bytes lie (memory, a
- * blob, a disk, a server) is the maker's business; that a piece lies inside the file, and is whole, is checked here.
+ * A file's bytes, read piece by piece, so that a model of any size can be processed with little memory. The caller decides
+ * where the bytes are (memory, a blob, a disk, a server); this file checks that a piece lies inside the file and is
+ * complete.
  */
 import { counted } from '../base/counted.ts';
 import { InputError } from './errors.ts';
 
 export interface ByteSource {
-  /** The file's name in messages. */
+  /** The file's name in error messages. */
   readonly name: string;
-  /** Bytes. */
+  /** Number of bytes. */
   readonly size: number;
-  /** `length` bytes from `offset` on. {@link InputError} where the file is shorter, or cannot be read. */
+  /** `length` bytes from `offset`. Throws {@link InputError} if the file is shorter or cannot be read. */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** A {@link ByteSource} of `size` bytes from what loads a piece of it. */
+/** A {@link ByteSource} of `size` bytes; `load` reads a piece. */
 export function byteSource(name: string, size: number, load: ByteSource['read']): ByteSource {
   return {
     name,
     size,
     async read(offset, length) {
       if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
-        const what = `is ${counted(size, 'byte')} long, and ${length} from byte ${offset} on are needed`;
+        const what = `is ${counted(size, 'byte')} long, but ${length} bytes from byte ${offset} are needed`;
         throw new InputError(name, what, 'The file is damaged or incomplete: fetch it again');
       }
       const bytes = await load(offset, length);
       if (bytes.byteLength === length) return bytes;
-      const what = `gave ${bytes.byteLength} bytes of ${length} from byte ${offset} on`;
+      const what = `returned ${bytes.byteLength} of ${length} bytes from byte ${offset}`;
       throw new InputError(name, what, 'It changed while it was read: try again');
     },
   };
@@ -39,7 +40,7 @@ export function memorySource(bytes: Uint8Array<ArrayBuffer>, name: string): Byte
   );
 }
 
-/** A blob or a file that a person picked. */
+/** A blob or a file chosen by the user. */
 export function blobSource(blob: Blob, name: string): ByteSource {
   return byteSource(
     name,

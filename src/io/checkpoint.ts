@@ -1,7 +1,7 @@
 /**
- * A checkpoint in one file: named float32 tensors and a JSON state in a safetensors container, with a version, the
- * hash of the configuration it belongs to, and a hash of everything, so that a damaged one is refused instead of
- * trained on. What is in it is the trainer's business; where it is kept, the store's.
+ * A checkpoint in one file: named float32 tensors and a JSON state in a safetensors container, with a version, the hash of
+ * its configuration, and a hash of the whole content, so that a damaged one is rejected rather than used. The trainer
+ * defines the content; the store decides where it is kept.
  */
 import { InputError, quote } from './errors.ts';
 import { toFloat32, toFloat32Bytes } from './float.ts';
@@ -10,19 +10,18 @@ import { type Json, parseJson } from './json.ts';
 import { parseSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 
 export interface Checkpoint {
-  /** Hash of what must be the same on resume: model, data, settings. */
+  /** Hash of everything that must be equal on resume: model, data, settings. */
   configHash: string;
-  /** Anything that JSON keeps exactly: no NaN, no infinities. */
+  /** Any value that JSON represents exactly: no NaN, no infinities. */
   state: Json;
   tensors: Map<string, Float32Array>;
 }
 
 /**
- * Where one checkpoint is kept. `write` is atomic by contract: whatever happens, `read` gives the old bytes or the
- * new ones.
+ * Storage for one checkpoint. `write` must be atomic: at any time, `read` returns either the old or the new bytes.
  */
 export interface CheckpointStore {
-  /** `undefined` where none was written yet. */
+  /** Undefined if nothing has been written yet. */
   read(): Promise<Uint8Array<ArrayBuffer> | undefined>;
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 }
@@ -30,7 +29,7 @@ export interface CheckpointStore {
 const FORMAT = 'webalign-checkpoint';
 const VERSION = '1';
 
-/** A store that lives as long as the program. */
+/** An in-memory store. */
 export function memoryCheckpointStore(): CheckpointStore {
   let kept: Uint8Array<ArrayBuffer> | undefined;
   return {
@@ -41,7 +40,7 @@ export function memoryCheckpointStore(): CheckpointStore {
   };
 }
 
-/** One file of the checkpoint; same content, same bytes. */
+/** Encodes a checkpoint as one file; equal content gives equal bytes. */
 export async function encodeCheckpoint({
   configHash,
   state,
@@ -49,7 +48,7 @@ export async function encodeCheckpoint({
 }: Checkpoint): Promise<Uint8Array<ArrayBuffer>> {
   const stateJson = JSON.stringify(state, (name, value: unknown) => {
     if (typeof value !== 'number' || Number.isFinite(value)) return value;
-    throw new TypeError(`checkpoint state "${name}" is ${value}, which JSON cannot hold`);
+    throw new TypeError(`checkpoint state "${name}" is ${value}, which JSON cannot represent`);
   });
   const stored = new Map<string, TensorToWrite>();
   for (const [name, values] of tensors) {
@@ -60,7 +59,7 @@ export async function encodeCheckpoint({
 }
 
 /**
- * Reads what {@link encodeCheckpoint} wrote; {@link InputError} where it is damaged, of another version or no
+ * Reads a file of {@link encodeCheckpoint}. Throws {@link InputError} if it is damaged, has another version or is not a
  * checkpoint. The tensors may be views of `bytes`.
  */
 export async function decodeCheckpoint(bytes: Uint8Array<ArrayBuffer>, name: string): Promise<Checkpoint> {
@@ -72,7 +71,7 @@ export async function decodeCheckpoint(bytes: Uint8Array<ArrayBuffer>, name: str
   if (version !== VERSION) {
     throw new InputError(
       name,
-      `is of version ${quote(version)}, not ${VERSION}`,
+      `has version ${quote(version)}, but version ${VERSION} is required`,
       'Resume with the release that wrote it',
     );
   }

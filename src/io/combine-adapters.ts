@@ -1,24 +1,24 @@
 /**
- * Several adapters on one model as a single one: W + Σ factorᵢ·scaleᵢ·Bᵢ·Aᵢ, by writing the low-rank parts beside each
- * other (PEFT's `add_weighted_adapter` with `combination_type="cat"`). Exact, at the sum of the ranks.
+ * Combines several adapters on one model into a single one, W + Σ factorᵢ·scaleᵢ·Bᵢ·Aᵢ, by concatenating the low-rank
+ * factors (PEFT's `add_weighted_adapter` with `combination_type="cat"`). Exact; the rank is the sum of the ranks.
  */
 import { InputError } from './errors.ts';
 import { type Adapter, type LoraWeights, loraScale } from './peft.ts';
 
 export interface AdapterPart {
   adapter: Adapter;
-  /** How much of it counts. */
+  /** The weight of the adapter in the sum. */
   factor: number;
-  /** What messages call it. */
+  /** Its name in error messages. */
   name?: string;
 }
 
-/** The adapter that does what all parts do together. Throws {@link InputError} for parts of different shapes. */
+/** An adapter equivalent to the weighted sum of all parts. Throws {@link InputError} for parts of different shapes. */
 export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
   const [first] = parts;
   const scored = parts.find(({ adapter }) => adapter.head);
   if (scored) {
-    const what = 'is the adapter of a reward model, which counts whole and alone';
+    const what = 'is the adapter of a reward model, which can only be merged alone and with its full weight';
     throw new InputError(scored.name ?? 'adapter', what, 'Merge it into its model instead, or leave it out');
   }
   const rank = parts.reduce((sum, { adapter }) => sum + widestRank(adapter), 0);
@@ -26,7 +26,7 @@ export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
   const weights = new Map([...modules].map((module) => [module, combined(module, parts, rank)]));
   const targetModules = [...new Set(parts.flatMap(({ adapter }) => adapter.config.targetModules))];
   return {
-    // α/r = 1: the scales are in B.
+    // α/r = 1: B contains the scales.
     config: { r: rank, loraAlpha: rank, targetModules, useRslora: false },
     baseModel: first?.adapter.baseModel ?? '',
     ...(first?.adapter.baseRevision !== undefined && { baseRevision: first.adapter.baseRevision }),
@@ -35,17 +35,17 @@ export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
   };
 }
 
-/** The rows that an adapter takes of A: some layers may have a rank of their own. */
+/** The largest number of rows of A in the adapter: layers may have different ranks. */
 function widestRank({ weights }: Adapter): number {
   return Math.max(...[...weights.values()].map(({ r }) => r));
 }
 
-/** A one below the other, B side by side; zeros where a part does not reach the module, or not with its whole rank. */
+/** Concatenates A along rows and B along columns; zeros for a part that lacks the module or has a smaller rank there. */
 function combined(module: string, parts: readonly AdapterPart[], rank: number): LoraWeights {
   const present = parts.flatMap(({ adapter }) => adapter.weights.get(module) ?? []);
   const { in: width, out } = present[0] as LoraWeights;
   if (present.some((weights) => weights.in !== width || weights.out !== out)) {
-    throw new InputError(module, 'has different shapes in the adapters', 'Give adapters of one model');
+    throw new InputError(module, 'has different shapes in the adapters', 'Give adapters of the same model');
   }
   const a = new Float32Array(rank * width);
   const b = new Float32Array(out * rank);

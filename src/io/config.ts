@@ -1,7 +1,7 @@
 /**
- * `config.json` of a Hugging Face model, read into the numbers that a decoder needs. Understands what transformers 4
- * and 5 write. Checks each field by itself and against the others and refuses what nothing here computes, by name;
- * which architectures there are, and how each words its file, is the caller's to say.
+ * Reads `config.json` of a Hugging Face model into the numbers that a decoder needs. Supports files of transformers 4 and
+ * 5. Checks each field and their consistency, and rejects unsupported features by name. The caller provides the supported
+ * architectures and their dialects.
  */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
@@ -9,24 +9,24 @@ import { listed } from './errors.ts';
 import { Fields, type JsonObject, parseJsonObject } from './json.ts';
 import { type LayerAttention, layerAttentions } from './layer-attention.ts';
 
-/** How the files of an architecture differ from Llama's. */
+/** How the config files of an architecture differ from Llama's. */
 export interface ConfigDialect {
   /** Names of fields, by Llama's names. */
   names?: Readonly<Record<string, string>>;
-  /** What holds where the file is silent, by the file's names. */
+  /** Values of missing fields, under the file's names. */
   defaults?: JsonObject;
-  /** `intermediate_size` in widths of the residual stream, where the file is silent. */
+  /** Default of `intermediate_size`, as a multiple of the hidden size. */
   widening?: number;
-  /** Fields of {@link MUST_BE} that it reads; in files of other architectures they must have their usual value. */
+  /** Fields of {@link MUST_BE} that the architecture reads; for others they must have their usual value. */
   reads?: readonly string[];
-  /** False where positions are a table: then heads need not be even. */
+  /** False if positions are embedded: then the head size may be odd. */
   rotary?: boolean;
 }
 
-/** silu(z) = z · σ(z), or GELU in its tanh form. */
+/** silu(z) = z · σ(z), or GELU with the tanh approximation. */
 export type Activation = 'silu' | 'gelu';
 
-/** By the names of transformers; the tanh form of GELU has several. */
+/** By the names of transformers; GELU's tanh form has several. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   silu: 'silu',
   swish: 'silu',
@@ -48,15 +48,15 @@ export interface ModelConfig {
   headDim: number;
   /** V, rows of the embedding. */
   vocabSize: number;
-  /** Where positions turn by other factors in longer contexts, the original one's. */
+  /** The original context length, if longer contexts scale the rotary frequencies differently. */
   maxPositionEmbeddings: number;
-  /** Added to the variance in every norm. */
+  /** ε, added to the variance in every norm. */
   normEps: number;
   /** Factor of the attention scores. */
   queryScale: number;
-  /** Factor of the embedded tokens. */
+  /** Factor of the token embeddings. */
   embeddingMultiplier?: number;
-  /** Factor of what a block adds to the residual stream. */
+  /** Factor of a block's output before it is added to the residual stream. */
   residualMultiplier?: number;
   /** Divisor of the logits. */
   logitsScaling?: number;
@@ -64,23 +64,23 @@ export interface ModelConfig {
   attentionSoftCap?: number;
   /** Logits are cap · tanh(logit / cap). */
   logitSoftCap?: number;
-  /** Window and positions, one entry a layer. */
+  /** Window and positions of each layer. */
   layers: readonly LayerAttention[];
   tieWordEmbeddings: boolean;
-  /** Biases on q, k, v and o, as the file says; an architecture may know better. */
+  /** Biases on q, k, v and o, according to the file; the architecture may override it. */
   attentionBias: boolean;
   mlpBias: boolean;
   activation: Activation;
   bosTokenId: number | undefined;
   /** Tokens that end a text; may be empty. */
   eosTokenIds: number[];
-  /** The type in which the weights were saved, as the file names it: `float32`, `bfloat16`. */
+  /** The type in which the weights were saved, as in the file: `float32`, `bfloat16`. */
   torchDtype: string | undefined;
-  /** What a person should know about the file, a line each; left out where there is nothing. */
+  /** Notices about the file for the user, one line each; absent if there are none. */
   notices?: readonly string[];
 }
 
-/** Reads the text of a `config.json`; `dialects` has the known `model_type`s. */
+/** Parses the text of a `config.json`; `dialects` has the supported `model_type`s. */
 export function parseConfigText(
   text: string,
   file: string,
@@ -90,15 +90,15 @@ export function parseConfigText(
 }
 
 /**
- * The end tokens of the text of a `generation_config.json`; undefined if it does not name any. Its other fields, defaults for
- * sampling among them, are not read.
+ * The end tokens in the text of a `generation_config.json`; undefined if it has none. Its other fields, such as defaults
+ * for sampling, are not read.
  */
 export function parseGenerationEnds(text: string, file: string, vocabSize: number): TokenIds | undefined {
   const fields = new Fields(parseJsonObject(text, file), file);
   return fields.get('eos_token_id') === undefined ? undefined : tokenIds(fields, 'eos_token_id', vocabSize);
 }
 
-/** Reads a parsed `config.json`; `InputError` names the file and the field. */
+/** Reads a parsed `config.json`. Throws `InputError` with the file and the field. */
 export function parseConfig(
   json: JsonObject,
   file: string,
@@ -107,7 +107,8 @@ export function parseConfig(
   const given = new Fields(json, file);
   const modelType = given.string('model_type');
   const dialect = own(dialects, modelType);
-  if (!dialect) throw given.unsupported('model_type', `Supported are ${listed(Object.keys(dialects), 32)}`);
+  if (!dialect)
+    throw given.unsupported('model_type', `Supported model types: ${listed(Object.keys(dialects), 32)}`);
   const fields = new Fields({ ...dialect.defaults, ...json }, file, dialect.names);
   refuseUnsupported(fields, dialect.reads ?? []);
 
@@ -123,7 +124,7 @@ export function parseConfig(
   const headDim = fields.integer('head_dim', hiddenSize / numAttentionHeads, 1, 2 ** 16);
   const { rotary = true } = dialect;
   if (rotary && headDim % 2 !== 0)
-    throw fields.wrong('head_dim', 'an even number: rotary positions turn pairs');
+    throw fields.wrong('head_dim', 'an even number, because rotary positions rotate pairs');
   const vocabSize = fields.integer('vocab_size', undefined, 1, 2 ** 24);
   const numHiddenLayers = fields.integer('num_hidden_layers', undefined, 1, 2 ** 12);
   const maxPositionEmbeddings = fields.integer('max_position_embeddings', 2048);
@@ -169,7 +170,7 @@ export function parseConfig(
   };
 }
 
-/** Fields that only some architectures have, or none here computes, and the field's usual value. */
+/** Fields that only some architectures use, or that are not supported, with their usual values. */
 const MUST_BE: Readonly<Record<string, unknown>> = {
   pretraining_tp: 1,
   quantization_config: undefined,
@@ -187,7 +188,7 @@ const MUST_BE: Readonly<Record<string, unknown>> = {
   add_cross_attention: false,
 };
 
-/** Fields whose other values change the arithmetic. */
+/** Rejects fields with unsupported values that would change the computation. */
 function refuseUnsupported(fields: Fields, known: readonly string[]): void {
   for (const [name, usual] of Object.entries(MUST_BE)) {
     if (known.includes(name)) continue;
@@ -198,14 +199,14 @@ function refuseUnsupported(fields: Fields, known: readonly string[]): void {
   }
 }
 
-/** Factor of the attention scores: as the file names it, or 1 / √ of a number of coordinates, by default those of a head. */
+/** Factor of the attention scores: given by the file, or 1 / √n with n from the file or the head size. */
 function queryScale(fields: Fields, headDim: number): number {
   return fields.get('attention_multiplier') === undefined
     ? 1 / Math.sqrt(fields.positive('query_pre_attn_scalar', headDim))
     : fields.positive('attention_multiplier');
 }
 
-/** A factor under its name here, where the file has one that is not 1. */
+/** A factor under its name here, if the file has one other than 1. */
 function multiplier<Name extends string>(
   fields: Fields,
   field: string,
@@ -215,7 +216,7 @@ function multiplier<Name extends string>(
   return factor === 1 ? {} : ({ [name]: factor } as { [key in Name]?: number });
 }
 
-/** A cap under its name here, where the file has one. */
+/** A cap under its name here, if the file has one. */
 function softCap<Name extends string>(fields: Fields, field: string, name: Name): { [key in Name]?: number } {
   if (fields.get(field) === undefined) return {};
   return { [name]: fields.positive(field) } as { [key in Name]?: number };
@@ -225,18 +226,18 @@ function activation(fields: Fields): Activation {
   const name = fields.string('hidden_act', 'silu');
   const known = own(ACTIVATIONS, name);
   if (known) return known;
-  throw fields.unsupported('hidden_act', `Computed are ${Object.keys(ACTIVATIONS).join(', ')}`);
+  throw fields.unsupported('hidden_act', `Supported activations: ${Object.keys(ACTIVATIONS).join(', ')}`);
 }
 
-/** Token ids of a field, and what there is to say of those that are left out. */
+/** Token ids of a field, and a notice about those that are dropped. */
 export interface TokenIds {
   ids: number[];
   notices: string[];
 }
 
 /**
- * A token id, a list of them, or none. An id behind the vocabulary stands for nothing; transformers loads such a model, which
- * is often a small one with the settings of a large one.
+ * A token id, a list of them, or none. Ids beyond the vocabulary are dropped: transformers loads such models, which are
+ * often small ones with the settings of a large one.
  */
 function tokenIds(fields: Fields, name: string, vocabSize: number): TokenIds {
   const value = fields.get(name) ?? [];
@@ -247,7 +248,7 @@ function tokenIds(fields: Fields, name: string, vocabSize: number): TokenIds {
     .filter((id) => id >= vocabSize)
     .map(
       (id) =>
-        `${fields.place(name)}: ${id} is not in the vocabulary of ${counted(vocabSize, 'token')}; it is left out, and no text begins or ends with it.`,
+        `${fields.place(name)}: ${id} is not in the vocabulary of ${counted(vocabSize, 'token')}; it is ignored, so no text begins or ends with it.`,
     );
   return { ids: ids.filter((id) => id < vocabSize), notices };
 }

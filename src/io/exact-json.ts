@@ -1,36 +1,36 @@
 /**
- * JSON as Python reads it: ints of any size, floats that stay floats (`1.0`), NaN and Infinity. Chat templates print numbers of a
- * conversation, and print them as they were written. The platform's parser does the work; what it would lose of a number is
- * handed past it.
+ * Parses JSON like Python: ints of any size, floats that stay floats (`1.0`), NaN and Infinity. Chat templates print
+ * numbers of a conversation exactly as they were written. The platform's parser does the work; numbers that it would change
+ * are passed through it as marked strings.
  */
 import { own } from '../base/lookup.ts';
 import { InputError } from './errors.ts';
 import { type JsonObject, needObject, parseJson } from './json.ts';
 
-/** A float that a JavaScript number would not show to be one. */
+/** A float whose JavaScript number would look like an int. */
 export class Float extends Number {}
 
 const TOKENS = /"([^"\\]*(?:\\[\s\S][^"\\]*)*)"([\t\n\r ]*:)?|-?(?:\d[\d.eE+-]*|Infinity)|NaN/g;
 const NUMBER = /^-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
-/** An int that JavaScript keeps. */
+/** An int that JavaScript represents exactly. */
 const SMALL = /^(?:0|-?[1-9]\d{0,14})$/;
 const NOT_FINITE: ReadonlyMap<string, number> = new Map([
   ['NaN', Number.NaN],
   ['Infinity', Infinity],
   ['-Infinity', -Infinity],
 ]);
-/** Lists and objects within others. */
+/** Maximum depth of nested lists and objects. */
 const MOST_DEPTH = 1000;
-/** Python reads no int of more. */
+/** Python's limit on the digits of an int. */
 const MOST_DIGITS = 4300;
 
-/** In front of keys, and of numbers that go past the parser as texts; nobody can know it when writing a file. */
+/** Prefix of keys, and of numbers that are passed through the parser as strings; random, so that a file cannot contain it. */
 const MARK = `\ue000${Math.random().toString(36).slice(2, 12)}`;
 const MARKED = new RegExp(`"${MARK}([^"]*)"`, 'g');
 
 /**
- * Parses `text`; `InputError` with file, line and column. Numbers that JavaScript does not keep are `bigint` and {@link Float}, and
- * {@link keysOf} has the keys in their order.
+ * Parses `text`. Throws `InputError` with file, line and column. Numbers that JavaScript cannot represent are `bigint` and
+ * {@link Float}, and {@link keysOf} returns keys in their order.
  */
 export function parseExactJson(text: string, file: string): unknown {
   const body = text.replace(/^\uFEFF/, '');
@@ -40,17 +40,17 @@ export function parseExactJson(text: string, file: string): unknown {
   if (plain && marked === body) return plain.value;
   const parsed = marked === undefined ? undefined : parseIfAny(marked);
   if (parsed) return unmarked(parsed.value, file);
-  // What is wrong is another thing than a NaN.
+  // Replace NaN and infinities, which are not the error to report.
   const finite = body.replace(TOKENS, (token) => (NOT_FINITE.has(token) ? '0'.padEnd(token.length) : token));
   return parseJson(finite, file);
 }
 
-/** As {@link parseExactJson}, and the text must hold an object. */
+/** Like {@link parseExactJson}; the text must contain an object. */
 export function parseExactJsonObject(text: string, file: string): JsonObject {
   return needObject(parseExactJson(text, file), file);
 }
 
-/** The text with marks; undefined where a number is none. */
+/** The text with marks; undefined if a number is malformed. */
 function mark(text: string, keys: boolean, file: string): string | undefined {
   let sound = true;
   try {
@@ -58,7 +58,11 @@ function mark(text: string, keys: boolean, file: string): string | undefined {
       if (colon !== undefined && keys) return `"${MARK}${inner}"${colon}`;
       if (inner !== undefined || SMALL.test(token)) return token;
       if (token.length > MOST_DIGITS) {
-        throw new InputError(file, `holds a number of more than ${MOST_DIGITS} digits`, 'Write it as text');
+        throw new InputError(
+          file,
+          `contains a number of more than ${MOST_DIGITS} digits`,
+          'Write it as text',
+        );
       }
       sound &&= NOT_FINITE.has(token) || NUMBER.test(token);
       return `"${MARK}${token}"`;
@@ -66,7 +70,7 @@ function mark(text: string, keys: boolean, file: string): string | undefined {
     return sound ? marked : undefined;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new InputError(file, 'is too long to be read at once', 'Write one JSON object a line', {
+    throw new InputError(file, 'is too long to be read at once', 'Write one JSON object per line', {
       cause: error,
     });
   }
@@ -80,7 +84,7 @@ function parseIfAny(text: string): { value: unknown } | undefined {
   }
 }
 
-/** Whether anywhere in the value, however deep, is a key that JavaScript puts in front of the others. */
+/** Whether any key in the value, at any depth, is an integer, which JavaScript would move to the front. */
 function hasIndex(value: unknown): boolean {
   const open: unknown[] = [value];
   while (open.length > 0) {
@@ -94,17 +98,18 @@ function hasIndex(value: unknown): boolean {
 
 const isIndex = (key: string) => /^(?:0|[1-9]\d{0,9})$/.test(key);
 
-/** Keys of objects in the order of the text, where JavaScript has another. */
+/** The keys of objects in the order of the text, if JavaScript's order differs. */
 const ORDERS = new WeakMap<object, readonly string[]>();
 
-/** The keys of an object, as they stand in the text where `parseExactJson` has made it. */
+/** The keys of an object, in the order of the text if `parseExactJson` made it. */
 export function keysOf(object: object): readonly string[] {
   return ORDERS.get(object) ?? Object.keys(object);
 }
 
 /** The value without the marks. Marked keys are in the order of the text. */
 function unmarked(value: unknown, file: string, depth = 0): unknown {
-  if (depth > MOST_DEPTH) throw new InputError(file, `is nested more than ${MOST_DEPTH} deep`, 'Flatten it');
+  if (depth > MOST_DEPTH)
+    throw new InputError(file, `is nested more than ${MOST_DEPTH} levels deep`, 'Flatten it');
   const inner = (each: unknown) => unmarked(each, file, depth + 1);
   if (typeof value === 'string') return value.startsWith(MARK) ? numberOf(value.slice(MARK.length)) : value;
   if (typeof value !== 'object' || value === null) return value;
@@ -117,7 +122,7 @@ function unmarked(value: unknown, file: string, depth = 0): unknown {
   return object;
 }
 
-/** The value as JSON, with its numbers as they were read. Throws where it is nested too deeply for the stack. */
+/** The value as JSON, with its numbers as they were read. Throws if it is nested too deeply for the stack. */
 export function exactJson(value: unknown, { sorted = false } = {}): string {
   const inner = (each: unknown) => exactJson(each ?? null, { sorted });
   if (typeof value === 'bigint') return value.toString();
@@ -132,8 +137,9 @@ export function exactJson(value: unknown, { sorted = false } = {}): string {
 }
 
 /**
- * The value as a file of transformers or PEFT: indented, with its numbers as they were read. transformers checks types: it refuses `30`
- * where it declares a float. Numbers under the names of `floats` are therefore written as floats.
+ * The value as a file of transformers or PEFT: indented, with its numbers as they were read. transformers checks types: it
+ * rejects `30` for a field that it declares as a float. Numbers under the names in `floats` are therefore written as
+ * floats.
  */
 export function exactJsonFile(
   value: unknown,

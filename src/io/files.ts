@@ -1,6 +1,6 @@
 /**
- * Where files come from: a model or adapter folder seen as named byte strings, the same in a browser and in Node
- * (whose folders are in `src/node/`). Reading only; nothing here knows a format.
+ * Folders of a model or adapter as named byte strings, with the same interface in browsers and in Node (whose folders are
+ * in `src/node/`). Read-only; does not depend on any format.
  */
 import { own } from '../base/lookup.ts';
 import { type ByteSource, blobSource, memorySource, readAll } from './byte-source.ts';
@@ -10,16 +10,16 @@ import { InputError, printable, quote } from './errors.ts';
 export interface Files {
   /** The folder's name in messages. */
   readonly name: string;
-  /** Where it is a repository's, whose id the name is then: the commit. */
+  /** For a repository, whose id is the name: the commit. */
   readonly revision?: string;
-  /** The file, to be read piece by piece; {@link InputError} where it is missing. */
+  /** Opens a file for reading piece by piece. Throws {@link InputError} if it is missing. */
   open(path: string): Promise<ByteSource>;
-  /** The whole file; {@link InputError} where it is missing or cannot be read. */
+  /** Reads the whole file. Throws {@link InputError} if it is missing or cannot be read. */
   read(path: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** The whole file as UTF-8, refused where it is not. */
+  /** Reads the whole file as strict UTF-8. */
   readText(path: string): Promise<string>;
   exists(path: string): Promise<boolean>;
-  /** Names of the files that lie in `folder` itself; undefined where nothing lists them. */
+  /** Names of the files directly in `folder`; undefined if they cannot be listed. */
   list?(folder: string): Promise<string[] | undefined>;
 }
 
@@ -35,7 +35,7 @@ export function memoryFiles(contents: Record<string, Uint8Array | string>, name 
   return filesOf(name, find, undefined, list);
 }
 
-/** Files that a person picked or dropped in a page, by path. */
+/** Files that the user chose or dropped in a page, by path. */
 export function blobFiles(blobs: Record<string, Blob>, name = 'the chosen files'): Files {
   const find = async (path: string) => {
     const blob = own(blobs, path);
@@ -45,7 +45,7 @@ export function blobFiles(blobs: Record<string, Blob>, name = 'the chosen files'
   return filesOf(name, find, undefined, list);
 }
 
-/** Of all `paths` the names of the files that lie in `folder` itself. */
+/** The names of those files in `paths` that are directly in `folder`. */
 export function namesIn(folder: string, paths: Iterable<string>): string[] {
   const prefix = `${folder}/`;
   return [...paths]
@@ -55,8 +55,8 @@ export function namesIn(folder: string, paths: Iterable<string>): string[] {
 }
 
 /**
- * A {@link Files} from one function that finds a path or answers `undefined` where there is none. It sees only paths that
- * stay inside the folder.
+ * A {@link Files} made from a function that opens a path or returns undefined if it does not exist. It only receives paths
+ * inside the folder.
  */
 export function filesOf(
   name: string,
@@ -82,7 +82,7 @@ export function filesOf(
   };
 }
 
-/** UTF-8 to text; {@link InputError} where the bytes are not UTF-8. */
+/** Decodes UTF-8. Throws {@link InputError} if the bytes are not UTF-8. */
 export function decodeText(bytes: Uint8Array, file: string): string {
   return decoded(new TextDecoder('utf-8', { fatal: true }), file, bytes, false);
 }
@@ -90,7 +90,7 @@ export function decodeText(bytes: Uint8Array, file: string): string {
 /** Bytes that {@link textPieces} reads at a time. */
 const PIECE_BYTES = 2 ** 20;
 
-/** The text of a file piece by piece; {@link InputError} where its bytes are not UTF-8. */
+/** The text of a file, piece by piece. Throws {@link InputError} if its bytes are not UTF-8. */
 export async function* textPieces(source: ByteSource): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   for (let at = 0; at < source.size; at += PIECE_BYTES) {
@@ -116,15 +116,15 @@ function decoded(decoder: TextDecoder, file: string, bytes: Uint8Array, stream: 
   }
 }
 
-/** The same bytes over an ArrayBuffer of one's own kind (never a shared one); copied only where they must be. */
+/** The same bytes on an ArrayBuffer (never a shared one); copied only if necessary. */
 export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
 }
 
-/** Most characters of a file's name in any file system. */
+/** Maximum length of a file name on any file system. */
 const NAME_CHARACTERS = 255;
 
-/** Whether a path, which may come out of a hostile file, leads to a file of the folder: not an absolute one, none with `..`. */
+/** Whether a path from an untrusted file stays inside the folder: it is relative and has no `..`. */
 export function staysInside(path: string): boolean {
   if (/[\\:\p{Cc}]/u.test(path)) return false;
   return path
@@ -134,5 +134,9 @@ export function staysInside(path: string): boolean {
 
 function inside(path: string, folder: string): string {
   if (staysInside(path)) return path;
-  throw new InputError(folder, `the path ${quote(path)} leads out of the folder`, 'Use plain relative names');
+  throw new InputError(
+    folder,
+    `the path ${quote(path)} leads outside the folder`,
+    'Use plain relative names',
+  );
 }

@@ -1,13 +1,13 @@
 /**
- * Numbers as stored against numbers as computed: the values of tensors of any type that holds weights, and values as bytes
- * for a file. Little-endian. What the bits of a type mean is in half.ts and quantised.ts.
+ * Converts stored numbers to float32 values and back, for every type that weights can have. Little-endian. half.ts and
+ * quantised.ts define the bits of each type.
  */
 import { InputError } from './errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from './half.ts';
 import { BLOCKS, type BlockDtype, dequantise } from './quantised.ts';
 import type { StoredDtype } from './safetensors.ts';
 
-/** The values of bytes of each type that {@link toFloat32} reads. */
+/** Converters from bytes to values, for each type that {@link toFloat32} reads. */
 const VALUES: Readonly<
   Partial<Record<StoredDtype, (data: Uint8Array<ArrayBuffer>) => Float32Array<ArrayBuffer>>>
 > = {
@@ -23,8 +23,8 @@ const VALUES: Readonly<
 };
 
 /**
- * The values of a tensor of F32, F16, BF16 or blocks, {@link InputError} for other types. F32 whose bytes are aligned is a
- * **view** of the file, not a copy: do not write into it.
+ * The values of a tensor of F32, F16, BF16 or blocks. Throws {@link InputError} for other types. The result for aligned F32
+ * is a **view** of the file, not a copy: do not write to it.
  */
 export function toFloat32({
   dtype,
@@ -36,23 +36,28 @@ export function toFloat32({
   where: string;
 }): Float32Array<ArrayBuffer> {
   const values = VALUES[dtype];
-  if (!values) throw new InputError(where, `its type is ${dtype}`, 'Convert the weights to F32, F16 or BF16');
+  if (!values)
+    throw new InputError(
+      where,
+      `the type ${dtype} is not supported`,
+      'Convert the weights to F32, F16 or BF16',
+    );
   return values(data);
 }
 
-/** Float32 values as bytes, ready for a file; F32 is a view. */
+/** Float32 values as bytes for a file; F32 is a view. */
 export const FLOAT_BYTES: Readonly<Record<'F32' | 'F16' | 'BF16', (floats: Float32Array) => Uint8Array>> = {
   F32: toFloat32Bytes,
   F16: toFloat16Bytes,
   BF16: (floats) => new Uint8Array(float32ToBfloat16(floats).buffer),
 };
 
-/** float32 values as F16 bytes, ready for a file. */
+/** Float32 values as F16 bytes for a file. */
 export function toFloat16Bytes(floats: Float32Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(float32ToHalf(floats).buffer);
 }
 
-/** float32 values as F32 bytes, a view. */
+/** Float32 values as F32 bytes, a view. */
 export function toFloat32Bytes(floats: Float32Array): Uint8Array {
   return new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
 }

@@ -1,9 +1,9 @@
 /**
- * Sixteen bits against float32: half (binary16) and bfloat16 read exactly, and written with ties to even. Bit operations
- * only, exact for subnormals, infinities and NaN payloads. Knows no file and no tensor.
+ * Conversion between 16-bit floats and float32: half (binary16) and bfloat16 are read exactly, and written with ties to
+ * even. Uses bit operations only; exact for subnormals, infinities and NaN payloads.
  */
 
-/** binary16 bits to float32. */
+/** Converts binary16 bits to float32. */
 export function halfToFloat32(halfs: Uint16Array): Float32Array<ArrayBuffer> {
   const floats = new Float32Array(halfs.length);
   const bits = new Uint32Array(floats.buffer);
@@ -12,7 +12,7 @@ export function halfToFloat32(halfs: Uint16Array): Float32Array<ArrayBuffer> {
     const sign = (half & 0x8000) << 16;
     const magnitude = half & 0x7fff;
     if (magnitude < 0x0400) {
-      // Zero or subnormal: a multiple of 2^-24. The sign goes in as a bit, so that -0 stays -0.
+      // Zero or subnormal: a multiple of 2^-24. The sign is set as a bit, so that -0 stays -0.
       floats[i] = magnitude * 2 ** -24;
       bits[i] = bits[i] | sign;
     } else {
@@ -24,14 +24,14 @@ export function halfToFloat32(halfs: Uint16Array): Float32Array<ArrayBuffer> {
   return floats;
 }
 
-/** bfloat16 bits to float32: the upper half of the word. */
+/** Converts bfloat16 bits to float32: the upper half of the word. */
 export function bfloat16ToFloat32(halfs: Uint16Array): Float32Array<ArrayBuffer> {
   const bits = new Uint32Array(halfs.length);
   for (let i = 0; i < halfs.length; i++) bits[i] = halfs[i] << 16;
   return new Float32Array(bits.buffer);
 }
 
-/** float32 to binary16 bits, ties to even; what is over 65504 by half a step or more becomes infinity. */
+/** Converts float32 to binary16 bits, ties to even; values of 65520 or more become infinity. */
 export function float32ToHalf(floats: Float32Array): Uint16Array<ArrayBuffer> {
   const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
   const halfs = new Uint16Array(floats.length);
@@ -41,13 +41,13 @@ export function float32ToHalf(floats: Float32Array): Uint16Array<ArrayBuffer> {
     const magnitude = word & 0x7fffffff;
     let half: number;
     if (magnitude > 0x7f800000) {
-      half = 0x7c00 | ((magnitude >>> 13) & 0x3ff || 0x200); // NaN, never infinity for want of payload
+      half = 0x7c00 | ((magnitude >>> 13) & 0x3ff || 0x200); // NaN with a nonzero payload, so that it is not infinity
     } else if (magnitude >= 0x477ff000) {
       half = 0x7c00;
     } else if (magnitude >= 0x38800000) {
       half = (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
     } else {
-      // Subnormal: count steps of 2^-24. Adding 2^52 rounds a double to a whole number, ties to even.
+      // Subnormal: count steps of 2^-24. Adding 2^52 rounds a double to an integer, ties to even.
       half = Math.abs(floats[i]) * 2 ** 24 + 2 ** 52 - 2 ** 52;
     }
     halfs[i] = sign | half;
@@ -55,7 +55,7 @@ export function float32ToHalf(floats: Float32Array): Uint16Array<ArrayBuffer> {
   return halfs;
 }
 
-/** float32 to bfloat16 bits, ties to even; NaN stays NaN. */
+/** Converts float32 to bfloat16 bits, ties to even; NaN stays NaN. */
 export function float32ToBfloat16(floats: Float32Array): Uint16Array<ArrayBuffer> {
   const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
   return Uint16Array.from(bits, (word) =>

@@ -1,12 +1,12 @@
 /**
- * Content hashes: SHA-256 by Web Crypto, the same in a browser and in Node. They name cached results and find damaged
- * files; they are no signature. A page has `crypto.subtle` over HTTPS and on localhost only.
+ * Content hashes: SHA-256 with Web Crypto, the same in browsers and Node. They name cached results and detect damaged
+ * files; they are not signatures. A page only has `crypto.subtle` over HTTPS and on localhost.
  */
 import { ownBytes } from './files.ts';
 
 /**
- * SHA-256 of a list of parts, lower-case hex. Each part is hashed by itself first, so that ('ab', 'c') differs from
- * ('a', 'bc') and nothing large is joined.
+ * SHA-256 of a list of parts, lower-case hex. Each part is hashed separately first, so that ('ab', 'c') differs from ('a',
+ * 'bc') and nothing large is concatenated.
  */
 export async function contentHash(...parts: (string | ArrayBufferView)[]): Promise<string> {
   const hash = new ContentHash();
@@ -14,7 +14,7 @@ export async function contentHash(...parts: (string | ArrayBufferView)[]): Promi
   return hash.digest();
 }
 
-/** The {@link contentHash} of parts that are never all there at once. */
+/** The {@link contentHash} of parts that are not in memory at the same time. */
 export class ContentHash {
   private readonly digests: number[] = [];
 

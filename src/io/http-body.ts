@@ -1,6 +1,6 @@
 /**
- * The bytes of an answer: taken as they come, in time, and never more than were announced or asked for, or than a file of the
- * kind can have. Also what an answer's headers say of its body, and whether that is a web page in a file's place.
+ * Reads the body of a response as it arrives: with a timeout, and never more than was announced, requested or allowed for
+ * the type of file. Also reads a response's headers about its body, and detects a web page sent instead of a file.
  */
 import { InputError } from './errors.ts';
 import { type HttpOptions, hostOf } from './http.ts';
@@ -10,13 +10,13 @@ import { WaitBudget } from './http-wait.ts';
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const MEBIBYTE = 2 ** 20;
-/** Texts that belong to a model. The longest tokenizers have 35 MB. */
+/** Text files of a model. The longest tokenizers have 35 MB. */
 const TEXTS = /\.(json|jinja)$/i;
 const MOST_TEXT_BYTES = 64 * MEBIBYTE;
-/** Of any other file, where nothing says how long it is. */
+/** Limit for any other file of unknown length. */
 const MOST_UNKNOWN_BYTES = 256 * MEBIBYTE;
 
-/** The answer's bytes as they come. A {@link PassingFailure} where they break off, or come too slowly. */
+/** The response's bytes as they arrive. Throws {@link PassingFailure} if the connection breaks or is too slow. */
 export async function* bodyOf(
   response: Response,
   where: string,
@@ -36,18 +36,18 @@ export async function* bodyOf(
       yield value;
     }
   } finally {
-    // Not awaited: a connection that hangs may hang here too.
+    // Not awaited: cancelling may hang too if the connection does.
     void reader.cancel().catch(() => undefined);
   }
 }
 
-/** How many bytes may come, and which they are: `that were announced`. */
+/** Maximum number of bytes, and a description of them: `that were announced`. */
 export interface Limit {
   bytes: number;
   which: string;
 }
 
-/** The bytes of a body, up to the limit. {@link InputError} where one more comes. */
+/** The bytes of a body, up to the limit. Throws {@link InputError} if there are more. */
 export async function* within(
   body: AsyncIterable<Bytes>,
   { bytes, which }: Limit,
@@ -63,26 +63,23 @@ export async function* within(
 
 function tooLong(where: string, what: string): InputError {
   const wayOut =
-    'Check the address; if the file is right, fetch it by other means and give the folder on disk';
+    'Check the address; if the file is correct, download it separately and give the folder on disk';
   return new InputError(where, what, wayOut);
 }
 
-/** {@link InputError} for a file that is said to be longer than any of its kind. */
+/** Throws {@link InputError} for an announced length above the limit for this type of file. */
 export function checkLength(path: string, bytes: number, where: string): void {
   if (TEXTS.test(path) && bytes > MOST_TEXT_BYTES)
-    throw tooLong(
-      where,
-      `is ${bytes} bytes long, where at most ${MOST_TEXT_BYTES} are read of a file of its kind`,
-    );
+    throw tooLong(where, `is ${bytes} bytes long; the limit for files of this type is ${MOST_TEXT_BYTES}`);
 }
 
-/** The limit of a file that nothing is known of but its path. */
+/** The limit for a file of which only the path is known. */
 export function limitByKind(path: string): Limit {
   const bytes = TEXTS.test(path) ? MOST_TEXT_BYTES : MOST_UNKNOWN_BYTES;
-  return { bytes, which: 'that are read of a file whose length it does not announce (Content-Length)' };
+  return { bytes, which: 'that are allowed for a file without an announced length (Content-Length)' };
 }
 
-/** The whole body as text. {@link InputError} where it is longer than the limit. */
+/** The whole body as text. Throws {@link InputError} if it exceeds the limit. */
 export async function textOf(
   response: Response,
   limit: Limit,
@@ -94,7 +91,7 @@ export async function textOf(
   return new Blob(parts).text();
 }
 
-/** The first bytes of a body, at least one more than `length` or all there are. The rest stays. */
+/** The first bytes of a body: more than `length`, or all. The rest remains unread. */
 export async function beginning(
   body: AsyncGenerator<Bytes>,
   length: number,
@@ -112,29 +109,29 @@ export async function beginning(
   return { bytes: new Uint8Array(await new Blob(parts).arrayBuffer()), isWhole };
 }
 
-/** What was taken of a body, and the rest. */
+/** The bytes already read of a body, followed by the rest. */
 export async function* joined(start: Bytes, rest: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
   if (start.byteLength > 0) yield start;
   yield* rest;
 }
 
-/** Whether the bytes of the body are others than the file's: a part of it then says nothing about a part of the file. */
+/** Whether the body is encoded, so that its byte offsets are not those of the file. */
 export function isEncoded({ headers }: Response): boolean {
   return !/^(identity)?$/i.test(headers.get('content-encoding')?.trim() ?? '');
 }
 
-/** How many bytes the answer's headers say come; `undefined` where they do not. */
+/** The announced length of the body; undefined if unknown. */
 export function announcedLength(response: Response): number | undefined {
   const text = response.headers.get('content-length');
   return text !== null && /^\d+$/.test(text) && !isEncoded(response) ? Number(text) : undefined;
 }
 
-/** Whether the answer is a web page by its type. */
+/** Whether the content type is a web page. */
 export function isHtml({ headers }: Response): boolean {
   return /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(headers.get('content-type') ?? '');
 }
 
-/** Whether a file begins as web pages do, whatever its type says. */
+/** Whether the bytes begin like a web page, whatever the content type. */
 export function beginsLikeHtml(bytes: Uint8Array): boolean {
   const start = new TextDecoder().decode(bytes.subarray(0, 2048));
   const tag = start.replace(/^(\s|<!--.*?-->|<\?xml[^>]*\?>)+/s, '');

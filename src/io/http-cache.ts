@@ -1,7 +1,7 @@
 /**
- * Keeps files that were fetched from an address in a {@link HubCache}, the newest version of each. A version is told by what the
- * server says of it, ETag or Last-Modified and the length; a file of which it says neither is not kept. What is kept is used
- * only after the server has said that it is still what it has.
+ * Stores files from URLs in a {@link HubCache}, only the newest version of each. A version is identified by the server's
+ * ETag or Last-Modified and the length; a file with neither header is not stored. A stored file is only used after the
+ * server has confirmed that it is current.
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
@@ -12,7 +12,7 @@ import { CacheWriteError, type HubCache, type WholeFile } from './hub/cache.ts';
 import { isObject } from './json.ts';
 import type { PartialFile } from './partial-file.ts';
 
-/** Where a file's version is noted, once all of it is there. */
+/** Stores a file's version, once the file is complete. */
 const VERSION = 'version.json';
 
 export interface CachedVersion {
@@ -20,11 +20,11 @@ export interface CachedVersion {
   source: ByteSource;
 }
 
-/** What is kept of one address. */
+/** The stored version of one URL. */
 export class AddressCache {
-  /** Whether the cache has taken everything so far. */
+  /** Whether all writes have succeeded so far. */
   private works = true;
-  /** The folder of the cache that belongs to the address: its host and name, so that a person finds it, and its hash. */
+  /** The URL's folder in the cache: its host and name, so that users can find it, and its hash. */
   private readonly repository: string;
 
   constructor(
@@ -39,21 +39,21 @@ export class AddressCache {
     this.repository = `${readable(host)}/${file}-${hash(url).slice(0, 16)}`;
   }
 
-  /** The version that is there whole. */
+  /** The stored version, if complete. */
   async find(): Promise<CachedVersion | undefined> {
     const version = readVersion(await this.cache.readText(this.repository, VERSION));
     const source = version && (await this.cache.open(this.place(version)));
     return source && { version, source };
   }
 
-  /** Keeps a version, which `fill` fetches; `undefined` where the cache cannot. An older one is dropped. */
+  /** Stores a version, which `fill` downloads; undefined if the cache cannot store it. Older versions are removed. */
   async keep(
     version: Version,
     fill: (partial: PartialFile) => Promise<void>,
   ): Promise<ByteSource | undefined> {
     if (!this.works || (version.etag === null && version.lastModified === null)) return undefined;
     const { signal, onNotice } = this.options;
-    // What an earlier attempt has left cannot be checked: no server gives a hash of it.
+    // Bytes of an earlier attempt cannot be verified, because no server provides a hash.
     const anew = async (partial: PartialFile) => {
       if (partial.size > 0) await partial.reset();
       await fill(partial);
@@ -67,7 +67,7 @@ export class AddressCache {
     } catch (error) {
       if (!(error instanceof CacheWriteError)) throw error;
       this.works = false;
-      onNotice?.(`${this.name} is read without being kept: ${error.where} ${error.what}`);
+      onNotice?.(`${this.name} is read without being stored:  ${error.where} ${error.what}`);
       return undefined;
     }
   }
@@ -78,14 +78,14 @@ export class AddressCache {
   }
 }
 
-/** Whether what is kept is what the server has now: it has to say so. */
+/** Whether the stored version is current according to the server. */
 export function isStill(kept: Version, now: Version): boolean {
   const says =
     (now.etag !== null && kept.etag !== null) || (now.lastModified !== null && kept.lastModified !== null);
   return says && sameVersion(kept, now);
 }
 
-/** The headers that ask for a file only if it is another version. */
+/** Headers that request a file only if its version differs. */
 export function unlessIsStill({ etag, lastModified }: Version): Record<string, string> {
   if (etag !== null) return { 'if-none-match': etag };
   return lastModified === null ? {} : { 'if-modified-since': lastModified };

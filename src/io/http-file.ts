@@ -1,7 +1,7 @@
 /**
- * One file at an address. Its first bytes show whether it is there, how long it is, whether the server gives ranges and whether
- * it is what the cache has; the rest is fetched when it is read. A web page in its place is a missing file: many servers answer
- * so for whatever they do not have.
+ * One file at a URL. The first request shows whether it exists, its length, whether the server supports ranges, and whether
+ * the cached version is current; the rest is fetched on demand. A web page counts as a missing file, because many servers
+ * send one for every unknown path.
  */
 import { type ByteSource, blobSource, byteSource, memorySource } from './byte-source.ts';
 import { InputError, quote } from './errors.ts';
@@ -27,44 +27,44 @@ import { isForeign, pageOrigin } from './page-address.ts';
 import { inMemory, type PartialFile } from './partial-file.ts';
 
 export interface FetchFilesOptions extends FetchOptions {
-  /** Keeps what was fetched for the next time; without one nothing is kept beyond the program. */
+  /** Stores fetched files for later; without it, nothing is kept after the program ends. */
   cache?: HubCache | undefined;
 }
 
-/** Where a file is in a folder. */
+/** A file's location in a folder. */
 interface Place {
   folder: string;
   path: string;
-  /** Pieces that the files of the folder have in memory. */
+  /** Recently read pieces of the folder's files, in memory. */
   recent: PieceCache;
 }
 
-/** Whether a file will be read. */
+/** Whether the file will be read, or only its existence is of interest. */
 export type Wanted = 'file' | 'existence';
 
-/** What a server has at an address. */
+/** The result of asking a server for a URL. */
 export interface Found {
   isThere: boolean;
-  /** Left out where the file is long, the server gives no ranges, and only its existence was asked for. */
+  /** Absent if the file is long, the server does not support ranges, and only its existence was asked for. */
   source?: ByteSource;
-  /** Why it counts as missing, where the server does not say so. */
+  /** The reason why it counts as missing, if the server did not say so. */
   because?: InputError;
-  /** Whether the source holds a long file in memory. */
+  /** Whether the source keeps a long file in memory. */
   isLarge?: boolean;
 }
 
-/** Statuses of what is not there. */
+/** Statuses of missing files. */
 const MISSING = [404, 410];
-/** The first piece that is asked for: a small file is then there whole, with one request. */
+/** Size of the first piece: small files are complete after one request. */
 const FIRST_PIECE = 2 ** 16;
 
-const WAY_OUT = 'Try again, or fetch the file by other means and give the folder on disk';
+const WAY_OUT = 'Try again, or download the file separately and give the folder on disk';
 
 export class RemoteFile {
-  /** For messages. */
+  /** Name in error messages. */
   private readonly name: string;
   private readonly kept: AddressCache | undefined;
-  /** Whether the answers' headers can be relied on: a page is not shown all headers of another host. */
+  /** Whether all response headers are visible: browsers hide some headers of other origins. */
   private readonly showsHeaders: boolean;
 
   constructor(
@@ -76,11 +76,11 @@ export class RemoteFile {
     this.showsHeaders = !isForeign(url);
   }
 
-  /** Asks the server. {@link InputError} where it refuses, or answers something else. */
+  /** Asks the server. Throws {@link InputError} if it refuses, or sends something else. */
   async look(wanted: Wanted): Promise<Found> {
     const kept = await this.kept?.find();
     return persist(async () => {
-      // A page would have to ask another host for leave first.
+      // On another origin, the conditional header would need a preflight request.
       const unless = kept && this.showsHeaders ? unlessIsStill(kept.version) : {};
       const response = await this.askBeginning(unless);
       if (response.status === 304 && kept) return there(kept.source);
@@ -95,17 +95,18 @@ export class RemoteFile {
     } catch (failure) {
       const error = failure instanceof PassingFailure ? failure.error : failure;
       if (pageOrigin() === undefined || !(error instanceof NoAnswerError)) throw failure;
-      // A browser takes no range of a file that the server has compressed, and does not say so: the whole may be had.
+      // Browsers reject a range of a file that the server compresses, without giving the reason; the whole file may still
+      // be available.
       return this.ask({}).catch(() => Promise.reject(failure));
     }
   }
 
   private ask(headers: Record<string, string>): Promise<Response> {
-    // What is kept here need not be kept by the browser as well.
+    // The browser does not need to cache what is stored here.
     return fetchOnce(this.url, { headers, ...(this.kept && { cache: 'no-store' }) }, this.options);
   }
 
-  /** What an answer means of another status than a file's. {@link InputError} where the server refuses. */
+  /** Interprets the status of a response without the file. Throws {@link InputError} if the server refuses. */
   private absence(response: Response, sound: number): Found | undefined {
     const { status, headers, ok } = response;
     if (MISSING.includes(status)) return { isThere: false };
@@ -120,12 +121,12 @@ export class RemoteFile {
   private page({ redirected, url }: Response): Found {
     const { path, folder } = this.options;
     const from = redirected ? `, from ${shown(url)}` : '';
-    const what = `there is no file ${quote(path)} in ${folder}: the server answers with a web page (HTML)${from}`;
-    const wayOut = 'Check the address; where it needs a login, fetch the files by other means';
+    const what = `there is no file ${quote(path)} in ${folder}: the server responds with a web page (HTML)${from}`;
+    const wayOut = 'Check the address; if it requires a login, download the files separately';
     return { isThere: false, because: new InputError(this.name, what, wayOut) };
   }
 
-  /** By the range that was asked for, which is the file's beginning. */
+  /** Uses a response with the requested range, the beginning of the file. */
   private async byRange(response: Response, wanted: Wanted, kept: CachedVersion | undefined): Promise<Found> {
     const absence = this.absence(response, 206);
     if (absence) return absence;
@@ -133,13 +134,13 @@ export class RemoteFile {
     const size = isEncoded(response) ? undefined : (sent?.total ?? (await this.sizeByHead()));
     if (size === undefined) return this.wholeAnew(wanted, kept);
     checkLength(this.options.path, size, this.name);
-    // Some servers give less than they are asked for.
+    // Some servers send less than requested.
     const length = Math.min(FIRST_PIECE, size, sent?.length ?? size);
     const body = bodyOf(response, this.name, this.options);
     const start = await beginning(body, length).finally(() => body.return(undefined));
     if (beginsLikeHtml(start.bytes)) return this.page(response);
     if (!start.isWhole || start.bytes.byteLength !== length || (sent && sent.start !== 0)) {
-      // An encoding that a page is not shown makes more or fewer bytes of those of the range.
+      // An encoding that the page cannot see would change the number of bytes.
       if (!this.showsHeaders) return this.wholeAnew(wanted, kept);
       throw this.otherThan(length, start);
     }
@@ -152,26 +153,26 @@ export class RemoteFile {
     return there(source ?? memorySource(start.bytes, this.name));
   }
 
-  /** The size by HEAD, where a page is not shown the range of another host. */
+  /** The size from a HEAD request, if the page cannot see the range header of another origin. */
   private async sizeByHead(): Promise<number | undefined> {
-    // With a range a browser asks for the bytes as they are, not compressed, and so hears their number.
+    // With a range header, a browser requests uncompressed bytes and therefore gets their number.
     const head = await request(this.url, { method: 'HEAD', headers: { range: 'bytes=0-' } }, this.options);
     return head.ok ? announcedLength(head) : undefined;
   }
 
   private otherThan(length: number, { bytes, isWhole }: { bytes: Uint8Array; isWhole: boolean }): Error {
     if (isWhole && bytes.byteLength < length) return this.short(bytes.byteLength, length);
-    const what = `the server sends something else than the first ${length} bytes, which were asked for`;
+    const what = `the server did not send the first ${length} bytes, which were requested`;
     return new InputError(this.name, what, WAY_OUT);
   }
 
-  /** Without ranges, which lead nowhere. */
+  /** Fetches the whole file, because ranges failed. */
   private async wholeAnew(wanted: Wanted, kept: CachedVersion | undefined): Promise<Found> {
     const response = await this.ask({});
     return this.whole(response, wanted, kept).finally(() => discard(response));
   }
 
-  /** By an answer that holds the whole file. */
+  /** Uses a response with the whole file. */
   private async whole(response: Response, wanted: Wanted, kept: CachedVersion | undefined): Promise<Found> {
     const absence = this.absence(response, 200);
     if (absence) return absence;
@@ -192,14 +193,14 @@ export class RemoteFile {
     }
   }
 
-  /** As many bytes as are announced. Where a page may not be shown that they are encoded, as many as the kind may have. */
+  /** The limit is the announced number of bytes, or that of the file type if a hidden encoding may change the number. */
   private limit(announced: number | undefined): Limit {
     const byKind = limitByKind(this.options.path);
     const isBinding = announced !== undefined && (this.showsHeaders || announced > byKind.bytes);
-    return isBinding ? { bytes: announced, which: 'that it has announced' } : byKind;
+    return isBinding ? { bytes: announced, which: 'that it announced' } : byKind;
   }
 
-  /** Bytes of which the number is known ahead: they go where they stay as they come. */
+  /** Bytes of known number: written to their destination as they arrive. */
   private async streamed(
     response: Response,
     body: AsyncIterable<Uint8Array<ArrayBuffer>>,
@@ -214,12 +215,12 @@ export class RemoteFile {
     };
     const source = await this.kept?.keep(versionOf(response, size), fill);
     if (source) return there(source);
-    // Where the cache has failed on the way the answer is used up, and comes short: it is asked for again.
+    // If the cache failed on the way, the response is partly consumed, so the file is requested again.
     const bytes = await inMemory(size, this.name, fill);
     return { ...there(memorySource(bytes, this.name)), isLarge: size > FIRST_PIECE };
   }
 
-  /** Bytes of which only the end says how many they are. */
+  /** Bytes of unknown number. */
   private async collected(response: Response, body: AsyncIterable<Uint8Array<ArrayBuffer>>): Promise<Found> {
     const parts: Uint8Array<ArrayBuffer>[] = [];
     for await (const part of body) parts.push(part);
@@ -231,7 +232,7 @@ export class RemoteFile {
     return { ...there(blobSource(blob, this.name)), isLarge: blob.size > FIRST_PIECE };
   }
 
-  /** A long file of which the beginning is there: what lies behind it is fetched when it is read. */
+  /** A long file whose beginning is known; the rest is fetched on demand. */
   private lazy(start: Uint8Array<ArrayBuffer>, file: RangedFile): ByteSource {
     const { kept, name } = this;
     const { recent } = this.options;
@@ -254,7 +255,7 @@ export class RemoteFile {
   }
 
   private short(come: number, length: number): PassingFailure {
-    return new PassingFailure(new InputError(this.name, `${come} bytes came of ${length}`, WAY_OUT));
+    return new PassingFailure(new InputError(this.name, `only ${come} of ${length} bytes arrived`, WAY_OUT));
   }
 
   private tell(loaded: number, total: number): void {

@@ -1,13 +1,13 @@
 /**
- * A folder behind HTTP. Its files are read in large ranges where the server gives them, fetched whole where it does not, and
- * kept in a cache where there is one. No token is sent anywhere.
+ * A folder over HTTP. Files are read in large ranges if the server supports them, otherwise fetched as a whole, and stored
+ * in a cache if there is one. No token is sent.
  */
 import { type Files, filesOf } from './files.ts';
 import { type FetchFilesOptions, type Found, RemoteFile, type Wanted } from './http-file.ts';
 import { PieceCache } from './http-ranges.ts';
 import { resolveAddress } from './page-address.ts';
 
-/** The folder at `baseUrl`. A server's 404 or 410, or a web page in a file's place, means that the file is missing. */
+/** The folder at `baseUrl`. A status of 404 or 410, or a web page instead of a file, means that the file is missing. */
 export function fetchFiles(baseUrl: string, options: FetchFilesOptions = {}): Files {
   const base = URL.canParse(baseUrl) ? baseUrl : resolveAddress(baseUrl).href;
   const [name = '', query = ''] = base.split(/(?=[?#])/, 2);
@@ -18,7 +18,7 @@ export function fetchFiles(baseUrl: string, options: FetchFilesOptions = {}): Fi
     const url = `${folder}/${path.split('/').map(encodeURIComponent).join('/')}${query}`;
     const found = new RemoteFile(url, { folder, path, recent, ...options }).look(wanted);
     known.set(path, found);
-    // Asked again: what has failed, and what would hold much memory.
+    // Failed requests, and sources that use much memory, are not remembered.
     const forget = () => known.get(path) === found && known.delete(path);
     found.then(({ isLarge }) => isLarge && forget(), forget);
     return found;

@@ -1,6 +1,6 @@
 /**
- * A file of known length on a server that gives ranges: read in large pieces, several at once, and never a mix of two versions.
- * What a server answers to a request for a range is held against what was asked.
+ * Reads a file of known length from a server that supports ranges: in large pieces, several at once, and never from two
+ * different versions. Each response is compared with its request.
  */
 import { InputError } from './errors.ts';
 import { discard, fetchOnce, type HttpOptions, persist } from './http.ts';
@@ -9,16 +9,16 @@ import { PassingFailure, statusError } from './http-failures.ts';
 import { isForeign } from './page-address.ts';
 import { type PartialFile, roomFor } from './partial-file.ts';
 
-/** Bytes of one request. */
+/** Bytes per request. */
 export const PIECE = 2 ** 23;
-/** Requests at a time. */
+/** Maximum number of concurrent requests. */
 const AT_ONCE = 4;
-/** Pieces of all files of a folder that stay in memory where there is no cache. */
+/** Maximum number of pieces in memory, for all files of a folder without a cache. */
 const MOST_KEPT = 8;
 
-const WAY_OUT = 'Try again, or fetch the file by other means and give the folder on disk';
+const WAY_OUT = 'Try again, or download the file separately and give the folder on disk';
 
-/** What tells a file on a server from an older one. */
+/** Properties that distinguish versions of a file on a server. */
 export interface Version {
   etag: string | null;
   lastModified: string | null;
@@ -29,21 +29,21 @@ export function versionOf({ headers }: Response, size: number): Version {
   return { etag: headers.get('etag'), lastModified: headers.get('last-modified'), size };
 }
 
-/** Whether two answers can be of one file. What a server does not send does not count. */
+/** Whether two responses may belong to the same version. Missing headers are ignored. */
 export function sameVersion(a: Version, b: Version): boolean {
   if (a.size !== b.size) return false;
-  // A server that encodes an answer on the way weakens its ETag.
+  // A server that compresses a response weakens its ETag.
   const [one, other] = [a, b].map(({ etag }) => etag?.replace(/^W\//, ''));
   if (one !== undefined && other !== undefined) return one === other;
   return a.lastModified === null || b.lastModified === null || a.lastModified === b.lastModified;
 }
 
-/** The header that asks for a range. */
+/** The header that requests a range. */
 export function range(offset: number, length: number): Record<string, string> {
   return { range: `bytes=${offset}-${offset + length - 1}` };
 }
 
-/** What `Content-Range` says; `undefined` where it is not there, or a page is not shown it. */
+/** The parsed `Content-Range`; undefined if it is missing or hidden from the page. */
 export function contentRange({
   headers,
 }: Response): { start: number; length: number; total: number | undefined } | undefined {
@@ -54,7 +54,7 @@ export function contentRange({
   return { start, length: Number(last) - start + 1, total: total === '*' ? undefined : Number(total) };
 }
 
-/** A file that is read by ranges. */
+/** A file that is read in ranges. */
 export class RangedFile {
   constructor(
     private readonly url: string,
@@ -67,7 +67,7 @@ export class RangedFile {
     return this.version.size;
   }
 
-  /** A piece by one request, or several where it breaks off on the way. */
+  /** A piece, fetched with one request, or several if the connection breaks. */
   async piece(
     offset: number,
     length: number,
@@ -81,7 +81,7 @@ export class RangedFile {
       const headers = { ...range(offset + filled, rest), ...this.condition() };
       const response = await fetchOnce(this.url, { headers }, options);
       this.check(response, offset + filled, rest);
-      const which = `that were asked for from byte ${offset + filled} on`;
+      const which = `that were requested from byte ${offset + filled}`;
       const body = within(bodyOf(response, this.name, options), { bytes: rest, which }, this.name);
       for await (const part of body) {
         bytes.set(part, filled);
@@ -89,14 +89,14 @@ export class RangedFile {
         gained(part.byteLength);
       }
       if (filled === length) return;
-      const what = `${filled} of ${length} bytes came from byte ${offset} on`;
-      // Some servers give less than they are asked for: what is left can be asked for at once.
+      const what = `only ${filled} of ${length} bytes arrived from byte ${offset}`;
+      // Some servers send less than requested; the rest can be requested at once.
       throw new PassingFailure(new InputError(this.name, what, WAY_OUT), 0);
     }, options);
     return bytes;
   }
 
-  /** Appends the whole file to `partial`, pieces in their order, several on their way. */
+  /** Appends the whole file to `partial`, in order, with several pieces in flight. */
   async fill(partial: PartialFile, onBytes: (loaded: number) => void): Promise<void> {
     const stop = new AbortController();
     const { signal: asked } = this.options;
@@ -106,7 +106,7 @@ export class RangedFile {
     const send = () => {
       for (; onTheirWay.length < AT_ONCE && next < this.size; next += PIECE) {
         const piece = this.piece(next, Math.min(PIECE, this.size - next), signal);
-        // Where an earlier one fails nobody waits for it any more.
+        // If an earlier piece fails, nothing awaits this one.
         piece.catch(() => undefined);
         onTheirWay.push(piece);
       }
@@ -121,13 +121,13 @@ export class RangedFile {
     }
   }
 
-  /** `If-Range`, where it can be sent: a page would have to ask another host for leave first, which few give. */
+  /** `If-Range`, if it can be sent: on another origin it would need a preflight request, which few servers allow. */
   private condition(): Record<string, string> {
     const { etag } = this.version;
     return etag === null || etag.startsWith('W/') || isForeign(this.url) ? {} : { 'if-range': etag };
   }
 
-  /** {@link InputError} where the answer is not the range that was asked for, of the version that was begun with. */
+  /** Throws {@link InputError} unless the response is the requested range of the same version. */
   private check(response: Response, offset: number, length: number): void {
     const found = contentRange(response);
     const now = versionOf(response, found?.total ?? this.size);
@@ -146,7 +146,7 @@ export class RangedFile {
   ): InputError {
     const { name } = this;
     if (response.status === 416) {
-      const what = `the server has no bytes from ${offset} on, where it said that there are ${this.size}`;
+      const what = `the server has no bytes from ${offset}, but announced ${this.size} bytes`;
       return new InputError(name, what, WAY_OUT);
     }
     if (!response.ok) return statusError(name, response);
@@ -154,14 +154,14 @@ export class RangedFile {
       return new InputError(
         name,
         'changed on the server while it was read',
-        'Try again, with the model opened anew',
+        'Try again: open the model anew',
       );
     const sent =
       response.status === 206 && found
         ? `bytes ${found.start} to ${found.start + found.length - 1}`
         : 'something else';
     const asked = `bytes ${offset} to ${offset + length - 1}`;
-    return new InputError(name, `the server sends ${sent} where ${asked} were asked for`, WAY_OUT);
+    return new InputError(name, `the server sent ${sent}, but ${asked} were requested`, WAY_OUT);
   }
 }
 
@@ -169,14 +169,14 @@ function isWithin(found: ReturnType<typeof contentRange>, offset: number, length
   return !found || (found.start === offset && found.length <= length);
 }
 
-/** The last pieces that were read of the files of a folder, so that what lies side by side is asked for together. */
+/** The recently read pieces of a folder's files, so that adjacent data is fetched together. */
 export class PieceCache {
-  /** The one that was used last stands last. */
+  /** Ordered by last use, the most recent last. */
   private readonly kept = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
-  /** Which pieces of each file have ever come. */
+  /** For each file, the pieces that have ever been read. */
   private readonly come = new WeakMap<RangedFile, Set<number>>();
 
-  /** Bytes of a file; `onBytes` hears of how many different ones there have been. */
+  /** Bytes of a file; `onBytes` reports the number of distinct bytes read so far. */
   async read(
     file: RangedFile,
     offset: number,

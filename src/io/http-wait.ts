@@ -1,45 +1,48 @@
 /**
- * How long a server is waited for. Waiting uses up a limited time, and bytes that come earn it back at the least rate that is
- * accepted: a server that is silent and one that trickles end alike. Whoever waits is told so, and can be called off.
+ * How long to wait for a server. Waiting consumes a limited time, and received bytes add time back at the minimum accepted
+ * rate, so that a silent server and one that trickles both time out. The wait is reported and can be aborted.
  */
 import { InputError, quote } from './errors.ts';
 
 export interface WaitOptions {
-  /** Milliseconds that a server may be silent before it is given up; 30 000 by default. */
+  /** Milliseconds of silence after which to give up; default: 30 000. */
   timeout?: number | undefined;
-  /** Bytes a second below which a server is given up; 1024 by default. */
+  /** Minimum rate in bytes per second; default: 1024. */
   leastRate?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** Hears a line where something unusual happens, or takes its time. */
+  /** Reports unusual or slow events, one line each. */
   onNotice?: ((line: string) => void) | undefined;
 }
 
 const TIMEOUT_MS = 30_000;
 const LEAST_RATE = 1024;
-/** After this long a person is told what is waited for; then after twice as long, and so on. */
+/** Time until the first notice about waiting; later notices come after twice the time. */
 const FIRST_NOTICE_MS = 10_000;
-/** A timer that is this late was held up by this program, not by the server: another computation, a machine that slept. */
+/**
+ * If a timer is this late, the program itself was blocked rather than the server: by another computation, or a sleeping
+ * machine.
+ */
 const LATE_MS = 250;
 
 const WAY_OUT =
-  'Try again later, or allow more: WEBALIGN_HTTP_TIMEOUT (seconds) and WEBALIGN_HTTP_LEAST_RATE (bytes a second), ' +
+  'Try again later, or allow more time: WEBALIGN_HTTP_TIMEOUT (seconds) and WEBALIGN_HTTP_LEAST_RATE (bytes a second), ' +
   'or the options timeout (milliseconds) and leastRate';
 
-/** What is waited for: an answer's headers, or its bytes. */
+/** What is awaited: a response's headers or its bytes. */
 export type Awaited = 'answer' | 'bytes';
 
-/** The time that one answer has. {@link InputError} where it is used up. */
+/** The time budget of one response. Throws {@link InputError} if it is used up. */
 export class WaitBudget {
   private readonly timeout: number;
   private readonly leastRate: number;
-  /** Milliseconds of waiting that are left. */
+  /** Remaining milliseconds of waiting. */
   private left: number;
   private nextNotice: number;
   private bytes = 0;
   private waited = 0;
 
   constructor(
-    /** File or address, for messages. */
+    /** File or URL, for error messages. */
     private readonly where: string,
     private readonly host: string,
     private readonly awaited: Awaited,
@@ -51,23 +54,23 @@ export class WaitBudget {
     this.nextNotice = this.firstNotice;
   }
 
-  /** Bytes have come. */
+  /** Records that bytes have arrived. */
   credit(bytes: number): void {
     if (bytes === 0) return;
     this.bytes += bytes;
     this.left = Math.min(this.timeout, this.left + (bytes / this.leastRate) * 1000);
-    // What is waited for anew is told anew.
+    // A new wait is reported anew.
     if (this.left === this.timeout) this.nextNotice = this.firstNotice;
   }
 
-  /** What `promise` gives. Rejects where the time is up first, or with the signal's reason as soon as that is given. */
+  /** The result of `promise`. Rejects when the time is used up, or with the signal's reason as soon as it is aborted. */
   wait<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.options;
     return new Promise<T>((resolve, reject) => {
       const atFirst = this.left;
       let since = performance.now();
       let timer: ReturnType<typeof setTimeout> | undefined;
-      /** Takes the time since the last look off what is left. */
+      /** Subtracts the time since the last check. */
       const spend = () => {
         const now = performance.now();
         this.left -= now - since;
@@ -78,7 +81,7 @@ export class WaitBudget {
         clearTimeout(timer);
         signal?.removeEventListener('abort', stop);
         spend();
-        // The timer would have come first, had this program not been busy.
+        // If the program was blocked, the timer is late and the server is not at fault.
         if (this.left <= 0) this.left = atFirst;
         settle();
       };
@@ -128,7 +131,7 @@ export class WaitBudget {
     const { where, host, bytes, awaited } = this;
     const silent = `has not ${awaited === 'answer' ? 'answered' : 'sent a byte'} for ${seconds(this.timeout)}`;
     const slow = `sends fewer than ${this.leastRate} bytes a second: ${bytes} in ${seconds(this.waited)}`;
-    // A burst and then silence is not a low rate.
+    // A burst followed by silence is not a low rate.
     const stopped = `stopped sending after ${bytes} bytes`;
     const isFast = (1000 * bytes) / this.waited >= this.leastRate;
     return new InputError(where, `${host} ${bytes === 0 ? silent : isFast ? stopped : slow}`, WAY_OUT);
@@ -141,5 +144,5 @@ function seconds(milliseconds: number): string {
 
 function checked(name: string, value: number, least: number): number {
   if (typeof value === 'number' && value >= least && value < Number.POSITIVE_INFINITY) return value;
-  throw new InputError(name, `is ${quote(value)}`, `Give a number from ${least} on`);
+  throw new InputError(name, `is ${quote(value)}`, `Give a number of at least ${least}`);
 }

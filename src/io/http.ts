@@ -1,6 +1,6 @@
 /**
- * Requests that outlive a bad moment: what passes by itself, a busy server, a cut connection, a silent one, is tried again
- * after a while, longer each time, or as long as the server asks for. What a lasting refusal means is the caller's business.
+ * Requests with retries: temporary failures, such as a busy server, a broken connection or a timeout, are retried after a
+ * delay that grows, or that the server requests. The caller interprets permanent errors.
  */
 import { InputError } from './errors.ts';
 import { corsError, networkFailure, PassingFailure, statusError } from './http-failures.ts';
@@ -8,35 +8,35 @@ import { WaitBudget, type WaitOptions } from './http-wait.ts';
 import { isForeign } from './page-address.ts';
 
 export interface HttpOptions extends WaitOptions {
-  /** In place of the platform's: a proxy, or a test. */
+  /** Replaces the platform's fetch: a proxy, or a test. */
   fetch?: ((url: string, init?: RequestInit) => Promise<Response>) | undefined;
-  /** How to let time pass; for tests. */
+  /** Replaces the delay, for tests. */
   pause?: ((milliseconds: number, signal?: AbortSignal) => Promise<void>) | undefined;
 }
 
-/** Options of whoever fetches files. */
+/** Options for fetching files. */
 export interface FetchOptions extends HttpOptions {
   onProgress?: ((progress: FetchProgress) => void) | undefined;
 }
 
 export interface FetchProgress {
   file: string;
-  /** Bytes that are there, those of an earlier attempt included. */
+  /** Number of bytes present, including those of an earlier attempt. */
   loaded: number;
   total: number;
 }
 
-/** Answers that may be another one soon. */
+/** Statuses that may be temporary. */
 const PASSING_STATUS = [408, 425, 429, 500, 502, 503, 504];
-/** Tries in a row that gain nothing. */
+/** Maximum number of consecutive attempts without progress. */
 const MOST_TRIES = 6;
-/** A try that gains fewer bytes than this gains nothing: a server that gives one with each answer comes to an end too. */
+/** An attempt that receives fewer bytes makes no progress; this also stops a server that sends one byte per response. */
 const LEAST_GAIN = 1024;
 const FIRST_PAUSE_MS = 250;
-/** A server that asks for more patience than this is taken to refuse. */
+/** If a server requests a longer delay, it counts as a refusal. */
 const LONGEST_PAUSE_MS = 300_000;
 
-/** Does `work`, and again where it fails in passing; by `gained` it says how many bytes it got further. */
+/** Runs `work`, and retries it after temporary failures; `work` calls `gained` with the number of new bytes. */
 export async function persist<T>(
   work: (gained: (bytes: number) => void) => Promise<T>,
   { signal, pause = sleep, onNotice }: HttpOptions,
@@ -46,7 +46,7 @@ export async function persist<T>(
     try {
       return await work((bytes) => {
         gain += bytes;
-        // WaitBudget begins anew.
+        // WaitBudget starts over.
         if (gain >= LEAST_GAIN) tries = 0;
       });
     } catch (failure) {
@@ -61,7 +61,7 @@ export async function persist<T>(
   }
 }
 
-/** One request, once. A {@link PassingFailure} where trying again may help; any other answer as it is. */
+/** One request without retries. Throws {@link PassingFailure} if a retry may help; returns any other response. */
 export async function fetchOnce(url: string, init: RequestInit, options: HttpOptions): Promise<Response> {
   options.signal?.throwIfAborted();
   const response = await answerTo(url, init, options);
@@ -70,27 +70,27 @@ export async function fetchOnce(url: string, init: RequestInit, options: HttpOpt
   throw new PassingFailure(statusError(shown(url), response), retryAfter(response));
 }
 
-/** A request that is tried until it is answered for good. */
+/** A request with retries. */
 export function request(url: string, init: RequestInit, options: HttpOptions): Promise<Response> {
   return persist(() => fetchOnce(url, init, options), options);
 }
 
-/** Ends an answer whose body nobody wants. */
+/** Cancels a response whose body is not needed. */
 export function discard(response: Response): void {
   void response.body?.cancel().catch(() => undefined);
 }
 
-/** An address without what may be secret in it. */
+/** A URL without parts that may be secret. */
 export function shown(url: string): string {
   return url.replace(/[?#].*/s, '');
 }
 
-/** Whom an address or a name in messages speaks of. */
+/** The host of a URL or of a file's name, for messages. */
 export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : 'the server';
 }
 
-/** The answer's headers, which have to come in time. */
+/** The response's headers, within the timeout. */
 async function answerTo(url: string, init: RequestInit, options: HttpOptions): Promise<Response> {
   const { fetch = globalThis.fetch, signal } = options;
   const where = shown(url);
@@ -112,7 +112,8 @@ async function answerTo(url: string, init: RequestInit, options: HttpOptions): P
     if (cause instanceof PassingFailure || cause instanceof InputError) throw cause;
     const failure = networkFailure(where, url, cause);
     if (failure instanceof InputError || !isForeign(url) || !(await answersBlindly(ask))) throw failure;
-    // A page is not told why it may not read an answer: one more try tells a cut connection from a server that does not allow it.
+    // Browsers do not say why a response is unreadable: one more attempt distinguishes a broken connection from missing
+    // CORS headers.
     return ask().catch((again) => {
       signal?.throwIfAborted();
       throw again instanceof PassingFailure ? again : corsError(where, hostOf(url));
@@ -120,7 +121,7 @@ async function answerTo(url: string, init: RequestInit, options: HttpOptions): P
   }
 }
 
-/** Whether the server answers a page that does not ask to read the answer. */
+/** Whether the server responds to an opaque request. */
 function answersBlindly(ask: (more: RequestInit) => Promise<Response>): Promise<boolean> {
   return ask({ method: 'HEAD', mode: 'no-cors', credentials: 'omit', headers: {} }).then(
     () => true,
@@ -128,7 +129,7 @@ function answersBlindly(ask: (more: RequestInit) => Promise<Response>): Promise<
   );
 }
 
-/** Milliseconds of a `Retry-After`, which gives seconds or a date. */
+/** The milliseconds in `Retry-After`, which contains seconds or a date. */
 function retryAfter({ headers }: Response): number | undefined {
   const text = headers.get('retry-after');
   if (text === null) return undefined;

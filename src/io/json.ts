@@ -1,13 +1,13 @@
 /**
- * JSON with errors that name the file, the line and the column. The platform's parser does the work; only where it
- * fails, or where duplicate names matter, our own scanner walks the text. It never recurses, so depth is no attack.
+ * JSON with errors that name the file, the line and the column. The platform's parser does the work; our own scanner only
+ * runs to locate an error or duplicate names. It does not recurse, so deep nesting cannot overflow the stack.
  */
 
 import { own } from '../base/lookup.ts';
 import { inFloat32 } from '../base/range.ts';
 import { InputError, quote } from './errors.ts';
 
-/** What JSON can say. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export type JsonObject = { [name: string]: Json };
 
@@ -30,7 +30,7 @@ export function parseJson(text: string, file: string): Json {
   }
 }
 
-/** As `parseJson`, and the text must hold an object. */
+/** Like `parseJson`; the text must contain an object. */
 export function parseJsonObject(text: string, file: string): JsonObject {
   return needObject(parseJson(text, file), file);
 }
@@ -40,19 +40,19 @@ export function needObject(value: unknown, file: string): JsonObject {
   if (!isObject(value)) {
     throw new InputError(
       file,
-      `holds ${kindOf(value)}, not a JSON object`,
+      `contains ${kindOf(value)}, not a JSON object`,
       'Check that it is the right file',
     );
   }
   return value;
 }
 
-/** Whether the value is an object of JSON: no list, no number that a reader of exact JSON keeps as one. */
+/** Whether the value is a JSON object, not a list and not a number of exact JSON. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Number);
 }
 
-/** The kind of a value, for a message: `a string`, `a list`. */
+/** The type of a value, for an error message: `a string`, `a list`. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (value === undefined) return 'nothing';
@@ -62,7 +62,7 @@ export function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
-/** One-based line and column of the offset `at`. */
+/** Line and column of the offset `at`, counted from 1. */
 function lineAndColumn(text: string, at: number): { line: number; column: number } {
   const before = text.slice(0, at);
   const start = before.lastIndexOf('\n') + 1;
@@ -71,15 +71,15 @@ function lineAndColumn(text: string, at: number): { line: number; column: number
 
 const SPACE = /[ \t\n\r]*/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
-/** A number of more digits than any reader keeps is taken for an error: the pattern's own stack has a limit. */
+/** Numbers with more digits count as errors, because the regular expression engine has a stack limit. */
 const SCALAR = /-?(?:0|[1-9]\d{0,400})(?:\.\d{1,400})?(?:[eE][+-]?\d{1,400})?|true|false|null/y;
 
 /**
- * Walks a JSON text: `error` is the offset where it stops being valid, `duplicate` the first name that an object
- * gives twice (which the platform's parser lets pass, keeping the last).
+ * Scans a JSON text: `error` is the offset of the first error, `duplicate` the first duplicate name in an object (which the
+ * platform's parser accepts, keeping the last value).
  */
 export function scanJson(text: string): { error?: number; duplicate?: string } {
-  /** Open containers: the names seen of an object, `null` for a list. */
+  /** Open containers: the names seen so far in an object, `null` for a list. */
   const open: (Set<string> | null)[] = [];
   let duplicate: string | undefined;
   let at = 0;
@@ -89,7 +89,7 @@ export function scanJson(text: string): { error?: number; duplicate?: string } {
     if (found !== undefined) at += found.length;
     return found;
   };
-  /** A string literal, quotes included; `at` stays where it is broken. */
+  /** A string literal, including quotes; `at` does not advance past a malformed one. */
   const string = (): string | undefined => {
     const start = at;
     if (text.charAt(at) !== '"') return undefined;
@@ -132,7 +132,7 @@ export function scanJson(text: string): { error?: number; duplicate?: string } {
     } else if (text.charAt(at) === '"' ? string() === undefined : match(SCALAR) === undefined) {
       return { error: at };
     }
-    // A value has ended: close what closes, go on after a comma.
+    // A value has ended: close containers, and continue after a comma.
     while (true) {
       const names = open[open.length - 1];
       if (names === undefined) {
@@ -151,25 +151,25 @@ export function scanJson(text: string): { error?: number; duplicate?: string } {
   }
 }
 
-/** Reads typed fields out of a JSON object; every error names the file and the field. */
+/** Reads typed fields of a JSON object; every error names the file and the field. */
 export class Fields {
   readonly object: JsonObject;
   readonly file: string;
   private readonly names: Readonly<Record<string, string>>;
 
-  /** `names`: what the file calls a field, where that is not its name here. */
+  /** `names`: the file's names of fields, if they differ from those used here. */
   constructor(object: JsonObject, file: string, names: Readonly<Record<string, string>> = {}) {
     this.object = object;
     this.file = file;
     this.names = names;
   }
 
-  /** The field, `undefined` where it is absent or null. */
+  /** The field; undefined if it is absent or null. */
   get(name: string): Json | undefined {
     return own(this.object, this.inFile(name)) ?? undefined;
   }
 
-  /** A whole number in [min, max]. */
+  /** An integer in [min, max]. */
   integer(name: string, fallback?: number, min = 1, max = 2 ** 31 - 1): number {
     const value = this.get(name) ?? fallback;
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max)
@@ -202,7 +202,7 @@ export class Fields {
     return new InputError(this.place(name), `${found}, expected ${expected}`, 'Correct the file');
   }
 
-  /** A value that is well-formed but that nothing here can serve. */
+  /** A well-formed value that is not supported. */
   unsupported(name: string, wayOut: string): InputError {
     return new InputError(this.place(name), `${quote(this.get(name))} is not supported`, wayOut);
   }
@@ -211,7 +211,7 @@ export class Fields {
     return own(this.names, name) ?? name;
   }
 
-  /** File and field, for messages. */
+  /** File and field, for error messages. */
   place(name: string): string {
     return `${this.file}, "${this.inFile(name)}"`;
   }

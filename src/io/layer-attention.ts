@@ -1,12 +1,12 @@
 /**
- * What the attention of each layer is told by a `config.json`: how far back it sees and how its positions turn. Reads
- * what transformers 4 and 5 write, one layout for all layers or one for each kind of layer; computes nothing.
+ * Reads the attention settings of each layer from `config.json`: window and rotary positions. Supports the formats of
+ * transformers 4 and 5, with one setting for all layers or one per kind of layer; computes nothing.
  */
 import { own } from '../base/lookup.ts';
 import { InputError, quote } from './errors.ts';
 import { Fields, isObject } from './json.ts';
 
-/** Llama 3's change of frequencies: those that turn less than `lowFreqFactor` times over the original context slow down. */
+/** Llama 3's frequency scaling: frequencies with fewer than `lowFreqFactor` rotations over the original context are reduced. */
 export interface Llama3Scaling {
   factor: number;
   lowFreqFactor: number;
@@ -17,13 +17,13 @@ export interface Llama3Scaling {
 /** Rotary positions: angles position · θ^(−2j / headDim), scaled. */
 export interface RotaryPositions {
   theta: number;
-  /** Coordinates of a head that turn, the first ones; all by default. */
+  /** Number of rotated dimensions of a head, from the first; default: all. */
   dimensions?: number;
-  /** All frequencies are divided by it. */
+  /** All frequencies are divided by this factor. */
   linearFactor?: number;
-  /** Each frequency is divided by its own. */
+  /** Each frequency is divided by its own factor. */
   factors?: readonly number[];
-  /** Factors of contexts that are longer than the original one, which are not computed here: a cache would need both. */
+  /** Factors for contexts longer than the original one, which are not supported: a cache would need both. */
   long?: { factors: readonly number[]; context: number; originalContext: number };
   /** Factor of all cosines and sines. */
   attentionFactor?: number;
@@ -31,7 +31,7 @@ export interface RotaryPositions {
 }
 
 export interface LayerAttention {
-  /** Positions that a token sees, itself the last of them; undefined for all. */
+  /** Number of positions that a token attends to, including itself; undefined: all. */
   window: number | undefined;
   /** Undefined for a layer without positions. */
   rotary: RotaryPositions | undefined;
@@ -40,17 +40,17 @@ export interface LayerAttention {
 const FULL = 'full_attention';
 const SLIDING = 'sliding_attention';
 
-/** What a file is read with. */
+/** Sizes needed to read a file. */
 export interface AttentionSizes {
   layers: number;
-  /** Positions. */
+  /** Maximum number of positions. */
   context: number;
   headDim: number;
-  /** The architecture may turn a part of each head. */
+  /** Whether the architecture supports partial rotation of heads. */
   partial: boolean;
 }
 
-/** One entry a layer. A window at least as long as the context counts as no window. */
+/** One entry per layer. A window at least as long as the context counts as no window. */
 export function layerAttentions(fields: Fields, sizes: AttentionSizes): LayerAttention[] {
   const { layers, context } = sizes;
   const windowed = fields.get('sliding_window') !== undefined && fields.boolean('use_sliding_window', true);
@@ -68,7 +68,7 @@ export function layerAttentions(fields: Fields, sizes: AttentionSizes): LayerAtt
   });
 }
 
-/** Which layers have no positions: as `no_rope_layers` lists them, 0 for such a layer, or each n-th. */
+/** Which layers have no positions: 0 in `no_rope_layers`, or every n-th layer. */
 function layersWithoutPositions(fields: Fields, layers: number): boolean[] {
   const turns = fields.get('no_rope_layers');
   if (turns !== undefined) {
@@ -82,7 +82,10 @@ function layersWithoutPositions(fields: Fields, layers: number): boolean[] {
   return Array.from({ length: layers }, (_, i) => (i + 1) % period === 0);
 }
 
-/** Which layers slide: as `layer_types` lists them, those without positions, all but every n-th, or all from a certain one on. */
+/**
+ * Which layers have a window: as listed in `layer_types`, those with positions, all but every n-th, or all from a certain
+ * layer.
+ */
 function slidingLayers(fields: Fields, layers: number): boolean[] {
   const numbers = Array.from({ length: layers }, (_, i) => i);
   const types = fields.get('layer_types');
@@ -103,8 +106,8 @@ function slidingLayers(fields: Fields, layers: number): boolean[] {
 }
 
 /**
- * θ and its scaling for one kind of layer: in `rope_parameters`, for all layers or by kind (transformers 5), or in
- * `rope_theta`, `rope_scaling` and `rope_local_base_freq`, the last for sliding layers (transformers 4).
+ * θ and its scaling for one kind of layer: from `rope_parameters`, for all layers or by kind (transformers 5), or from
+ * `rope_theta`, `rope_scaling` and `rope_local_base_freq`, the last for layers with a window (transformers 4).
  */
 function rotaryPositions(fields: Fields, kind: string, sizes: AttentionSizes): RotaryPositions {
   const local = kind === SLIDING && fields.get('rope_local_base_freq') !== undefined;
@@ -117,7 +120,7 @@ function rotaryPositions(fields: Fields, kind: string, sizes: AttentionSizes): R
   const pairs = (positions.dimensions ?? sizes.headDim) / 2;
   for (const factors of [positions.factors, positions.long?.factors]) {
     if (factors && factors.length !== pairs)
-      throw fields.wrong('rope_scaling', `${pairs} factors, one for each pair of a head`);
+      throw fields.wrong('rope_scaling', `${pairs} factors, one per rotary pair`);
   }
   return positions;
 }
@@ -136,20 +139,21 @@ function rotaryParameters(fields: Fields, kind: string, local: boolean): Fields 
   return new Fields({ ...own.object, ...old.object }, old.file);
 }
 
-/** What of a head turns, where it is not all of it. */
+/** The number of rotated dimensions of a head, if not all. */
 function rotaryDimensions(
   fields: Fields,
   { headDim, partial }: AttentionSizes,
 ): Pick<RotaryPositions, 'dimensions'> {
   const share = fields.positive('partial_rotary_factor', 1);
   if (share === 1) return {};
-  if (!partial) throw fields.unsupported('partial_rotary_factor', 'Only 1 is computed for this architecture');
-  // 2⁻³⁰: a share of a whole number may have been rounded down.
+  if (!partial)
+    throw fields.unsupported('partial_rotary_factor', 'Only 1 is supported for this architecture');
+  // 2⁻³⁰: the fraction may have been rounded down.
   const dimensions = Math.floor(headDim * share + 2 ** -30);
   if (dimensions >= 2 && dimensions <= headDim && dimensions % 2 === 0) return { dimensions };
   throw fields.wrong(
     'partial_rotary_factor',
-    `an even number of the ${headDim} coordinates of a head, as a share`,
+    `a fraction that gives an even number of the ${headDim} dimensions of a head`,
   );
 }
 
@@ -160,7 +164,7 @@ function scalingOf(fields: Fields, file: Fields, sizes: AttentionSizes): Scaling
   throw new InputError(
     fields.file,
     `rotary positions of type ${quote(kind)} are not supported`,
-    `Supported are ${Object.keys(SCALINGS).join(', ')}`,
+    `Supported types: ${Object.keys(SCALINGS).join(', ')}`,
   );
 }
 
@@ -192,7 +196,7 @@ const SCALINGS: Readonly<Record<string, (fields: Fields, file: Fields, sizes: At
     const place = fields.get('original_max_position_embeddings') === undefined ? file : fields;
     const original = place.integer('original_max_position_embeddings', context, 2);
     const stretch = fields.positive('factor', context / original);
-    // As its authors recommend (Ding et al. 2024) where the file does not say it.
+    // The value recommended by the authors (Ding et al. 2024) if the file has none.
     const recommended = stretch <= 1 ? 1 : Math.sqrt(1 + Math.log(stretch) / Math.log(original));
     const attentionFactor = fields.positive('attention_factor', recommended);
     const differ = original < context && longer.some((factor, i) => factor !== factors[i]);
@@ -211,7 +215,7 @@ function factorsOf(fields: Fields, name: string): number[] {
   throw fields.wrong(name, 'a list of numbers greater than 0');
 }
 
-/** An object inside the file, undefined where it is absent or null. */
+/** An object in the file; undefined if it is absent or null. */
 function nested(fields: Fields, name: string): Fields | undefined {
   const value = fields.get(name);
   if (value === undefined) return undefined;

@@ -1,10 +1,10 @@
 /**
- * LoRA's settings, with PEFT's names in camelCase. They stand beside the adapter's files because both have them: a run is
- * given them, and `adapter_config.json` keeps them.
+ * LoRA's settings, with PEFT's names in camelCase. They are defined beside the adapter's files because both use them: a run
+ * has them as settings, and `adapter_config.json` stores them.
  */
 import { boolean, names, number, type Spellings, type Values, whole } from '../base/setting.ts';
 
-/** A larger rank is more than any layer is wide. */
+/** More than the width of any layer. */
 export const MOST_RANK = 2 ** 16;
 
 export const LORA = {
@@ -25,7 +25,7 @@ export const LORA = {
     trl: 'lora_alpha',
     help: 'scale, divided by the rank',
   }),
-  /** Last parts of module names (`q_proj`) or full ones. */
+  /** Suffixes of module names (`q_proj`) or full names. */
   targetModules: names({
     default: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
     group: 'lora',
@@ -33,7 +33,7 @@ export const LORA = {
     aliases: ['target_modules'],
     help: 'layers to adapt, separated by commas, or all-linear',
   }),
-  /** Scale α/√r (rsLoRA) in place of α/r. */
+  /** Scale α/√r (rsLoRA) instead of α/r. */
   useRslora: boolean({
     default: false,
     group: 'lora',
@@ -44,5 +44,5 @@ export const LORA = {
 
 export interface LoraConfig extends Values<typeof LORA> {}
 
-/** LoRA's settings as they may be given: some of them, by any of their names. */
+/** LoRA's settings as arguments: some of them, under any accepted name. */
 export type LoraArgs = Partial<LoraConfig> & Spellings<typeof LORA>;

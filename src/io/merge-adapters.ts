@@ -1,7 +1,7 @@
 /**
- * Adapters added into the weights that they sit on: W + Σ factorᵢ·scaleᵢ·Bᵢ·Aᵢ, summed in float64 and rounded once to the
- * type in which the weight was stored (PEFT's `merge_and_unload`). Other tensors are passed on as they are. On the host,
- * tensor by tensor; the caller sees to it that the adapters fit.
+ * Merges adapters into the weights: W + Σ factorᵢ·scaleᵢ·Bᵢ·Aᵢ, summed in float64 and rounded once to the stored type of
+ * the weight (PEFT's `merge_and_unload`). Other tensors are passed on unchanged. Runs on the host, tensor by tensor; the
+ * caller checks that the adapters fit.
  */
 import type { AdapterPart } from './combine-adapters.ts';
 import { InputError } from './errors.ts';
@@ -10,8 +10,8 @@ import { loraScale } from './peft.ts';
 import type { StoredTensor, TensorToWrite } from './safetensors.ts';
 
 /**
- * All tensors of a model, by name, with the adapters in them. Throws {@link InputError} for a weight of a type that cannot
- * be added to, and for a sum that its type cannot hold.
+ * All tensors of a model, by name, with the adapters merged. Throws {@link InputError} for a weight of an unsupported type,
+ * and for a sum that overflows its type.
  */
 export function mergeAdapters(
   stored: ReadonlyMap<string, StoredTensor>,
@@ -21,13 +21,18 @@ export function mergeAdapters(
   for (const module of new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]))) {
     const name = `${module}.weight`;
     const tensor = stored.get(name);
-    if (!tensor) throw new InputError(name, 'is not among the weights', 'Give the model of the adapter');
+    if (!tensor)
+      throw new InputError(
+        name,
+        'is not among the weights',
+        'Give the model that the adapter was trained on',
+      );
     merged.set(name, mergedWeight(tensor, module, parts));
   }
   return merged;
 }
 
-/** One weight with what the adapters add to its module. Throws {@link InputError} as {@link mergeAdapters} does. */
+/** One weight with the adapters of its module merged. Throws {@link InputError} like {@link mergeAdapters}. */
 export function mergedWeight(
   tensor: StoredTensor,
   module: string,
@@ -55,7 +60,7 @@ export function mergedWeight(
   const written: TensorToWrite = { dtype: tensor.dtype, shape: tensor.shape, data };
   const kept = toFloat32({ ...tensor, data: data as StoredTensor['data'] });
   if (!kept.every(Number.isFinite)) {
-    const what = `with the adapter it holds numbers that ${tensor.dtype} cannot`;
+    const what = `with the adapter it has numbers that ${tensor.dtype} cannot represent`;
     throw new InputError(tensor.where, what, 'Convert the model to F32, or check the adapter');
   }
   return written;

@@ -1,14 +1,14 @@
 /**
- * The browser's private file system (OPFS): whether there is one, a write that is whole or not at all, and which errors mean that
- * something is missing or finds no room.
+ * The browser's private file system (OPFS): access, atomic writes, and which errors mean that something is missing or that
+ * there is no space.
  */
 
-/** Its root; undefined where the browser has none for this page, as in some private windows. */
+/** The root; undefined if the browser provides none for this page, as in some private windows. */
 export async function privateFiles(): Promise<FileSystemDirectoryHandle | undefined> {
   return globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
 }
 
-/** A file of these parts, whole or not at all: a browser puts it in place when it is closed. */
+/** Writes a file of these parts atomically: a browser replaces it when it is closed. */
 export async function writeWhole(
   folder: FileSystemDirectoryHandle,
   name: string,
@@ -26,12 +26,12 @@ export async function writeWhole(
   return handle.getFile();
 }
 
-/** What is not there is undefined; anything else is an error still. */
+/** Returns undefined if the error means that something does not exist; rethrows any other error. */
 export function missing(error: unknown): undefined {
   if (nameOf(error) !== 'NotFoundError') throw error;
 }
 
-/** Lets pass that there is no room; anything else is an error still. */
+/** Ignores the error if it means that there is no space; rethrows any other error. */
 export function noRoom(error: unknown): void {
   if (nameOf(error) !== 'QuotaExceededError') throw error;
 }

@@ -1,15 +1,15 @@
 /**
- * Stores for checkpoints that outlive a page: in IndexedDB, in a page or a worker, and in the browser's private file system. Each
- * write is whole or not at all. They take no locks: of two tabs that train into one store the last to write wins.
+ * Checkpoint stores that survive a page: in IndexedDB, in a page or a worker, and in the browser's private file system.
+ * Each write is atomic. There are no locks: if two tabs train into one store, the last write wins.
  */
 import { createStore, del, get, set, type UseStore } from 'idb-keyval';
 import type { CheckpointStore } from './checkpoint.ts';
 import { InputError, reason } from './errors.ts';
 import { missing, privateFiles, writeWhole } from './opfs.ts';
 
-/** A store of a page, which can be emptied. */
+/** A store of a page that can be cleared. */
 export interface PageCheckpointStore extends CheckpointStore {
-  /** Forgets the checkpoint; nothing happens where none is there. */
+  /** Deletes the checkpoint, if there is one. */
   remove(): Promise<void>;
 }
 
@@ -20,15 +20,15 @@ export interface IndexedDbOptions {
   table?: string;
 }
 
-/** One connection for each database, since a database that is open twice cannot be deleted by either. */
+/** One connection per database, because a database with two connections cannot be deleted through either. */
 const connections = new Map<string, UseStore>();
 
 /**
- * A checkpoint in IndexedDB under `key`. A write is one transaction: it is old or new, never half. Rejects with an
- * {@link InputError} where the browser keeps nothing for this page or has no more room.
+ * A checkpoint in IndexedDB under `key`. A write is one transaction, so it is atomic. Rejects with an {@link InputError} if
+ * the browser stores nothing for this page or has no more space.
  *
- * For the reference's log-probabilities: `storedReferenceCache((key) => indexedDbCheckpointStore(key, { table: 'references', … }))`
- * with a database of its own, because a database has one table.
+ * For the reference's log-probabilities: `storedReferenceCache((key) => indexedDbCheckpointStore(key, { table:
+ * 'references', … }))` with a separate database, because a database has one table.
  */
 export function indexedDbCheckpointStore(
   key: string,
@@ -48,18 +48,18 @@ export function indexedDbCheckpointStore(
     async read() {
       const found = await tried(() => get<unknown>(key, store())).catch(refused('read'));
       if (found === undefined || found instanceof Uint8Array) return found as Kept;
-      throw new InputError(where, 'is not what a checkpoint store has written', 'Use another key');
+      throw new InputError(where, 'was not written by a checkpoint store', 'Use another key');
     },
-    // A view would be kept with the whole buffer that it looks into.
+    // A view would be stored together with its whole buffer.
     write: (bytes) => tried(() => set(key, bytes.slice(), store())).catch(refused('written')),
     remove: () => tried(() => del(key, store())).catch(refused('removed')),
   };
 }
 
 /**
- * A checkpoint in a file of the browser's private file system (OPFS), `runs/mine.safetensors` say, for those too large for
- * IndexedDB's copies. The browser puts a file in place when it is whole. Rejects with an {@link InputError} where there is no such
- * file system, or no more room.
+ * A checkpoint in a file of the browser's private file system (OPFS), for example `runs/mine.safetensors`, if it is too
+ * large for IndexedDB's copies. The browser replaces a file when it is complete. Rejects with an {@link InputError} if
+ * there is no such file system, or no more space.
  */
 export function opfsCheckpointStore(path: string): PageCheckpointStore {
   const where = `${path} in the browser's private file system`;
@@ -69,7 +69,7 @@ export function opfsCheckpointStore(path: string): PageCheckpointStore {
     throw new InputError(path, 'is not a path of plain names', 'Write it as folder/name');
   const folder = async (create: boolean) => {
     let found = await privateFiles();
-    if (!found) throw new Error('this browser has none for this page');
+    if (!found) throw new Error('this browser does not provide it to this page');
     for (const step of steps) found = await found.getDirectoryHandle(step, { create });
     return found;
   };
@@ -98,9 +98,9 @@ export function opfsCheckpointStore(path: string): PageCheckpointStore {
 
 type Kept = Uint8Array<ArrayBuffer> | undefined;
 
-const STORAGE = 'Allow this page to keep data and make room, or keep checkpoints elsewhere';
+const STORAGE = 'Allow this page to store data and free some space, or store checkpoints elsewhere';
 
-/** What throws at once, as browsers without storage do, rejects. */
+/** Converts a synchronous exception, as in browsers without storage, to a rejection. */
 async function tried<T>(work: () => Promise<T>): Promise<T> {
   return work();
 }

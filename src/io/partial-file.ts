@@ -1,26 +1,26 @@
 /**
- * A file that is still being fetched: bytes are appended in order and kept somewhere, on a disk, in a browser's storage or in
- * memory. Who fetches and who keeps do not know each other.
+ * A file that is being downloaded: bytes are appended in order and stored on a disk, in a browser's storage or in memory.
+ * Downloading and storing are independent.
  */
 import { InputError } from './errors.ts';
 
-/** Where a download's bytes are kept until it is whole. */
+/** Storage for the bytes of an unfinished download. */
 export interface PartialFile {
-  /** Bytes that are there. */
+  /** Number of bytes present. */
   readonly size: number;
   read(offset: number, length: number): Promise<Uint8Array>;
   append(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Drops all bytes. */
+  /** Removes all bytes. */
   reset(): Promise<void>;
 }
 
-/** The `size` bytes that `fill` appends. {@link InputError} where there is no room for as many. */
+/** The `size` bytes that `fill` appends. Throws {@link InputError} if there is not enough memory. */
 export async function inMemory(
   size: number,
   name: string,
   fill: (partial: PartialFile) => Promise<void>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // Taken when the first bytes are there: until then the size is only the word of a list.
+  // Allocated when the first bytes arrive: until then the size is only a claim.
   let bytes = new Uint8Array();
   let filled = 0;
   await fill({
@@ -40,12 +40,12 @@ export async function inMemory(
   return bytes;
 }
 
-/** Memory for as many bytes. {@link InputError} where there is none. */
+/** Allocates memory. Throws {@link InputError} if there is not enough. */
 export function roomFor(size: number, name: string): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(size);
   } catch (cause) {
-    const what = `${size} bytes of it are needed at once, for which there is no memory`;
+    const what = `there is not enough memory for ${size} bytes of it at once`;
     throw new InputError(name, what, 'Use a cache on a disk, or a smaller model', { cause });
   }
 }

@@ -1,17 +1,17 @@
 /**
- * The head of a reward model in PEFT's files: an adapter for sequence classification (`SEQ_CLS`) with one label keeps it
- * whole, among `modules_to_save`.
+ * The head of a reward model in PEFT's files: an adapter for sequence classification (`SEQ_CLS`) with one label stores it
+ * completely, as one of `modules_to_save`.
  */
 import { InputError, listed } from './errors.ts';
 import { toFloat32, toFloat32Bytes } from './float.ts';
 import type { Fields, Json } from './json.ts';
 import type { StoredTensor, TensorToWrite } from './safetensors.ts';
 
-/** What transformers calls the head's weight, (1, hidden). */
+/** transformers' name for the head's weight, (1, hidden). */
 export const SCORE_HEAD = 'score.weight';
 const IN_FILE = `base_model.model.${SCORE_HEAD}`;
 
-/** PEFT saves modules of either name. */
+/** PEFT saves modules with either name. */
 const MODULES = ['classifier', 'score'];
 
 /** The fields of `adapter_config.json` that depend on the head. */
@@ -21,13 +21,13 @@ export function headFields(head: Float32Array | undefined) {
     : { modules_to_save: null, task_type: 'CAUSAL_LM' };
 }
 
-/** The head as the file has it; nothing without one. */
+/** The head as stored in the file; empty without a head. */
 export function headTensor(head: Float32Array | undefined): [string, TensorToWrite][] {
   if (!head) return [];
   return [[IN_FILE, { dtype: 'F32', shape: [1, head.length], data: toFloat32Bytes(head) }]];
 }
 
-/** Whether the configuration is that of a reward model, whose head is among the tensors. */
+/** Whether the configuration is that of a reward model, whose head is stored with the tensors. */
 export function hasHead(fields: Fields): boolean {
   const saved = fields.get('modules_to_save');
   const isHead = (name: Json) => MODULES.some((module) => module === name);
@@ -39,7 +39,7 @@ export function hasHead(fields: Fields): boolean {
   );
 }
 
-/** The head among the tensors of `file`, which keeps the others. Throws {@link InputError} for one with several labels. */
+/** Removes the head from the tensors of `file` and returns it. Throws {@link InputError} if it has several labels. */
 export function takeHead(
   tensors: ReadonlyMap<string, StoredTensor>,
   file: string,
@@ -54,7 +54,7 @@ export function takeHead(
   return { head: headValues(tensor), others };
 }
 
-/** The values of a stored head. Throws {@link InputError} for one that is not (1, hidden), or not finite. */
+/** The values of a stored head. Throws {@link InputError} unless they are (1, hidden) and finite. */
 export function headValues(tensor: StoredTensor): Float32Array {
   const { shape, where } = tensor;
   if (shape.length !== 2 || shape[0] !== 1 || shape[1] === 0) {
@@ -63,5 +63,9 @@ export function headValues(tensor: StoredTensor): Float32Array {
   }
   const values = toFloat32(tensor).slice();
   if (values.every(Number.isFinite)) return values;
-  throw new InputError(where, 'holds numbers that are not finite', 'Train it again with a smaller rate');
+  throw new InputError(
+    where,
+    'contains numbers that are not finite',
+    'Train it again with a lower learning rate',
+  );
 }

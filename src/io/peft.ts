@@ -1,7 +1,7 @@
 /**
- * LoRA adapters in PEFT's files, `adapter_config.json` and `adapter_model.safetensors`, so that an adapter trained
- * here loads there and the other way round. Reads and writes; it applies nothing, and what it cannot serve (DoRA,
- * biases) it refuses by name instead of dropping it.
+ * LoRA adapters in PEFT's files, `adapter_config.json` and `adapter_model.safetensors`, so that adapters can be exchanged
+ * with PEFT in both directions. Reads and writes files; does not apply adapters. Unsupported features (DoRA, biases) are
+ * rejected by name rather than ignored.
  *
  * Format: https://huggingface.co/docs/peft/developer_guides/checkpoint
  */
@@ -20,7 +20,7 @@ import { isAllLinear, matchTargets, shortNames } from './target-modules.ts';
 
 export type { LoraConfig };
 
-/** One layer's pair: W + scale·B·A. */
+/** The factors of one layer: W + scale·B·A. */
 export interface LoraWeights {
   /** (r, in). */
   a: Float32Array;
@@ -28,7 +28,7 @@ export interface LoraWeights {
   b: Float32Array;
   /** The layer's own rank (`rank_pattern`). */
   r: number;
-  /** Its own α (`alpha_pattern`), where that is not the adapter's. */
+  /** The layer's own α (`alpha_pattern`), if it differs from the adapter's. */
   alpha?: number;
   in: number;
   out: number;
@@ -36,15 +36,15 @@ export interface LoraWeights {
 
 export interface Adapter {
   config: LoraConfig;
-  /** What the adapter was trained on, a name or a path; may be empty. */
+  /** The base model, a name or a path; may be empty. */
   baseModel: string;
-  /** The commit of that, where it is a repository of the hub. */
+  /** The commit of the base model, if it is a repository of the hub. */
   baseRevision?: string;
-  /** The base model stores its linear weights (in, out), which PEFT wants to be told. */
+  /** Whether the base model stores its linear weights as (in, out), which PEFT needs to know. */
   fanInFanOut?: boolean;
   /** By module: `model.layers.0.self_attn.q_proj`. */
   weights: Map<string, LoraWeights>;
-  /** Of a reward model (`SEQ_CLS`): the head's weights, one for each hidden number. */
+  /** For a reward model (`SEQ_CLS`): the head's weights, one per hidden unit. */
   head?: Float32Array;
 }
 
@@ -54,7 +54,7 @@ const PICKLE = 'adapter_model.bin';
 export type AdapterFiles = Record<typeof ADAPTER_WEIGHTS | typeof ADAPTER_CONFIG, Uint8Array<ArrayBuffer>>;
 
 const PREFIX = 'base_model.model.';
-/** What B·A·x of a layer is multiplied with: α/r, rsLoRA α/√r. */
+/** The factor of B·A·x in a layer: α/r, or α/√r for rsLoRA. */
 export function loraScale(
   { loraAlpha, useRslora }: Pick<LoraConfig, 'loraAlpha' | 'useRslora'>,
   { r, alpha = loraAlpha }: Pick<LoraWeights, 'r' | 'alpha'>,
@@ -62,7 +62,7 @@ export function loraScale(
   return alpha / (useRslora ? Math.sqrt(r) : r);
 }
 
-/** The two files; same adapter, same bytes. */
+/** The two files; equal adapters give equal bytes. */
 export function writeAdapter({
   config,
   baseModel,
@@ -114,7 +114,7 @@ export function writeAdapter({
   };
 }
 
-/** Reads a PEFT folder; {@link InputError} for what is malformed, incomplete or not supported. */
+/** Reads a PEFT folder. Throws {@link InputError} if it is malformed, incomplete or not supported. */
 export async function readAdapter(files: Files): Promise<Adapter> {
   const configFile = `${files.name}/${ADAPTER_CONFIG}`;
   const fields = new Fields(parseJsonObject(await files.readText(ADAPTER_CONFIG), configFile), configFile);
@@ -125,7 +125,7 @@ export async function readAdapter(files: Files): Promise<Adapter> {
   const r = fields.integer('r', undefined, 1, MOST_RANK);
   const weightsFile = `${files.name}/${ADAPTER_WEIGHTS}`;
   if (!(await files.exists(ADAPTER_WEIGHTS)) && (await files.exists(PICKLE))) {
-    const what = `the weights are in ${PICKLE}, a Python pickle, which is not read`;
+    const what = `the weights are in ${PICKLE}, a Python pickle, which is not supported`;
     throw new InputError(
       weightsFile,
       what,
@@ -136,7 +136,7 @@ export async function readAdapter(files: Files): Promise<Adapter> {
   const { head, others: tensors } = hasHead(fields)
     ? takeHead(all, weightsFile)
     : { head: undefined, others: all };
-  // A rank of its own is seen in the layer's shapes, whatever the pattern that selects it.
+  // A layer's own rank is visible in its shapes, whatever the pattern that selects it.
   requireRanks(fields);
   const weights = adapterTensors(tensors, isOff(fields.get('rank_pattern')) ? r : undefined, weightsFile);
   // PEFT has a default for a file without it, and none for null.
@@ -161,7 +161,7 @@ export async function readAdapter(files: Files): Promise<Adapter> {
   };
 }
 
-/** Settings that change what an adapter computes. Each must be absent, or off as PEFT writes it. */
+/** Settings that change the computation of an adapter. Each must be absent, or off as PEFT writes it. */
 // biome-ignore format: a list by name
 const MUST_BE_OFF = [
   'alora_invocation_tokens', 'arrow_config', 'kasa_config', 'layer_replication',
@@ -175,7 +175,7 @@ function refuseUnsupported(fields: Fields): void {
     throw fields.unsupported('modules_to_save', wayOut);
   for (const name of MUST_BE_OFF) if (!isOff(fields.get(name))) throw fields.unsupported(name, wayOut);
   if (fields.string('bias', 'none') !== 'none') throw fields.unsupported('bias', wayOut);
-  // PiSSA, OLoRA, CorDA and LoftQ change the base weights too.
+  // PiSSA, OLoRA, CorDA and LoftQ also change the base weights.
   const start = fields.get('init_lora_weights') ?? true;
   const known =
     typeof start === 'boolean' || ['gaussian', 'orthogonal', 'eva'].some((name) => name === start);
@@ -189,7 +189,7 @@ function isOff(value: Json | undefined): boolean {
   return isObject(value) ? Object.keys(value).length === 0 : value === undefined || value === false;
 }
 
-/** The ranks themselves are read off the shapes; what is no rank says that the file is damaged. */
+/** Checks `rank_pattern`. The ranks themselves come from the shapes; an invalid rank means that the file is damaged. */
 function requireRanks(fields: Fields): void {
   const pattern = fields.get('rank_pattern');
   if (isOff(pattern)) return;
@@ -223,12 +223,12 @@ function byName(weights: Adapter['weights']): [string, LoraWeights][] {
   return [...weights].sort(([x], [y]) => (x < y ? -1 : 1));
 }
 
-/** Settings that select some of the layers that `target_modules` name. */
+/** Settings that restrict `target_modules` to some layers. */
 const NARROWING = ['layers_to_transform', 'layers_pattern', 'exclude_modules'];
 
 /**
- * The names of `target_modules` that are in use, one for each of the weights: PEFT lets others pass. "all-linear" is read off the
- * weights; so is a pattern, and what is narrowed down to some layers, by the modules' full names.
+ * The names of `target_modules` that match the weights; PEFT ignores others. "all-linear", patterns, and names restricted
+ * to some layers are resolved to the full names of the modules with weights.
  */
 function targetModules(fields: Fields, modules: string[]): string[] {
   const value = fields.get('target_modules');
@@ -244,7 +244,7 @@ function targetModules(fields: Fields, modules: string[]): string[] {
   if (unnamed.length > 0) {
     throw new InputError(
       `${fields.file}, "target_modules"`,
-      `names none of these weights: ${listed(unnamed)}`,
+      `does not match these weights:  ${listed(unnamed)}`,
       'The two adapter files do not belong together',
     );
   }
@@ -253,8 +253,8 @@ function targetModules(fields: Fields, modules: string[]): string[] {
 }
 
 /**
- * Throws {@link InputError} with every module of `adapter` that the model (`linears`: its linear layers by name)
- * does not have, or has in another shape.
+ * Throws {@link InputError} with every module of `adapter` that the model (`linears`: its linear layers by name) lacks, or
+ * has with another shape.
  */
 export function checkAdapterFits(
   adapter: Adapter,
@@ -266,7 +266,7 @@ export function checkAdapterFits(
     const linear = linears.get(module);
     if (!linear) odd.push(`${module} is not in the model`);
     else if (linear.in !== width || linear.out !== out) {
-      odd.push(`${module} is (${out}, ${width}), the model's is (${linear.out}, ${linear.in})`);
+      odd.push(`${module} is (${out}, ${width}), expected (${linear.out}, ${linear.in})`);
     }
   }
   if (odd.length > 0) {
@@ -279,8 +279,8 @@ export function checkAdapterFits(
 }
 
 /**
- * What to tell a person where the adapter names another base model than `model`; undefined where they end alike or it
- * names none. A name proves nothing: folders are renamed, and shapes are checked by {@link checkAdapterFits}.
+ * A notice if the adapter names another base model than `model`; undefined if the last parts of the names are equal or it
+ * names none. Names are no proof, because folders are renamed; {@link checkAdapterFits} checks the shapes.
  */
 export function otherBaseNotice({ baseModel }: Adapter, model: string, name: string): string | undefined {
   const last = (path: string) =>
@@ -289,5 +289,5 @@ export function otherBaseNotice({ baseModel }: Adapter, model: string, name: str
       .replace(/^.*[\\/]/, '')
       .toLowerCase();
   if (baseModel === '' || last(baseModel) === last(model)) return undefined;
-  return `${name} was made for ${quote(baseModel)}, and the model is ${quote(model)}; it fits by its shapes. Where that is another model, give its own.`;
+  return `${name} was trained on ${quote(baseModel)}, but the model is ${quote(model)}. The shapes match; if it is a different model, use the adapter's own.`;
 }

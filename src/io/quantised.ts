@@ -1,22 +1,22 @@
 /**
- * Weights in blocks, as GGUF stores them: a few dozen or hundred whole numbers of four to eight bits behind the scales that
- * make weights of them. Says how long a block is and what its numbers mean, bit for bit as gguf-py does; which tensors are
- * stored so, and what a device makes of them, is others' business.
+ * Block-quantized weights, as in GGUF: a few dozen or hundred integers of four to eight bits with the scales that convert
+ * them to weights. Defines the length of blocks and the meaning of their bits exactly like gguf-py; does not decide which
+ * tensors are stored this way.
  *
  * Formats: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
  */
 import { isOwn } from '../base/lookup.ts';
 import { float32ToHalf, halfToFloat32 } from './half.ts';
 
-/** A stored type of blocks. Both functions work on one block, from `at` in its bytes and from `to` in its values. */
+/** A block format. Both functions process one block, at `at` in its bytes and `to` in its values. */
 export interface BlockFormat {
-  /** Weights of a block. */
+  /** Number of weights per block. */
   elements: number;
   bytes: number;
-  /** Where it has halves, which scale all else. */
+  /** Positions of its half-precision scales. */
   halves: readonly number[];
   dequantise(block: Uint8Array, at: number, values: Float32Array, to: number): void;
-  /** Where blocks can be made here, and not only read. */
+  /** Present if the format can also be written. */
   quantise?(values: Float32Array, from: number, block: Uint8Array, at: number): void;
 }
 
@@ -38,7 +38,7 @@ export function isBlocks(dtype: string): dtype is BlockDtype {
   return isOwn(BLOCKS, dtype);
 }
 
-/** Whether all halves of whole blocks are finite numbers, and so all values. */
+/** Whether all half-precision scales of whole blocks are finite, and thus all values. */
 export function areFinite(dtype: BlockDtype, blocks: Uint8Array): boolean {
   const { bytes, halves: places } = BLOCKS[dtype];
   for (let at = 0; at < blocks.length; at += bytes) {
@@ -56,7 +56,7 @@ export function dequantise(dtype: BlockDtype, blocks: Uint8Array): Float32Array<
   return values;
 }
 
-/** Blocks of values, as many as fill whole ones. What a scale's half cannot hold becomes infinite. */
+/** Quantizes values into whole blocks. A scale that overflows half precision becomes infinite. */
 export function quantise(dtype: 'Q8_0' | 'Q4_0', values: Float32Array): Uint8Array<ArrayBuffer> {
   const { elements, bytes, quantise: one } = BLOCKS[dtype];
   const count = values.length / elements;
@@ -67,7 +67,7 @@ export function quantise(dtype: 'Q8_0' | 'Q4_0', values: Float32Array): Uint8Arr
 
 let halves: Float32Array | undefined;
 
-/** The half at a place, out of a table of all. */
+/** A half-precision number, from a table of all. */
 function half(bytes: Uint8Array, at: number): number {
   halves ??= halfToFloat32(Uint16Array.from({ length: 65536 }, (_, bits) => bits));
   return halves[(bytes[at] as number) | ((bytes[at + 1] as number) << 8)] as number;
@@ -79,15 +79,15 @@ function setHalf(value: number, bytes: Uint8Array, at: number): void {
   bytes[at + 1] = bits >> 8;
 }
 
-/** Scale, 32 signed bytes. */
+/** A scale and 32 signed bytes. */
 function eightBits(block: Uint8Array, at: number, values: Float32Array, to: number): void {
   const scale = half(block, at);
   for (let i = 0; i < 32; i++) values[to + i] = (((block[at + 2 + i] as number) << 24) >> 24) * scale;
 }
 
 /**
- * Scale, minimum where there is one, fifth bits where there are, then nibbles: the low ones are the first half of the
- * weights. Without a minimum the numbers are counted from their middle.
+ * A scale, an optional minimum, optional fifth bits, then nibbles: the low nibbles are the first half of the weights.
+ * Without a minimum, the numbers are centered.
  */
 function nibbles(bits: 4 | 5, hasMinimum: boolean) {
   const fifths = hasMinimum ? 4 : 2;
@@ -107,8 +107,8 @@ function nibbles(bits: 4 | 5, hasMinimum: boolean) {
 }
 
 /**
- * Eight runs of 32 under two halves, which scale the runs' own scales and minima of six bits; fifth bits where there are,
- * bit by run; then nibbles, 32 bytes for every two runs.
+ * Eight runs of 32 with two half-precision factors, for the runs' 6-bit scales and minima; optional fifth bits, bit by run;
+ * then nibbles, 32 bytes for every two runs.
  */
 function superBlock(bits: 4 | 5) {
   const start = bits === 5 ? 48 : 16;
@@ -128,7 +128,7 @@ function superBlock(bits: 4 | 5) {
   return { elements: 256, bytes: start + 128, halves: [0, 2], dequantise };
 }
 
-/** Scale and minimum of a run: six bits each for runs 0 to 3, whose two spare bits are the upper ones of runs 4 to 7. */
+/** Scale and minimum of a run: six bits each for runs 0 to 3, whose two spare bits are the upper bits of runs 4 to 7. */
 function sixBitPair(byte: (index: number) => number, run: number): [number, number] {
   const [scale, minimum] = [byte(4 + (run & 3)), byte(8 + (run & 3))];
   if (run < 4) return [scale & 63, minimum & 63];
@@ -136,7 +136,7 @@ function sixBitPair(byte: (index: number) => number, run: number): [number, numb
   return [(lower & 15) | ((scale >> 6) << 4), (lower >> 4) | ((minimum >> 6) << 4)];
 }
 
-/** Lower four bits, upper two bits, sixteen signed scales, and the half that scales them. */
+/** Lower four bits, upper two bits, sixteen signed scales, and the half-precision factor of the scales. */
 function sixBits(block: Uint8Array, at: number, values: Float32Array, to: number): void {
   const byte = (index: number) => block[at + index] as number;
   const d = half(block, at + 208);
@@ -149,14 +149,14 @@ function sixBits(block: Uint8Array, at: number, values: Float32Array, to: number
   }
 }
 
-/** Every step rounds to float32, as where these formats come from. */
+/** Every step rounds to float32, as in the reference implementation. */
 const f32 = Math.fround;
 
 function inverse(scale: number): number {
   return scale === 0 ? 0 : f32(1 / scale);
 }
 
-/** To the nearest of ±127 steps, halves away from zero. */
+/** Rounds to the nearest of ±127 steps, ties away from zero. */
 function toEightBits(values: Float32Array, from: number, block: Uint8Array, at: number): void {
   let largest = 0;
   for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(values[from + i] as number));
@@ -169,7 +169,7 @@ function toEightBits(values: Float32Array, from: number, block: Uint8Array, at: 
   }
 }
 
-/** The largest weight, with its sign, becomes step −8. */
+/** The weight of largest magnitude, with its sign, becomes step −8. */
 function toFourBits(values: Float32Array, from: number, block: Uint8Array, at: number): void {
   let largest = values[from] as number;
   for (let i = 1; i < 32; i++) {

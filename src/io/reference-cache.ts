@@ -1,17 +1,17 @@
 /**
- * Results that are computed once and kept by content hash: the reference's log-probabilities. A cache may lose
- * anything and must never give something else: what is missing or damaged is computed again.
+ * Caches results by content hash: the reference's log-probabilities. A cache may lose entries but must never return a wrong
+ * one; missing or damaged entries are computed again.
  */
 import { type CheckpointStore, decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { InputError } from './errors.ts';
 
 export interface ReferenceCache {
-  /** The values kept under `key` (a content hash), `undefined` where there are none. */
+  /** The values stored under `key` (a content hash); undefined if there are none. */
   get(key: string): Promise<Float32Array | undefined>;
   put(key: string, values: Float32Array): Promise<void>;
 }
 
-/** A cache that lives as long as the program. */
+/** An in-memory cache. */
 export function memoryReferenceCache(): ReferenceCache {
   const kept = new Map<string, Float32Array>();
   return {
@@ -22,7 +22,7 @@ export function memoryReferenceCache(): ReferenceCache {
   };
 }
 
-/** A cache over one store for each key. */
+/** A cache with one store per key. */
 export function storedReferenceCache(storeOf: (key: string) => CheckpointStore): ReferenceCache {
   return {
     async get(key) {
@@ -32,7 +32,7 @@ export function storedReferenceCache(storeOf: (key: string) => CheckpointStore):
         const { configHash, tensors } = await decodeCheckpoint(bytes, `cached reference ${key}`);
         return configHash === key ? tensors.get('values') : undefined;
       } catch (error) {
-        if (error instanceof InputError) return undefined; // damaged: as if it were not there
+        if (error instanceof InputError) return undefined; // damaged: treated as missing
         throw error;
       }
     },

@@ -1,6 +1,6 @@
 /**
- * What reads models from elsewhere, and where a page keeps them. `sources.ts` loads it when a model is named by an address or as a
- * repository: a page that reads its own files does without.
+ * The modules for remote models and a page's storage of them. `sources.ts` loads them for a URL or a repository; a page
+ * that reads local files does not need them.
  */
 export { fetchFiles } from './http-files.ts';
 export { memoryHubCache } from './hub/cache.ts';

@@ -1,8 +1,8 @@
 /**
- * Safetensors: eight bytes of header length, a JSON header, then the tensors' bytes, back to back. Reads what anybody
- * may send and trusts none of it: lengths, names, shapes and offsets are checked before a byte is touched, and each
- * error names the file and the tensor. Writes files that the Python package reads, the same bytes for the same tensors.
- * Numbers are little-endian, as on every machine that has WebGPU.
+ * Safetensors: eight bytes of header length, a JSON header, then the tensors' bytes without gaps. Input is untrusted:
+ * lengths, names, shapes and offsets are checked before data is read, and each error names the file and the tensor. The
+ * written files can be read by the Python package; equal tensors give equal bytes. Numbers are little-endian, as on every
+ * machine with WebGPU.
  *
  * Format: https://github.com/huggingface/safetensors#format
  */
@@ -14,7 +14,7 @@ import { isObject, type JsonObject, kindOf, scanJson } from './json.ts';
 import type { BlockDtype } from './quantised.ts';
 import type { StreamedFile } from './streamed-file.ts';
 
-/** Bytes for each element, by the format's name of the type. */
+/** Bytes per element, by the format's type name. */
 // biome-ignore format: a row for each size
 const ELEMENT_BYTES = {
   BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1,
@@ -24,7 +24,7 @@ const ELEMENT_BYTES = {
 } as const;
 
 export type SafetensorsDtype = keyof typeof ELEMENT_BYTES;
-/** Types that a file of weights can have: those of safetensors, and blocks. */
+/** Types of weights: those of safetensors, and blocks. */
 export type StoredDtype = SafetensorsDtype | BlockDtype;
 
 /** A tensor as stored. */
@@ -33,31 +33,31 @@ export interface StoredTensor {
   shape: number[];
   /** A view of the file's bytes, any alignment. */
   data: Uint8Array<ArrayBuffer>;
-  /** File and tensor, for messages. */
+  /** File and tensor, for error messages. */
   where: string;
 }
 
-/** A tensor in a file, whose bytes are read when they are asked for. */
+/** A tensor in a file, whose bytes are read on request. */
 export interface TensorSource extends Omit<StoredTensor, 'data' | 'dtype'> {
   dtype: StoredDtype;
   read(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** What a file holds, tensors in the order of their bytes. */
+/** The content of a file, with tensors in the order of their bytes. */
 export interface Safetensors<T = StoredTensor> {
   metadata: Record<string, string>;
   tensors: Map<string, T>;
 }
 
-/** What {@link writeSafetensors} takes. */
+/** The input of {@link writeSafetensors}. */
 export type TensorToWrite = Pick<StoredTensor, 'dtype' | 'shape'> & { data: Uint8Array };
 
 const LENGTH_BYTES = 8;
-/** The Python package's own limit. */
+/** The limit of the Python package. */
 const MAX_HEADER_BYTES = 100_000_000;
 const WAY_OUT = 'The file is damaged or incomplete: fetch it again';
 
-/** Reads a whole file; {@link InputError} for anything but a sound one. The tensors are views of `bytes`. */
+/** Reads a whole file. Throws {@link InputError} if it is invalid. The tensors are views of `bytes`. */
 export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, file: string): Safetensors {
   const dataStart = endOfHeader(bytes, bytes.byteLength, file);
   const header = parseHeader(bytes.subarray(LENGTH_BYTES, dataStart), file);
@@ -67,7 +67,7 @@ export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, file: string): 
   }));
 }
 
-/** Reads the header of a file, as carefully; a tensor's bytes are read when they are asked for. */
+/** Reads the header of a file with the same checks; a tensor's bytes are read on request. */
 export async function openSafetensors(source: ByteSource): Promise<Safetensors<TensorSource>> {
   const { name: file, size } = source;
   const dataStart = endOfHeader(await source.read(0, Math.min(size, LENGTH_BYTES)), size, file);
@@ -80,12 +80,12 @@ export async function openSafetensors(source: ByteSource): Promise<Safetensors<T
 
 interface Entry {
   tensor: Omit<StoredTensor, 'data'>;
-  /** Bytes from the end of the header. */
+  /** Offset from the end of the header. */
   begin: number;
   end: number;
 }
 
-/** The tensors of a header, which must fill the file's data bytes without gaps. */
+/** The tensors of a header, which must cover the file's data bytes without gaps. */
 function layOut<T>(
   header: JsonObject,
   dataBytes: number,
@@ -118,7 +118,7 @@ function layOut<T>(
   return { metadata, tensors };
 }
 
-/** Where the header of a file of `size` bytes ends, by its first eight. */
+/** The end of the header of a file of `size` bytes, from its first eight. */
 function endOfHeader(bytes: Uint8Array<ArrayBuffer>, size: number, file: string): number {
   if (size < LENGTH_BYTES) {
     throw new InputError(file, `is ${counted(size, 'byte')} long, too short for safetensors`, WAY_OUT);
@@ -127,10 +127,8 @@ function endOfHeader(bytes: Uint8Array<ArrayBuffer>, size: number, file: string)
   const room = size - LENGTH_BYTES;
   if (length > BigInt(Math.min(room, MAX_HEADER_BYTES))) {
     const most =
-      room < MAX_HEADER_BYTES
-        ? `the file holds ${room} after its length`
-        : `at most ${MAX_HEADER_BYTES} are read`;
-    throw new InputError(file, `the header claims ${length} bytes, ${most}`, WAY_OUT);
+      room < MAX_HEADER_BYTES ? `the file has ${room} after its length` : `the limit is ${MAX_HEADER_BYTES}`;
+    throw new InputError(file, `the header claims ${length} bytes, but ${most}`, WAY_OUT);
   }
   return LENGTH_BYTES + Number(length);
 }
@@ -147,9 +145,10 @@ function parseHeader(bytes: Uint8Array, file: string): JsonObject {
   }
   if (!isObject(header))
     throw new InputError(file, `the header is ${kindOf(header)}, not an object`, WAY_OUT);
-  if (scanned.error !== undefined) throw new InputError(file, 'the header holds an endless number', WAY_OUT);
+  if (scanned.error !== undefined)
+    throw new InputError(file, 'the header contains a malformed number', WAY_OUT);
   if (scanned.duplicate !== undefined) {
-    throw new InputError(file, `the header names ${quote(scanned.duplicate)} twice`, WAY_OUT);
+    throw new InputError(file, `the header contains ${quote(scanned.duplicate)} twice`, WAY_OUT);
   }
   return header;
 }
@@ -165,13 +164,13 @@ function parseMetadata(metadata: unknown, file: string): Record<string, string> 
   return metadata as Record<string, string>;
 }
 
-/** One header entry, its size checked against its own offsets and the file. */
+/** One header entry; its size must match its offsets and the file. */
 function parseEntry(entry: unknown, dataBytes: number, where: string): Entry {
   if (!isObject(entry)) throw new InputError(where, `its entry is ${kindOf(entry)}, not an object`, WAY_OUT);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== 'string' || !isOwn(ELEMENT_BYTES, dtype)) {
     const known = listed(Object.keys(ELEMENT_BYTES), 32);
-    throw new InputError(where, `unknown dtype ${quote(dtype)}`, `Known are ${known}; convert the file`);
+    throw new InputError(where, `unknown dtype ${quote(dtype)}`, `Supported: ${known}. Convert the file`);
   }
   if (!isSizes(shape)) {
     throw new InputError(where, `shape ${quote(shape)} is not a list of whole numbers from 0`, WAY_OUT);
@@ -199,7 +198,7 @@ function parseEntry(entry: unknown, dataBytes: number, where: string): Entry {
       throw new InputError(where, `shape ${quote(shape)} overflows`, WAY_OUT);
   }
   if (size !== end - begin) {
-    const what = `${kind} ${quote(shape)} takes ${size} bytes, its data_offsets [${begin}, ${end}] hold ${end - begin}`;
+    const what = `${kind} ${quote(shape)} takes ${size} bytes, but its data_offsets [${begin}, ${end}] span ${end - begin}`;
     throw new InputError(where, what, WAY_OUT);
   }
   return { tensor: { dtype: kind, shape, where }, begin, end };
@@ -209,10 +208,10 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
-/** What the header says of a tensor. */
+/** A tensor's type and shape. */
 type Header = Pick<StoredTensor, 'dtype' | 'shape'>;
 
-/** A tensor to write, whose bytes are made when their turn comes. */
+/** A tensor to write, whose bytes are produced on request. */
 export interface TensorToStream extends Header {
   read(): Promise<Uint8Array>;
 }
@@ -220,11 +219,11 @@ export interface TensorToStream extends Header {
 const bytesOf = ({ dtype, shape }: Header): number =>
   shape.reduce((product, dimension) => product * dimension, ELEMENT_BYTES[dtype]);
 
-/** The file's order, the Python package's: wide types first, then by name. */
+/** The file order of the Python package: wide types first, then by name. */
 const inOrder = <T extends Header>(tensors: ReadonlyMap<string, T>): [string, T][] =>
   [...tensors].sort(([a, x], [b, y]) => ELEMENT_BYTES[y.dtype] - ELEMENT_BYTES[x.dtype] || (a < b ? -1 : 1));
 
-/** Length and header, padded with spaces to a multiple of eight, of tensors in the file's order. */
+/** Length and header, padded with spaces to a multiple of eight, for tensors in file order. */
 function headOf(ordered: readonly [string, Header][], metadata: Record<string, string>) {
   const lines: string[] = [];
   const keys = Object.keys(metadata).sort();
@@ -259,7 +258,7 @@ function checkSize(name: string, entry: Header, data: Uint8Array): void {
   );
 }
 
-/** A file of `tensors`. Same tensors and metadata, same bytes. */
+/** A file of `tensors`. Equal tensors and metadata give equal bytes. */
 export function writeSafetensors(
   tensors: ReadonlyMap<string, TensorToWrite>,
   metadata: Record<string, string> = {},
@@ -277,7 +276,7 @@ export function writeSafetensors(
   return file;
 }
 
-/** The same file piece by piece, a tensor at a time in memory. */
+/** The same file piece by piece, with one tensor at a time in memory. */
 export function streamSafetensors(
   tensors: ReadonlyMap<string, TensorToStream>,
   metadata: Record<string, string> = {},

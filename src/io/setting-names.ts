@@ -1,19 +1,19 @@
 /**
- * From the names that people write to those of settings, in programs and in files: other spellings are understood, a
- * setting given under two names is refused, and an unknown name gets the reason or a suggestion.
+ * Maps the names that users write to those of settings, in programs and in files: other accepted names are mapped, a
+ * setting given under two names is rejected, and an unknown name gets the reason or a suggestion.
  */
 import { own } from '../base/lookup.ts';
 import { Sentence, say, setting, type Words } from '../base/sentence.ts';
 import { nearest } from '../base/suggest.ts';
 import { InputError, listed, quote } from './errors.ts';
 
-/** Every name that is understood, and the setting's own. */
+/** Every accepted name, with the setting's own name. */
 export type KnownNames = ReadonlyMap<string, string>;
 
-/** What there is to say of names that are not understood. */
+/** Explanations for names that are not supported. */
 export type Reasons = Readonly<Record<string, Words>>;
 
-/** All names by which the settings of a table are understood. */
+/** All accepted names of the settings in a table. */
 export function namesOf(table: Readonly<Record<string, { readonly names: readonly string[] }>>): KnownNames {
   const pairs = Object.entries(table).flatMap(([name, { names }]) =>
     [name, ...names].map((each): [string, string] => [each, name]),
@@ -21,7 +21,7 @@ export function namesOf(table: Readonly<Record<string, { readonly names: readonl
   return new Map(pairs);
 }
 
-/** What is given, by the settings' own names; `undefined` counts as not given. Throws {@link InputError}. */
+/** The given values under the settings' own names; undefined values are ignored. Throws {@link InputError}. */
 export function underOwnNames(
   given: object,
   known: KnownNames,
@@ -30,7 +30,7 @@ export function underOwnNames(
 ): Record<string, unknown> {
   const unknown = Object.keys(given).filter((name) => !known.has(name));
   if (unknown.length > 0) {
-    const what = `no setting is called ${listed(unknown.map((name) => quote(name)))}`;
+    const what = `unknown settings: ${listed(unknown.map((name) => quote(name)))}`;
     throw new InputError(where, what, wayOutOf(unknown, known, reasons));
   }
   const found = new Map<string, { as: string; value: unknown }>();
@@ -47,7 +47,7 @@ export function underOwnNames(
   return Object.fromEntries([...found].map(([name, { value }]) => [name, value]));
 }
 
-/** The reasons that are known, else suggestions and the list of names. */
+/** The known reasons, otherwise suggestions and the list of names. */
 function wayOutOf(unknown: readonly string[], known: KnownNames, reasons: Reasons): Words {
   const told = unknown.flatMap((name) => {
     const reason = own(reasons, name);
@@ -63,7 +63,7 @@ function wayOutOf(unknown: readonly string[], known: KnownNames, reasons: Reason
   return joined(
     [
       ...told.map((reason) => say`${reason}.`),
-      `${[...suggestion, ''].join(' ')}Known are ${listed(names, 40)}`,
+      `${[...suggestion, ''].join(' ')}Supported settings: ${listed(names, 40)}`,
     ],
     ' ',
   );

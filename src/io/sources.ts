@@ -1,7 +1,6 @@
 /**
- * A model is a folder, wherever it lies: whatever a person may name one by becomes {@link Files}. One row for each kind of
- * source; the folders of a disk are added in `src/node/`. Opening makes no request that the source does not ask for. Code that only
- * some sources need is loaded when one is opened.
+ * Opens a model from any kind of source as {@link Files}: one row per kind; `src/node/` adds folders on disk. Opening makes
+ * no request that the source does not need. Code that only some sources need is loaded on demand.
  */
 import { isOwn, own } from '../base/lookup.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -14,43 +13,43 @@ import { isRelative, resolveAddress } from './page-address.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from './weights.ts';
 
 /**
- * Where a model can come from: an open folder; a repository of the hub, `owner/name` or `owner/name@revision`; the address of a
- * folder, which in a page may be relative (`/model`, `./model`); a folder or files that a person picked or dropped. An address,
- * a repository or a picked file may name a single file that is a model by itself.
+ * The possible sources of a model: an open folder; a repository of the hub, `owner/name` or `owner/name@revision`; the URL
+ * of a folder, which may be relative in a page (`/model`, `./model`); a folder or files that the user chose or dropped. A
+ * URL, a repository or a chosen file may name a single file that contains a whole model.
  */
 export type Source = Files | string | URL | FileSystemDirectoryHandle | Blob | Iterable<File>;
 
 export interface SourceOptions extends HubOptions {
   /**
-   * Where a relative address begins: by default at the page's own address, in a worker at its script's. A worker that was made
-   * from a blob has none: there the page hands over its `document.baseURI`.
+   * Base of a relative URL: by default the page's own URL, in a worker its script's. A worker created from a blob has none;
+   * there the page must pass its `document.baseURI`.
    */
   base?: string | URL | undefined;
-  /** Keeps files from addresses; by default the browser's storage, in Node a folder. `false` keeps none. */
+  /** Stores files from URLs; default: the browser's storage, in Node a folder. `false` disables it. */
   addressCache?: HubCache | false | undefined;
 }
 
-/** Opens a source of its kind; `undefined` for any other. */
+/** Opens a source of its kind; undefined for any other. */
 export type Opener = (source: Source, options: SourceOptions) => Promise<Files | undefined> | undefined;
 
-/** The first that knows the source opens it. */
+/** The first one that supports the source opens it. */
 const OPENERS: readonly Opener[] = [openFolder, openDirectory, openChosen, openAddress, openRepository];
 
-/** Opens a model's files; openers in `before` are asked first. {@link InputError} says what the source was taken for. */
+/** Opens a model's files; openers in `before` are tried first. {@link InputError} says how the source was interpreted. */
 export async function openSource(
   source: Source,
   options: SourceOptions = {},
   before: readonly Opener[] = [],
 ): Promise<Files> {
-  const isThing = typeof source === 'string' || (typeof source === 'object' && source !== null);
-  for (const open of isThing ? [...before, ...OPENERS] : []) {
+  const isSupported = typeof source === 'string' || (typeof source === 'object' && source !== null);
+  for (const open of isSupported ? [...before, ...OPENERS] : []) {
     const files = await open(source, options);
     if (!files) continue;
     if (options.revision === undefined || files.revision !== undefined) return files;
-    const what = `has no revisions, and ${quote(options.revision)} is asked for`;
+    const what = `has no revisions, but ${quote(options.revision)} was requested`;
     throw new InputError(files.name, what, 'Leave the revision out, or name a repository of the hub');
   }
-  const what = 'is no folder that can be opened, no repository (owner/name) and no address (https://…)';
+  const what = 'is not a folder, a repository (owner/name) or an address (https://…)';
   throw new InputError(quote(source), what, 'Name one of them');
 }
 
@@ -59,7 +58,7 @@ function openFolder(source: Source): Promise<Files> | undefined {
   return isFiles ? Promise.resolve(source) : undefined;
 }
 
-/** A folder that a person gave a page access to, or one of the page's own. */
+/** A folder that the user gave a page access to, or one of the page's own. */
 function openDirectory(source: Source): Promise<Files> | undefined {
   if (typeof source !== 'object' || !('getDirectoryHandle' in source)) return undefined;
   const { name } = source;
@@ -78,7 +77,7 @@ function openDirectory(source: Source): Promise<Files> | undefined {
   return Promise.resolve(filesOf(name, find));
 }
 
-/** Files that a person picked or dropped: by their paths, less the folders that all of them are in. */
+/** Files that the user chose or dropped, by path without the common parent folders. */
 function openChosen(source: Source): Promise<Files> | undefined {
   if (typeof source === 'string' || !(source instanceof Blob || Symbol.iterator in source)) return undefined;
   const files = source instanceof Blob ? [source] : [...source];
@@ -87,7 +86,7 @@ function openChosen(source: Source): Promise<Files> | undefined {
     return (webkitRelativePath || name).split('/');
   });
   if (paths.length === 0)
-    throw new InputError('the chosen files', 'there are none', 'Choose a folder or a file');
+    throw new InputError('the chosen files', 'the list is empty', 'Choose a folder or a file');
   const [one = []] = paths;
   let shared = 0;
   while (paths.every((path) => shared < path.length - 1 && path[shared] === one[shared])) shared++;
@@ -108,7 +107,7 @@ function openAddress(source: Source, options: SourceOptions): Promise<Files> | u
   const url = addressOf(source, options);
   if (!url) return undefined;
   if (url.username || url.password)
-    throw new InputError(url.host, 'the address holds a user or a password', 'Leave them out');
+    throw new InputError(url.host, 'the address contains a user name or a password', 'Leave them out');
   const repository = repositoryOfPage(url, hubEndpoint(options));
   if (repository) return openHub(repository, options);
   return openAddressOf(url, options);
@@ -124,13 +123,13 @@ async function openAddressOf(url: URL, options: SourceOptions): Promise<Files> {
   return openSingleFile(fetchFiles(parent.href, { ...options, cache }), decodeURIComponent(last));
 }
 
-/** The address that a source is; `undefined` for any other. */
+/** The source as a URL; undefined for any other source. */
 function addressOf(source: Source, { base }: SourceOptions): URL | undefined {
   const text = source instanceof URL ? source.href : source;
   if (typeof text !== 'string') return undefined;
   if (isRelative(text)) return resolveAddress(text, base);
   if (!/^https?:\/\//i.test(text)) return undefined;
-  if (!URL.canParse(text)) throw new InputError(quote(text), 'is no address', 'Check it');
+  if (!URL.canParse(text)) throw new InputError(quote(text), 'is not a valid URL', 'Check it');
   return new URL(text);
 }
 
@@ -147,30 +146,36 @@ async function openHub(named: RepositoryName, options: SourceOptions): Promise<F
   }
   if (file !== undefined && !isSingleFile(file)) {
     const kinds = Object.keys(SINGLE_FILES).join(', ');
-    throw new InputError(`${id}/${file}`, `is no file that is a model by itself: ${kinds}`, `Give ${id}`);
+    throw new InputError(
+      `${id}/${file}`,
+      `is not a file that contains a whole model: ${kinds}`,
+      `Give ${id}`,
+    );
   }
   const { hubFiles } = await import('./remote.ts');
   const folder = await hubFiles(named, options.cache ?? (await pageCache(id, options)), options);
   return file === undefined ? folder : openSingleFile(folder, file);
 }
 
-/** The cache of the page that this runs in; memory, told so, where it has none. */
+/** The cache of the page; memory, with a notice, if the page has none. */
 async function pageCache(id: string, { onNotice }: SourceOptions): Promise<HubCache> {
   if ((globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined) {
-    const wayOut = "In Node take openSource from 'webalign/node', or give the option cache";
-    throw new InputError(id, 'is a repository of the hub, and there is no cache to keep it in', wayOut);
+    const wayOut = "In Node use openSource from 'webalign/node', or give the option cache";
+    throw new InputError(id, 'is a repository of the hub, but there is no cache to store it in', wayOut);
   }
   const { memoryHubCache, opfsHubCache } = await import('./remote.ts');
   const cache = await opfsHubCache();
   if (cache) return cache;
-  onNotice?.(`${id}: this browser keeps no files here, so that it is fetched again with every visit`);
+  onNotice?.(
+    `${id}: this browser cannot store files for this page, so the model is downloaded again on every visit`,
+  );
   return memoryHubCache();
 }
 
-/** Files that are a model by themselves, by how their names end: the folder that each stands for. */
+/** Files that contain a whole model, by extension: how to open each as a folder. */
 const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) => Promise<Files>>> = {
   '.gguf': async (file) => (await import('./gguf/files.ts')).ggufFiles(file),
-  /** Weights under another name than the usual; the rest of the model lies beside them. */
+  /** Weights with an unusual name; the rest of the model is in the same folder. */
   '.safetensors': async (file, folder) => {
     const has = async (path: string) => path === MODEL_WEIGHTS || folder.exists(path);
     const find = async (path: string) =>
@@ -179,23 +184,23 @@ const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) =>
   },
 };
 
-/** Whether a file of this name is a model by itself. */
+/** Whether a file with this name contains a whole model. */
 export function isSingleFile(path: string): boolean {
   return isOwn(SINGLE_FILES, endingOf(path));
 }
 
-/** The one file among a folder's that is a whole model; `undefined` where the folder itself is one, or there is none. */
+/** The only file in a folder that contains a whole model; undefined if the folder itself is a model, or there is none. */
 export function loneModel(folder: string, paths: readonly string[]): string | undefined {
   if (paths.includes(MODEL_CONFIG)) return undefined;
   const found = paths.filter((path) => endingOf(path) === '.gguf' && !path.includes('/'));
   if (found.length < 2) return found[0];
-  throw new InputError(folder, `holds several models: ${listed(found)}`, 'Name the file of one of them');
+  throw new InputError(folder, `contains several models: ${listed(found)}`, 'Name the file of one of them');
 }
 
-/** The folder that the file at `path` of `folder` stands for. */
+/** The folder for the file at `path` of `folder`. */
 export async function openSingleFile(folder: Files, path: string): Promise<Files> {
   const open = own(SINGLE_FILES, endingOf(path));
-  if (!open) throw new Error(`${path} is no model by itself`);
+  if (!open) throw new Error(`${path} does not contain a whole model`);
   const below = path.split('/').slice(0, -1).join('/');
   const files = await open(await folder.open(path), below === '' ? folder : subfolder(folder, below));
   return { ...files, ...(folder.revision !== undefined && { revision: folder.revision }) };

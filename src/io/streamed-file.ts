@@ -1,13 +1,13 @@
-/** A file that is written piece by piece, so that it need never be whole in memory. */
+/** A file that is written piece by piece, so that it never needs to be in memory as a whole. */
 
 export interface StreamedFile {
   /** Its size, known before the first piece. */
   bytes: number;
-  /** Each call makes the pieces anew. */
+  /** Each call produces the pieces again. */
   pieces(): AsyncGenerator<Uint8Array, void>;
 }
 
-/** The whole of it. */
+/** The whole file. */
 export async function wholeFile({ bytes, pieces }: StreamedFile): Promise<Uint8Array<ArrayBuffer>> {
   const file = new Uint8Array(bytes);
   let at = 0;
@@ -18,7 +18,7 @@ export async function wholeFile({ bytes, pieces }: StreamedFile): Promise<Uint8A
   return file;
 }
 
-/** A file that is there already. */
+/** A file that already exists in memory. */
 export const streamOf = (file: Uint8Array): StreamedFile => ({
   bytes: file.byteLength,
   async *pieces() {

@@ -1,10 +1,10 @@
 /**
- * Which linear layers an adapter adapts: PEFT's `target_modules` matched against a model's module names. Names only,
- * no weights.
+ * Selects the linear layers that an adapter adapts: matches PEFT's `target_modules` against a model's module names. Uses
+ * names only, no weights.
  */
 import { InputError, listed, quote } from './errors.ts';
 
-/** Stands for every linear layer but the head, as in PEFT. */
+/** Selects every linear layer except the head, as in PEFT. */
 export const ALL_LINEAR = 'all-linear';
 
 export function isAllLinear(targets: unknown): boolean {
@@ -12,8 +12,8 @@ export function isAllLinear(targets: unknown): boolean {
 }
 
 /**
- * The full names out of `modules` (`model.layers.0.self_attn.q_proj`, …) that `targets` select: a target is a full
- * name or the last parts of one. Throws {@link InputError} with all the unknown targets and the valid ones.
+ * The full names in `modules` (`model.layers.0.self_attn.q_proj`, …) that `targets` select: a target is a full name or the
+ * last parts of one. Throws {@link InputError} with all unknown targets and the valid ones.
  */
 export function resolveTargetModules(
   targets: string | readonly string[],
@@ -25,12 +25,12 @@ export function resolveTargetModules(
   if (unknown.length > 0 || list.length === 0) {
     const what =
       list.length === 0
-        ? 'no module is named'
-        : `no such module: ${listed(unknown.map((name) => quote(name)))}`;
+        ? 'the list is empty'
+        : `unknown modules:  ${listed(unknown.map((name) => quote(name)))}`;
     throw new InputError(
       'target modules',
       what,
-      `Valid are ${listed(shortNames(modules), 32)} and ${ALL_LINEAR}`,
+      `Supported modules: ${listed(shortNames(modules), 32)} and ${ALL_LINEAR}`,
     );
   }
   return modules.filter((module) => meant.has(module));
@@ -41,7 +41,7 @@ export function shortNames(modules: Iterable<string>): string[] {
   return [...new Set([...modules].map((module) => module.slice(module.lastIndexOf('.') + 1)))];
 }
 
-/** Names by which a target can mean the module: its own, and the last parts of it. */
+/** The names by which a target can select the module: its full name, and the last parts of it. */
 export function namesOf(module: string): string[] {
   const names = [module];
   for (let at = module.indexOf('.'); at >= 0; at = module.indexOf('.', at + 1))
@@ -49,7 +49,10 @@ export function namesOf(module: string): string[] {
   return names;
 }
 
-/** Targets that mean no module, and modules that a target means. Both lists may be long: neither is searched for the other. */
+/**
+ * Targets that match no module, and modules that a target matches. Both lists may be long, so neither is searched for each
+ * item of the other.
+ */
 export function matchTargets(
   targets: readonly string[],
   modules: readonly string[],

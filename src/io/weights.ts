@@ -1,8 +1,7 @@
 /**
- * The weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names, or the
- * GGUF file that stands for a folder; the first that there is, as for transformers (5.24).
- * Gives tensors as stored; which of them a model needs, and in which shape, is the model's business. Also what else
- * such a folder holds, by name.
+ * The weights of a Hugging Face folder: `model.safetensors`, or the shards listed in `model.safetensors.index.json`, or the
+ * GGUF file that represents a folder; the first that exists, as in transformers (5.24). Returns tensors as stored; the
+ * model decides which of them it needs, and in which shape. Also reads the folder's other files, by name.
  */
 import { InputError, listed, quote } from './errors.ts';
 import { type Files, staysInside } from './files.ts';
@@ -16,7 +15,7 @@ export const MODEL_INDEX = 'model.safetensors.index.json';
 export const MODEL_GGUF = 'model.gguf';
 /** Chat templates beside that of the model (`CHAT_TEMPLATE_DIR` of transformers). */
 export const TEMPLATE_FOLDER = 'additional_chat_templates';
-/** What belongs to a model beside configuration and weights, and is the same in one made of it. */
+/** Files that a model derived from this one keeps unchanged, besides configuration and weights. */
 const CARRIED = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -26,7 +25,7 @@ const CARRIED = [
   GENERATION_CONFIG,
 ];
 
-/** The files of the tokenizer and of generation, those that there are. */
+/** The existing files of the tokenizer and of generation. */
 export async function carriedFiles(source: Files): Promise<Record<string, Uint8Array>> {
   const contents: Record<string, Uint8Array> = {};
   const templates = (await source.list?.(TEMPLATE_FOLDER)) ?? [];
@@ -35,13 +34,13 @@ export async function carriedFiles(source: Files): Promise<Record<string, Uint8A
   return contents;
 }
 
-/** The file of a folder that its weights are found by; the usual ones are looked for first. */
+/** The file that identifies a folder's weights; the usual names are tried first. */
 export async function weightsFile(files: Files): Promise<string> {
   for (const path of [MODEL_WEIGHTS, MODEL_INDEX, MODEL_GGUF]) if (await files.exists(path)) return path;
   return MODEL_WEIGHTS;
 }
 
-/** Weights in files that run code as they are read. */
+/** Formats of weights that run code when they are read. */
 const PICKLES = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'model.pth'];
 
 async function withoutWeights(files: Files): Promise<InputError> {
@@ -55,7 +54,7 @@ async function withoutWeights(files: Files): Promise<InputError> {
       'Check the folder',
     );
   }
-  const what = `the weights are in ${pickle}, a Python pickle, which is not read`;
+  const what = `the weights are in ${pickle}, a Python pickle, which is not supported`;
   return new InputError(
     where,
     what,
@@ -63,7 +62,7 @@ async function withoutWeights(files: Files): Promise<InputError> {
   );
 }
 
-/** All tensors of the model in `files`, by name; their bytes are read when they are asked for. */
+/** All tensors of the model in `files`, by name; their bytes are read on request. */
 export async function openWeights(files: Files): Promise<Map<string, TensorSource>> {
   const file = await weightsFile(files);
   if (file === MODEL_GGUF) {
@@ -81,7 +80,7 @@ export async function openWeights(files: Files): Promise<Map<string, TensorSourc
   if (!isObject(places)) throw new InputError(index, '"weight_map" is not an object', 'Fetch the file again');
   const shards = [...new Set(Object.values(places))].map((shard) => {
     if (typeof shard === 'string' && staysInside(shard)) return shard;
-    const what = `"weight_map" names ${quote(shard)}, which is no file or leads out of the folder`;
+    const what = `"weight_map" names ${quote(shard)}, which is not a file inside the folder`;
     throw new InputError(index, what, 'Fetch the file again');
   });
   const tensors = new Map<string, TensorSource>();

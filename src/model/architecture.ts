@@ -1,72 +1,78 @@
-/** What a row of the table of architectures says: names of weights here and in llama.cpp, and which parts the decoder computes. */
+/**
+ * The type of a row in the table of architectures: names of weights here and in llama.cpp, and the parts that the decoder
+ * computes.
+ */
 import type { Activation, ConfigDialect, ModelConfig } from '../io/config.ts';
 
 /**
- * The linear layers that a decoder layer may have, in the order in which they run; `qkv` is q, k and v in one, `gateUp` gate and
- * up.
+ * The linear layers that a decoder layer may have, in execution order; `qkv` is q, k and v fused, `gateUp` is gate and up
+ * fused.
  */
 export const LINEARS = ['qkv', 'q', 'k', 'v', 'o', 'gateUp', 'gate', 'up', 'down'] as const;
 export type LinearName = (typeof LINEARS)[number];
 
-/** The norms that a decoder layer may have, in the order in which they run. */
+/** The norms that a decoder layer may have, in execution order. */
 export const LAYER_NORMS = ['attention', 'query', 'key', 'attentionOut', 'mlp', 'mlpOut'] as const;
 export type LayerNormName = (typeof LAYER_NORMS)[number];
 
-/** y = x · rstd · w; the same with 1 + w; or the layer norm with weight and bias. */
+/** y = x · rstd · w; the same with 1 + w; or layer norm with weight and bias. */
 export type NormKind = 'rms' | 'rms-offset' | 'layer';
 
-/** A row of the table. Weight names come without `.weight`; `{i}` stands for the layer's number. */
+/** A row of the table. Weight names omit `.weight`; `{i}` is the layer's index. */
 export interface Architecture {
   /** How its `config.json` differs from Llama's. */
   dialect: ConfigDialect;
   embedding: string;
-  /** Factor of the embedded tokens. */
+  /** Factor of the token embeddings. */
   embeddingScale?(config: ModelConfig): number;
-  /** A table of learned positions, added to the embedding; without one, positions are rotary. */
+  /** Name of the learned position embedding, added to the token embedding; without one, positions are rotary. */
   positions?: string;
   finalNorm: string;
   head: string;
-  /** What transformers calls the model with a head for sequence classification in place of that, if it has such a model. */
+  /** transformers' name of the model with a sequence classification head, if it has one. */
   classifier?: string;
   norm: NormKind;
   /**
-   * `attention` and `mlp` come before their blocks, `attentionOut` and `mlpOut` behind them, ahead of the residual sum;
-   * `query` and `key` norm each head by itself.
+   * `attention` and `mlp` precede their blocks; `attentionOut` and `mlpOut` follow them, before the residual sum; `query`
+   * and `key` normalize each head separately.
    */
   norms: Partial<Record<LayerNormName, string>>;
-  /** `query` and `key` norm all heads of a token together. */
+  /** Whether `query` and `key` normalize all heads of a token together. */
   normsWholeProjections?: boolean;
-  /** The feed-forward layer is gated where there is a `gate` or a `gateUp`. */
+  /** The feed-forward layer is gated if there is a `gate` or a `gateUp`. */
   linears: Partial<Record<LinearName, string>>;
-  /** Linear layers that have a bias, whatever the configuration says. */
+  /** Linear layers that have a bias regardless of the configuration. */
   biased?: readonly LinearName[];
-  /** Linear weights are stored (in, out). */
+  /** Whether linear weights are stored as (in, out). */
   transposed?: boolean;
-  /** Beginning of all weight names that some files leave out. */
+  /** Prefix of all weight names, which some files omit. */
   prefix?: string;
   gguf: {
     /** llama.cpp's `general.architecture`. */
     architecture: string;
-    /** What it computes between the feed-forward layers, whatever the configuration says. */
+    /** The activation function that llama.cpp uses regardless of the configuration. */
     activation: Activation;
-    /** Layers whose rows it keeps in the order of interleaved rotary pairs, head by head. */
+    /** Layers whose rows llama.cpp stores in the order of interleaved rotary pairs, head by head. */
     interleaved: readonly LinearName[];
-    /** It has windows, in all but each n-th layer, and positions of their own for them. */
+    /** llama.cpp uses windows in all but every n-th layer, with separate rotary frequencies. */
     windowPeriod?: number;
-    /** Its each n-th layer has no positions. */
+    /** In llama.cpp, every n-th layer has no positions. */
     noPositionsPeriod?: number;
-    /** It caps scores and logits, by numbers of the file or of its own. */
+    /** Whether llama.cpp caps scores and logits, with caps from the file or its own. */
     softCaps?: boolean;
-    /** Layers by which it knows the model whose queries are scaled by the width of a head in the residual stream, not by a head's. */
+    /**
+     * Number of layers by which llama.cpp recognizes the model that scales queries by hidden size / heads instead of the
+     * head size.
+     */
     wideQueries?: number;
-    /** It reads factors of rotary frequencies for short and for long contexts, and partial rotary positions. */
+    /** Whether llama.cpp reads rotary frequency factors for short and for long contexts, and partial rotary positions. */
     contextFactors?: boolean;
-    /** It reads factors of embedding, scores, residual sums and logits from the file. */
+    /** Whether llama.cpp reads factors of embedding, scores, residual sums and logits from the file. */
     multipliers?: boolean;
   };
 }
 
-/** What llama.cpp calls the same parts, in every architecture. */
+/** llama.cpp's names of the same parts, in every architecture. */
 export const GGUF_NAMES = {
   embedding: 'token_embd',
   positions: 'position_embd',
@@ -95,7 +101,7 @@ export const GGUF_NAMES = {
   positions: string;
 };
 
-/** A name with its layer's number. */
+/** A name with the layer's index inserted. */
 export function inLayer(name: string, layer: number): string {
   return name.replace('{i}', String(layer));
 }

@@ -1,13 +1,13 @@
 /**
- * Architectures as data: what a `model_type` calls its weights and llama.cpp calls them, which of the decoder's parts it
- * has, and how it words its configuration. One decoder serves every row. A model whose `model_type` has no row here is
- * refused with the list of those that have.
+ * Architectures as data: a `model_type`'s weight names here and in llama.cpp, its parts of the decoder, and its
+ * configuration dialect. One decoder serves every row. A model whose `model_type` has no row is rejected with the list of
+ * supported ones.
  */
 import type { ConfigDialect } from '../io/config.ts';
 import type { Architecture } from './architecture.ts';
 
 const LLAMA: Architecture = {
-  // Window fields that a Llama file may hold mean nothing there.
+  // Llama ignores window fields that its file may contain.
   dialect: { defaults: { use_sliding_window: false } },
   embedding: 'model.embed_tokens',
   finalNorm: 'model.norm',
@@ -43,7 +43,7 @@ const MISTRAL: Architecture = {
   dialect: { defaults: { max_position_embeddings: 131072, sliding_window: 4096 } },
 };
 
-/** 2 and 2.5. */
+/** Qwen 2 and 2.5. */
 const QWEN2: Architecture = {
   ...LLAMA,
   classifier: 'Qwen2ForSequenceClassification',
@@ -72,7 +72,7 @@ const GRANITE: Architecture = {
   gguf: { architecture: 'granite', activation: 'silu', interleaved: ['q', 'k'], multipliers: true },
 };
 
-/** Each fourth layer has no positions. */
+/** Every fourth layer has no positions. */
 const SMOLLM3: Architecture = {
   ...LLAMA,
   classifier: 'SmolLM3ForSequenceClassification',
@@ -85,13 +85,13 @@ const SMOLLM3: Architecture = {
       tie_word_embeddings: true,
       use_sliding_window: false,
     },
-    // Its class takes no slices of weights, whatever the published file says.
+    // Its class ignores `pretraining_tp`, whatever the published file says.
     reads: ['no_rope_layers', 'no_rope_layer_interval', 'pretraining_tp'],
   },
   gguf: { architecture: 'smollm3', activation: 'silu', interleaved: ['q', 'k'], noPositionsPeriod: 4 },
 };
 
-/** Norms behind the blocks alone. */
+/** Norms only after the blocks. */
 const OLMO2: Architecture = {
   ...LLAMA,
   classifier: 'Olmo2ForSequenceClassification',
@@ -105,7 +105,7 @@ const OLMO2: Architecture = {
   gguf: { architecture: 'olmo2', activation: 'silu', interleaved: [] },
 };
 
-/** 3 and 4-mini: products fused. */
+/** Phi 3 and 4-mini: fused linear layers. */
 const PHI3: Architecture = {
   ...LLAMA,
   classifier: 'Phi3ForSequenceClassification',
@@ -122,7 +122,7 @@ const PHI3: Architecture = {
   gguf: { architecture: 'phi3', activation: 'silu', interleaved: [], contextFactors: true },
 };
 
-/** Norms before and behind blocks, soft caps of scores and logits, windows in every other layer. */
+/** Norms before and after blocks, soft caps of scores and logits, windows in every other layer. */
 const GEMMA2: Architecture = {
   ...LLAMA,
   classifier: 'Gemma2ForSequenceClassification',
@@ -160,7 +160,7 @@ const GEMMA2: Architecture = {
   },
 };
 
-/** The text models; the 1B of Gemma 3 is one by itself. */
+/** The text models: the 1B model of Gemma 3 is text-only. */
 const GEMMA3: Architecture = {
   ...LLAMA,
   classifier: 'Gemma3TextForSequenceClassification',
@@ -184,7 +184,7 @@ const GEMMA3: Architecture = {
   gguf: { architecture: 'gemma3', activation: 'gelu', interleaved: [], windowPeriod: 6, wideQueries: 62 },
 };
 
-/** Files of the first models leave the prefix out. */
+/** Files of the first models omit the prefix. */
 const GPT2: Architecture = {
   dialect: {
     names: {

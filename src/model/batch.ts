@@ -1,16 +1,16 @@
 /**
- * A packed batch on the device: ids, positions, spans, scored rows and columns, with the inverse indices that the
- * gradients of gathers walk. Owns its buffers until disposed.
+ * A packed batch on the device: ids, positions, spans, scored rows and columns, with the inverse indices for the gradients
+ * of gathers. Owns its buffers until disposed.
  */
 import { invertIndex, type PackedBatch } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { GatherIndex } from '../ops/gather.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
-/** Rows of the tables that train, whose gradients need the inverse of their index. */
+/** Number of rows of trained tables, whose gradients need the inverse of their index. */
 export interface TableRows {
   vocabulary: number;
-  /** Of learned positions. */
+  /** Rows of learned positions. */
   positions?: number | undefined;
 }
 
@@ -22,17 +22,17 @@ export class DeviceBatch {
   readonly spans: Tensor;
   readonly targets: Tensor;
   readonly sequenceOffsets: Tensor;
-  /** What the loss reads beside the tokens, by name. */
+  /** Additional columns that the loss reads, by name. */
   readonly columns: Readonly<Record<string, Tensor>>;
-  /** The hidden states that are scored. */
+  /** Indices of the hidden states that are scored. */
   readonly lossRows: GatherIndex;
-  /** Rows of the embedding; with its inverse where the embedding trains. */
+  /** Rows of the embedding; includes the inverse index if the embedding trains. */
   readonly tokenIndex: GatherIndex;
-  /** Rows of a table of positions; with its inverse where the table trains. */
+  /** Rows of the position embedding; includes the inverse index if it trains. */
   readonly positionIndex: GatherIndex;
   private readonly tensors: Tensor[] = [];
 
-  /** `tables`: given where all weights train. */
+  /** `tables`: given if all weights train. */
   constructor(
     private readonly gpu: Gpu,
     packed: PackedBatch,

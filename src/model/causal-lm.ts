@@ -1,8 +1,7 @@
 /**
- * A model as users hold it: loaded from wherever it lies, with adapters that are put on, switched and taken off, and the hash
- * of the policy that it is. What it computes is the decoder's. Knows nothing of losses.
+ * The user-facing model: loaded from any source, with adapters that are attached, switched and detached, and the hash of
+ * the resulting policy. The decoder does the computation. Does not depend on losses.
  */
-import { counted } from '../base/counted.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
@@ -27,27 +26,27 @@ import { type LoadedWeights, uploadParameters, uploadWeights } from './upload-we
 import { linearsOf } from './weight-shapes.ts';
 
 export interface AttachOptions {
-  /** Whether it is to be trained on; false where it is left out. */
+  /** Whether the adapter will be trained; default: false. */
   trainable?: boolean;
-  /** What errors call it. */
+  /** Its name in errors. */
   name?: string;
-  /** What trains beside its factors, in one store with them: a head. */
+  /** Parameters that train in the same store, besides its factors: a head. */
   beside?: readonly ParameterSpec[];
-  /** The store of another adapter that its factors train in, and what stands before their names there. */
+  /** The store of another adapter in which its factors train, with the prefix of their names there. */
   within?: Training['within'];
 }
 
 export interface LoadOptions extends SourceOptions {
-  /** Train all weights rather than adapters. They are float32 then. */
+  /** Train all weights rather than adapters. They are then stored as float32. */
   trainable?: boolean;
-  /** In which precision the matrices are kept: as they are stored where it is left out. */
+  /** Precision of the matrices; default: as stored. */
   dtype?: LoadDtype;
-  /** Load no head for the vocabulary: the model is used for its hidden states alone, such as by a reward model. */
+  /** Do not load the vocabulary head: the model is only used for its hidden states, such as by a reward model. */
   headless?: boolean;
 }
 
 export class CausalLM extends Decoder {
-  /** Those of its adapters that were loaded by name. */
+  /** The adapters that were loaded by name. */
   private readonly named = new Map<string, LoraAdapter>();
 
   private constructor(
@@ -55,19 +54,19 @@ export class CausalLM extends Decoder {
     config: ModelConfig,
     architecture: Architecture,
     weights: LoadedWeights,
-    /** Where the model came from, for messages and for the adapter's `base_model_name_or_path`. */
+    /** The model's source, for messages and for the adapter's `base_model_name_or_path`. */
     readonly name: string,
-    /** Where it is a repository of the hub: its commit. */
+    /** The commit, if the source is a repository of the hub. */
     readonly revision: string | undefined,
-    /** Content hash of configuration and weights as they were loaded. */
+    /** Content hash of configuration and weights as loaded. */
     readonly fingerprint: string,
-    /** `pad_token_id` of its `config.json`, by which a reward model finds the token to score. */
+    /** `pad_token_id` of its `config.json`, which determines the token that a reward model scores. */
     readonly padTokenId: number | undefined,
   ) {
     super(gpu, config, architecture, weights);
   }
 
-  /** Reads a Hugging Face folder, wherever it lies; what is on disk is opened by `openSource` of `webalign/node`. */
+  /** Reads a Hugging Face folder from any source; `openSource` of `webalign/node` opens folders on disk. */
   static async load(
     gpu: Gpu,
     source: Source,
@@ -77,15 +76,15 @@ export class CausalLM extends Decoder {
     const files = await openSource(source, options);
     const whole = await describeModel(files);
     if (whole.headless && !headless) {
-      const what = 'is a model for sequence classification, which writes no text';
+      const what = 'is a model for sequence classification, which does not generate text';
       throw new InputError(files.name, what, 'Load it as a reward model, or give a causal language model');
     }
     const description = headless ? withoutHead(whole) : whole;
     const { config, architecture } = description;
     if (config.headDim % 4 !== 0) {
-      const what = `a head has ${counted(config.headDim, 'number')} (head_dim, or width by heads); the attention kernels read four at a time`;
+      const what = `the head size is ${config.headDim} (head_dim, or hidden_size / heads), but the attention kernels need a multiple of 4`;
       const where = `${files.name}/config.json`;
-      throw new InputError(where, what, 'Use a model whose heads are a multiple of 4 wide');
+      throw new InputError(where, what, 'Use a model whose head size is a multiple of 4');
     }
     const stored = await openModelWeights(files, description);
     const hash = new ContentHash();
@@ -99,17 +98,17 @@ export class CausalLM extends Decoder {
     return new CausalLM(gpu, config, architecture, weights, name, revision, fingerprint, padId);
   }
 
-  /** What a person should know about its files, a line each. */
+  /** Notices for the user about the model's files, one line each. */
   get notices(): readonly string[] {
     return this.config.notices ?? [];
   }
 
-  /** All weights as parameters, where they train. */
+  /** All weights as parameters, if they train. */
   get parameters(): ParameterStore | undefined {
     return this.weights.store;
   }
 
-  /** The trained weights as a Hugging Face file has them. */
+  /** The trained weights in the layout of a Hugging Face file. */
   async trainedWeights(): Promise<Map<string, TensorToWrite>> {
     const { store } = this.weights;
     if (!store) throw new Error(`${this.name} has no trained weights`);
@@ -120,14 +119,14 @@ export class CausalLM extends Decoder {
     return toFiles(this.architecture, tensors);
   }
 
-  /** Rows of the tables that train, for a {@link DeviceBatch}; undefined where the weights are frozen. */
+  /** Rows of the trained tables, for a {@link DeviceBatch}; undefined if the weights are frozen. */
   get trainedTables(): TableRows | undefined {
     const { vocabSize: vocabulary, maxPositionEmbeddings } = this.config;
     const positions = this.architecture.positions ? maxPositionEmbeddings : undefined;
     return this.parameters && { vocabulary, positions };
   }
 
-  /** Bytes of the weights in each format that they lie in. */
+  /** Bytes of the weights, by storage format. */
   get weightBytes(): ReadonlyMap<WeightDtype, number> {
     const bytes = new Map<WeightDtype, number>();
     for (const { dtype, size } of this.weights.tensors.values()) {
@@ -137,35 +136,36 @@ export class CausalLM extends Decoder {
     return bytes;
   }
 
-  /** The linear layers that an adapter can sit on, by module name. */
+  /** The linear layers that an adapter can adapt, by module name. */
   get linears(): Map<string, LinearShape> {
     return linearsOf(this.architecture, this.config);
   }
 
-  /** The modules that PEFT's `target_modules` name. {@link InputError} lists all that are unknown. */
+  /** The modules that match PEFT's `target_modules`. {@link InputError} lists all unknown ones. */
   targets(targetModules: string | readonly string[]): Map<string, LinearShape> {
     const linears = this.linears;
     const names = resolveTargetModules(targetModules, [...linears.keys()]);
     return new Map(names.map((name) => [name, linears.get(name) as LinearShape]));
   }
 
-  /** Hash of the policy that the model is: its weights as they were loaded, with the adapters that are on. */
+  /** Hash of the model's current policy: its weights as loaded, with the enabled adapters. */
   async policyHash(): Promise<string> {
     const adapters = this.adapters.filter(({ enabled }) => enabled);
     return contentHash(this.fingerprint, ...(await Promise.all(adapters.map((adapter) => adapter.hash()))));
   }
 
   /**
-   * Runs `work` with these adapters off and leaves them as they were, however it ends. Work that waits keeps the adapters
-   * off meanwhile, for others too: let them take turns.
+   * Runs `work` with these adapters off and restores their state afterwards, even after an error. If `work` waits, the
+   * adapters are off for other callers too, so serialize such calls.
    */
   without<T>(adapters: readonly LoraAdapter[], work: () => T): T {
     return switched(adapters, () => false, work);
   }
 
   /**
-   * Runs `work` with these adapters on and all others off, and leaves all as they were: one base in several roles, such as
-   * policy, value and reward model. Work that waits keeps them so meanwhile, for others too: let them take turns.
+   * Runs `work` with only these adapters on, and restores the state of all afterwards. This lets one base serve several
+   * roles, such as policy, value and reward model. If `work` waits, the state also applies to other callers, so serialize
+   * such calls.
    */
   withOnly<T>(adapters: readonly LoraAdapter[], work: () => T): T {
     return switched([...this.adapters], (adapter) => adapters.includes(adapter), work);
@@ -186,7 +186,7 @@ export class CausalLM extends Decoder {
     return attached;
   }
 
-  /** Takes an adapter off and frees it. */
+  /** Removes an adapter and frees it. */
   detach(adapter: LoraAdapter): void {
     const at = this.adapters.indexOf(adapter);
     if (at >= 0) this.adapters.splice(at, 1);
@@ -194,11 +194,11 @@ export class CausalLM extends Decoder {
     adapter.dispose();
   }
 
-  /** Puts an adapter on the device under a name, switched off until {@link setAdapter} (PEFT's `load_adapter`). */
+  /** Puts an adapter on the device under a name, disabled until {@link setAdapter} (PEFT's `load_adapter`). */
   loadAdapter(adapter: Adapter, name: string): LoraAdapter {
     if (this.named.has(name)) {
       const wayOut = 'Delete it first, or choose another name';
-      throw new InputError(`adapter ${quote(name)}`, 'is loaded already', wayOut);
+      throw new InputError(`adapter ${quote(name)}`, 'is already loaded', wayOut);
     }
     const loaded = this.attach(adapter, { name });
     loaded.enabled = false;
@@ -207,20 +207,20 @@ export class CausalLM extends Decoder {
   }
 
   /**
-   * Switches on the adapters of these names, which add up, and off the others that have one (PEFT's `set_adapter`). Those
-   * that were attached without a name stay as they are, and nothing moves on the device.
+   * Enables the adapters with these names, which add up, and disables the other named ones (PEFT's `set_adapter`). Adapters
+   * that were attached without a name keep their state, and no data moves on the device.
    */
   setAdapter(names: string | readonly string[]): void {
     const active = new Set([names].flat().map((name) => this.adapterNamed(name)));
     for (const adapter of this.named.values()) adapter.enabled = active.has(adapter);
   }
 
-  /** Takes the adapter of this name off and frees it (PEFT's `delete_adapter`). */
+  /** Removes and frees the adapter with this name (PEFT's `delete_adapter`). */
   deleteAdapter(name: string): void {
     this.detach(this.adapterNamed(name));
   }
 
-  /** The names of the adapters that are on. */
+  /** The names of the enabled adapters. */
   get activeAdapters(): string[] {
     return [...this.named].filter(([, { enabled }]) => enabled).map(([name]) => name);
   }
@@ -228,12 +228,13 @@ export class CausalLM extends Decoder {
   private adapterNamed(name: string): LoraAdapter {
     const adapter = this.named.get(name);
     if (adapter) return adapter;
-    const known = this.named.size > 0 ? `Take ${listed([...this.named.keys()])}` : 'Load it first';
+    const known =
+      this.named.size > 0 ? `Loaded adapters: ${listed([...this.named.keys()])}` : 'Load it first';
     throw new InputError(`adapter ${quote(name)}`, 'is not loaded', known);
   }
 }
 
-/** Does `work` with adapters on or off, and leaves them as they were. */
+/** Runs `work` with adapters on or off, and restores their state. */
 function switched<T>(
   adapters: readonly LoraAdapter[],
   isOn: (adapter: LoraAdapter) => boolean,

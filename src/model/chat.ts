@@ -1,6 +1,6 @@
 /**
- * A conversation with a model: messages through its chat template, answers piece by piece, the history kept. The oldest turns
- * are left out where the history does not fit into the model's positions, and that is told.
+ * A conversation with a model: renders messages with its chat template, streams answers, and keeps the history. If the
+ * history exceeds the model's positions, the oldest turns are dropped with a notice.
  */
 import type { Message } from '../data/chat-template.ts';
 import { TextStream } from '../data/text-stream.ts';
@@ -15,7 +15,7 @@ import {
   streamGeneration,
 } from './generation.ts';
 
-/** The text of one continuation as it is written, and at the end all of its tokens. Throws as {@link streamGeneration} does. */
+/** Streams the text of one continuation; returns all of its tokens at the end. Throws like {@link streamGeneration}. */
 export async function* streamText(
   model: CausalLM,
   tokenizer: Tokenizer,
@@ -38,22 +38,22 @@ export async function* streamText(
 }
 
 export interface ChatOptions extends Omit<StreamOptions, 'numReturnSequences' | 'batchSize'> {
-  /** What the model is told first. */
+  /** The system message. */
   system?: string | undefined;
-  /** Hears what is left out of a conversation that has become too long. */
+  /** Reports messages that are dropped from a conversation that has become too long. */
   onNotice?: ((line: string) => void) | undefined;
 }
 
 export class Chat {
-  /** All that was said so far, the system message first if there is one. */
+  /** The conversation so far, starting with the system message if there is one. */
   readonly messages: Message[] = [];
   private readonly start: readonly Message[];
-  /** Messages that no longer fit, after the system message. */
+  /** Number of messages after the system message that no longer fit. */
   private left = 0;
 
   /**
-   * Throws {@link InputError} for a model without a chat template, and for one whose template has no place for a system
-   * message, where there is one.
+   * Throws {@link InputError} for a model without a chat template, and for a template that does not support a system
+   * message if one is given.
    */
   constructor(
     private readonly model: CausalLM,
@@ -66,15 +66,15 @@ export class Chat {
     this.reset();
   }
 
-  /** Forgets what was said, but for the system message. */
+  /** Clears the conversation, except the system message. */
   reset(): void {
     this.messages.splice(0, this.messages.length, ...this.start);
     this.left = 0;
   }
 
   /**
-   * The answer to a message, in pieces; the message and the answer, as far as it came, become part of the conversation. The
-   * generation is returned. Throws {@link InputError} for a message that does not fit by itself, which is then forgotten.
+   * Streams the answer to a message; the message and the answer, even if interrupted, become part of the conversation.
+   * Returns the generation. Throws {@link InputError} for a message that is too long on its own, which is then removed.
    */
   async *send(content: string): AsyncGenerator<string, Generation> {
     this.messages.push({ role: 'user', content });
@@ -88,7 +88,7 @@ export class Chat {
     return yield* this.answer(prompt);
   }
 
-  /** The answer to a whole conversation, which takes the place of this one; a system message of its own counts. */
+  /** The answer to a whole conversation, which replaces the current one; a system message in it is used. */
   async *reply(messages: readonly Message[]): AsyncGenerator<string, Generation> {
     this.reset();
     if (messages[0]?.role === 'system') this.messages.length = 0;
@@ -99,7 +99,7 @@ export class Chat {
   private async *answer(prompt: readonly number[]): AsyncGenerator<string, Generation> {
     const { model, tokenizer, options, messages } = this;
     const { system, onNotice, ...asked } = options;
-    // Every turn has random numbers of its own.
+    // Every turn uses different random numbers.
     const seed = (asked.seed ?? 0) + messages.length;
     const answer = streamText(model, tokenizer, prompt, { ...asked, seed });
     let text = '';
@@ -111,13 +111,13 @@ export class Chat {
         yield value;
       }
     } finally {
-      // Whoever stops listening stops the writing.
+      // If the consumer stops, generation stops.
       await answer.return(undefined as never);
       messages.push({ role: 'assistant', content: text });
     }
   }
 
-  /** Token ids of what the model reads: all messages, or the latest that leave room for an answer. */
+  /** The token ids of the model's input: all messages, or the latest ones that leave room for an answer. */
   private prompt(): number[] {
     const { model, tokenizer, messages, options } = this;
     const { maxPositionEmbeddings, vocabSize } = model.config;
@@ -134,8 +134,8 @@ export class Chat {
       }
       const next = messages.findIndex(({ role }, i) => i > first + this.left && role === 'user');
       if (next < 0) {
-        const what = `has ${ids.length} tokens, and with ${options.maxNewTokens} new ones ${model.name} has positions for ${Math.max(0, room)}`;
-        throw new InputError('the message', what, 'Shorten it, or let the answer be shorter');
+        const what = `has ${ids.length} tokens, but with ${options.maxNewTokens} new ones ${model.name} has positions for ${Math.max(0, room)}`;
+        throw new InputError('the message', what, 'Shorten it, or lower maxNewTokens');
       }
       this.left = next - first;
     }
@@ -144,23 +144,23 @@ export class Chat {
   private tellLeft(room: number): void {
     const what = this.left === 1 ? 'message is' : `${this.left} messages are`;
     this.options.onNotice?.(
-      `The conversation has more than ${room} tokens: its first ${what} left out of what the model reads.`,
+      `The conversation has more than ${room} tokens: its first ${what} no longer passed to the model.`,
     );
   }
 }
 
-/** Throws {@link InputError} where a conversation, and a system message if there is one, cannot be read. */
+/** Throws {@link InputError} if the tokenizer cannot render a conversation, or its system message if given. */
 export function requireChatTemplate(tokenizer: Tokenizer, system?: string): void {
   const user = { role: 'user', content: 'Hello' };
   const options = { addGenerationPrompt: true };
   tokenizer.applyChatTemplate([user], options);
   if (system === undefined) return;
-  const wayOut = 'Leave it out, or say it in the first message';
+  const wayOut = 'Leave it out, or include its text in the first message';
   let text: string;
   try {
     text = tokenizer.applyChatTemplate([{ role: 'system', content: system }, user], options);
   } catch (cause) {
-    throw new InputError(tokenizer.name, 'the chat template refuses a system message', wayOut, { cause });
+    throw new InputError(tokenizer.name, 'the chat template rejects a system message', wayOut, { cause });
   }
   if (text.includes(system.trim())) return;
   throw new InputError(tokenizer.name, 'the chat template drops the system message', wayOut);

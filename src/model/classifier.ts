@@ -1,6 +1,6 @@
 /**
- * Models for sequence classification with one label, which is what transformers calls a reward model: the decoder with a head
- * (1, hidden) in place of the one for the vocabulary. What their `config.json` says of it, and where the head is.
+ * Models for sequence classification with one label, transformers' form of a reward model: the decoder with a head (1,
+ * hidden) instead of the vocabulary head. Reads their `config.json` and finds the head.
  */
 
 import { InputError, quote } from '../io/errors.ts';
@@ -9,7 +9,7 @@ import { type JsonObject, parseJsonObject } from '../io/json.ts';
 import { headValues, SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
 
-/** Whether the model in `files` is one. */
+/** Whether the model in `files` is a sequence classifier. */
 export async function isClassifier(files: Files): Promise<boolean> {
   const { architectures } = await readConfig(files);
   return (
@@ -18,13 +18,13 @@ export async function isClassifier(files: Files): Promise<boolean> {
   );
 }
 
-/** The head's weights. Throws {@link InputError} where there is none, or one with several labels. */
+/** The head's weights. Throws {@link InputError} if there is none, or if it has several labels. */
 export async function readHead(files: Files): Promise<Float32Array> {
   const tensors = await openWeights(files);
-  // Files of the first models leave the prefix of all other names out; the head has none.
+  // Files of the first models omit the prefix of all other names; the head's name has none.
   const stored = tensors.get(SCORE_HEAD);
   if (!stored) {
-    const wayOut = 'Give the adapter of a reward model beside it, or a merged reward model';
+    const wayOut = 'Give the adapter of a reward model with it, or a merged reward model';
     throw new InputError(files.name, `has no ${quote(SCORE_HEAD)}: it is not a reward model`, wayOut);
   }
   const { read, ...tensor } = stored;
@@ -32,15 +32,15 @@ export async function readHead(files: Files): Promise<Float32Array> {
 }
 
 /**
- * `pad_token_id` of a model, by which transformers finds the token to score: the last one that is not it. Undefined where there
- * is none; the last token counts then.
+ * `pad_token_id` of a model, which determines the token that transformers scores: the last one that is not the pad token.
+ * If undefined, the last token is scored.
  */
 export async function padTokenId(files: Files): Promise<number | undefined> {
   const { pad_token_id: id } = await readConfig(files);
   return typeof id === 'number' && Number.isSafeInteger(id) ? id : undefined;
 }
 
-/** The `config.json` of a base model as that of the reward model made of it. */
+/** Converts the `config.json` of a base model to that of the reward model based on it. */
 export function classifierConfig(
   base: JsonObject,
   architecture: string,

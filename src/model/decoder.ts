@@ -1,7 +1,7 @@
 /**
- * The decoder: embeddings, layers of attention and feed-forward, a last norm, and a head that never meets all tokens at
- * once. Reads from its configuration what to compute; training and generation run the same layers and differ in how
- * they attend. Knows nothing of files and losses.
+ * The decoder: embeddings, layers of attention and feed-forward, a final norm, and a head that is never applied to all
+ * tokens at once. The configuration determines the computation; training and generation run the same layers with different
+ * attention. Does not depend on files or losses.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
@@ -26,17 +26,17 @@ import { RotaryTables } from './rotary-tables.ts';
 import type { LoadedWeights } from './upload-weights.ts';
 import { linearShapes } from './weight-shapes.ts';
 
-/** How the tokens of a pass see each other: packed spans in training, a cache in generation. */
+/** How the tokens of a pass attend to each other: packed spans in training, a cache in generation. */
 export interface AttentionContext {
   /** (N) u32 */
   positions: Tensor;
-  /** One more than the highest position. */
+  /** The highest position plus one. */
   length: number;
-  /** Rotated query and key, and value, of one layer → what the tokens attend to, (N, heads · headDim). */
+  /** The attention output of one layer, (N, heads · headDim), from rotated query and key, and value. */
   attend(tape: Tape, layer: number, query: Tensor, key: Tensor, value: Tensor): Tensor;
 }
 
-/** What is kept of a layer's activations from its forward to its backward pass. */
+/** How a layer's activations are stored between its forward and backward pass. */
 export type Kept = 'float32' | 'float16' | 'nothing';
 
 type Layer = (tape: Tape, x: Tensor) => Tensor;
@@ -47,7 +47,7 @@ const THROUGH: Readonly<Record<Kept, (tape: Tape, layer: Layer, x: Tensor) => Te
 };
 
 export class Decoder {
-  /** Adapters in use, in the order in which they add up. */
+  /** Enabled and disabled adapters, in the order of addition. */
   readonly adapters: LoraAdapter[] = [];
   private readonly rotary: RotaryTables | undefined;
   private isDisposed = false;
@@ -61,18 +61,18 @@ export class Decoder {
     this.rotary = architecture.positions ? undefined : new RotaryTables(gpu, config);
   }
 
-  /** The weight of the head, (V, d): the embedding where the two are tied. */
+  /** The weight of the head, (V, d): the embedding if the two are tied. */
   get head(): Tensor {
     const { tieWordEmbeddings } = this.config;
     return this.weight(tieWordEmbeddings ? this.architecture.embedding : this.architecture.head);
   }
 
-  /** Factor of a hidden state's product with the head; `config.logitSoftCap` comes behind it. */
+  /** Factor of a hidden state's product with the head; `config.logitSoftCap` is applied afterwards. */
   get logitScale(): number {
     return 1 / (this.config.logitsScaling ?? 1);
   }
 
-  /** Hidden states of a packed batch after the last norm, (N, d). */
+  /** Hidden states of a packed batch after the final norm, (N, d). */
   hidden(tape: Tape, batch: DeviceBatch, kept: Kept = 'float32'): Tensor {
     const context: AttentionContext = {
       positions: batch.positions,
@@ -82,7 +82,7 @@ export class Decoder {
     return this.layers(tape, this.embed(tape, batch.tokenIndex, batch.positionIndex), context, kept);
   }
 
-  /** Embedded tokens (N, d) through all layers and the last norm. */
+  /** Runs embedded tokens (N, d) through all layers and the final norm. */
   layers(tape: Tape, embedded: Tensor, context: AttentionContext, kept: Kept = 'float32'): Tensor {
     let x = embedded;
     for (let i = 0; i < this.config.numHiddenLayers; i++)
@@ -91,7 +91,7 @@ export class Decoder {
     return tape.scope(() => this.norm(tape, last, this.architecture.finalNorm), [last]);
   }
 
-  /** Embedded tokens, (N, d), with their positions where those are learned. */
+  /** Token embeddings, (N, d), including learned positions if the model has them. */
   embed(tape: Tape, tokens: GatherIndex, positions: GatherIndex): Tensor {
     const { embedding, embeddingScale, positions: table } = this.architecture;
     const embedded = () => gather(tape, this.weight(embedding), tokens, embeddingScale?.(this.config));
@@ -99,25 +99,28 @@ export class Decoder {
     return tape.scope(() => add(tape, embedded(), gather(tape, this.weight(table), positions)));
   }
 
-  /** How a layer attends. */
+  /** The attention parameters of a layer. */
   heads(layer: number): Heads {
     const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, queryScale: scale } = this.config;
     const { layers, attentionSoftCap: softCap } = this.config;
     return { heads, kvHeads, headDim, scale, window: layers[layer]?.window, softCap };
   }
 
-  /** A linear layer as it stands: its weights, and the adapters that are on. */
+  /** The current state of a linear layer: its weights and the enabled adapters. */
   part(module: string): FoldedPart {
     const adapters = this.adapters.flatMap((adapter) => adapter.lowRank(module));
     return { weight: this.weight(module), bias: this.bias(module), adapters };
   }
 
-  /** Cosines and sines of a layer's positions, for sequences of up to `length` tokens; undefined for a layer without positions. */
+  /**
+   * Cosines and sines of a layer's positions, for sequences of up to `length` tokens; undefined for a layer without
+   * positions.
+   */
   turns(layer: number, length: number): Tensor | undefined {
     return this.rotary?.ofLayer(layer, length);
   }
 
-  /** Bytes on the device of weights, adapters and tables of positions, for sequences of up to `length` tokens. */
+  /** Bytes on the device of weights, adapters and position tables, for sequences of up to `length` tokens. */
   bytesHeld(length: number): number {
     const { store, tensors } = this.weights;
     const views = [
@@ -128,7 +131,7 @@ export class Decoder {
     return sizes.reduce((sum, size) => sum + this.gpu.pool.bytesFor(size), 0);
   }
 
-  /** Gives everything back. Later calls do nothing. */
+  /** Frees everything. Later calls have no effect. */
   dispose(): void {
     if (this.isDisposed) return;
     this.isDisposed = true;
@@ -147,7 +150,7 @@ export class Decoder {
     };
     const project = (h: Tensor, name: LinearName, residual?: Tensor) =>
       this.project(tape, h, inLayer(linears[name] as string, i), residual);
-    // The end of a block: added to the residual in the same pass, unless a norm lies between.
+    // The output of a block, added to the residual in the same pass unless a norm comes in between.
     const rejoin = (residual: Tensor, h: Tensor, name: LinearName, out: LayerNormName) =>
       norms[out] ? add(tape, residual, norm(project(h, name), out)) : project(h, name, residual);
     const turns = this.turns(i, length);
@@ -169,7 +172,7 @@ export class Decoder {
     );
   }
 
-  /** What `down` reads, (N, intermediate size), of what the layers before it make. */
+  /** The input of `down`, (N, intermediate size), from the preceding layers. */
   private feedForward(tape: Tape, project: (name: LinearName) => Tensor): Tensor {
     const { gate, gateUp } = this.architecture.linears;
     const { activation, intermediateSize: width } = this.config;
@@ -190,7 +193,7 @@ export class Decoder {
       : rmsNorm(tape, x, this.weight(module), { eps, offset: norm === 'rms-offset' });
   }
 
-  /** (N, qkv) into queries, keys and values. */
+  /** Splits (N, qkv) into queries, keys and values. */
   private splitHeads(tape: Tape, x: Tensor): { query: Tensor; key: Tensor; value: Tensor } {
     const { q, k, v } = linearShapes(this.config);
     const [query, key, value] = splitColumns(tape, x, [q[0], k[0], v[0]]) as [Tensor, Tensor, Tensor];

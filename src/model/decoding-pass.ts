@@ -1,4 +1,4 @@
-/** How the layers run during generation: over all prompts at once, and over one token of each sequence. Types alone. */
+/** How the layers run during generation: over all prompts at once, and over one token of each sequence. Types only. */
 import type { PackedBatch } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferKind } from '../gpu/pool.ts';
@@ -7,7 +7,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { KvCache } from './kv-cache.ts';
 
-/** Puts numbers on the device for as long as a pass is being recorded. */
+/** Puts numbers on the device while a pass is recorded. */
 export type Upload = (
   data: Uint32Array,
   shape: readonly number[],
@@ -17,18 +17,21 @@ export type Upload = (
 
 export interface PassOfRows {
   cache: KvCache;
-  /** Positions that the longest sequence can come to. */
+  /** Maximum number of positions of a sequence. */
   length: number;
 }
 
 export interface DecodingPass {
-  /** What it holds on the device beside the model. */
+  /** Bytes that it holds on the device in addition to the model. */
   readonly bytes: number;
-  /** Hidden states of packed prompts after the last norm, (N, d). Their keys and values are in the first rows of the cache then. */
+  /**
+   * Hidden states of packed prompts after the final norm, (N, d). Stores their keys and values in the first rows of the
+   * cache.
+   */
   prompts(tape: Tape, packed: PackedBatch, rows: PassOfRows, upload: Upload): Tensor;
-  /** Hidden states (B, d) of the tokens that the step before `step` has chosen; keys and values go into the cache. */
+  /** Hidden states (B, d) of the tokens chosen before `step`; stores keys and values in the cache. */
   step(tape: Tape, live: LiveSequences, step: number, rows: PassOfRows): Tensor;
-  /** Logits (R, V) of hidden states (R, d), rows whole vectors apart, before a soft cap. */
+  /** Logits (R, V) of hidden states (R, d), with rows aligned to whole vectors, before a soft cap. */
   head(gpu: Gpu, hidden: Tensor, logits: Tensor): void;
   dispose(): void;
 }

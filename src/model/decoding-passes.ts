@@ -1,4 +1,4 @@
-/** The passes that generation can run by, in the order in which they are preferred. */
+/** The implementations of a decoding pass, in order of preference. */
 import type { Gpu } from '../gpu/device.ts';
 import type { Decoder } from './decoder.ts';
 import type { DecodingPass } from './decoding-pass.ts';
@@ -15,7 +15,7 @@ const PASSES: readonly PassVariant[] = [
   { serves: () => true, make: (model) => new LayeredPass(model) },
 ];
 
-/** The pass of a model with its adapters as they are on now; the caller disposes it. */
+/** The decoding pass of a model with its current adapters; the caller disposes it. */
 export function decodingPass(model: Decoder, gpu: Gpu = model.gpu): DecodingPass {
   const variant = PASSES.find(({ serves }) => serves(model)) as PassVariant;
   return variant.make(model, gpu);

@@ -1,8 +1,7 @@
 /**
- * A batch of sequences being written on the device: the prompts in one packed pass, then a token for every live
- * sequence a step. Every step is recorded without waiting for the one before; tokens are read late, and sequences that
- * have ended repeat their last token until their rows are dropped. Policy (what to read when, when to stop) is
- * generation's.
+ * Generates a batch of sequences on the device: the prompts in one packed pass, then one token for every live sequence per
+ * step. Steps are recorded without waiting for the previous one; tokens are read late, and finished sequences repeat their
+ * last token until their rows are dropped. generation.ts decides when to read and when to stop.
  */
 
 import { packSequences } from '../data/packing.ts';
@@ -22,45 +21,45 @@ import type { DecodingPass, PassOfRows, Upload } from './decoding-pass.ts';
 import { decodingPass } from './decoding-passes.ts';
 import { KvCache } from './kv-cache.ts';
 
-/** Most bytes of logits at once. */
+/** Maximum bytes of logits at once. */
 const LOGITS_BYTES = 64 * 2 ** 20;
 
-/** Sequences of one batch. Several may go on from one prompt, which is then computed once. */
+/** The sequences of one batch. Several may continue the same prompt, which is computed once. */
 export interface DecodingBatch {
   prompts: readonly (readonly number[])[];
-  /** For every sequence, the index of its prompt. */
+  /** The index of each sequence's prompt. */
   sequences: readonly number[];
-  /** Number of the first sequence among all that are generated, for the random numbers. */
+  /** Index of the first sequence among all that are generated, for the random numbers. */
   firstSequence: number;
 }
 
 export interface DecodingSettings extends SamplingSettings {
   maxNewTokens: number;
   eosTokenIds: readonly number[];
-  /** 1: off. */
+  /** 1 disables it. */
   repetitionPenalty: number;
-  /** Whether the log-probabilities of the tokens are wanted. */
+  /** Whether the tokens' log-probabilities are needed. */
   returnLogprobs: boolean;
 }
 
-/** What was chosen in some steps, (steps, S) each. */
+/** The tokens chosen in some steps, (steps, S) each. */
 export interface ChosenTokens {
   tokens: Uint32Array;
-  /** If they are wanted: under the distribution drawn from, and under the model at temperature 1. */
+  /** If requested: under the sampling distribution, and under the model at temperature 1. */
   logprobs?: { sampling: Float32Array; model: Float32Array };
 }
 
 export class Decoding {
-  /** Tokens chosen so far, for each sequence. */
+  /** Number of tokens chosen so far per sequence. */
   step = 0;
   private readonly cache: KvCache;
   private readonly live: LiveSequences & { places: Tensor };
   /** Undefined without a penalty. */
   private readonly repetition: Repetition | undefined;
   private readonly owned = new Set<Tensor>();
-  /** Rows of `places` for all sequences, dead ones too. */
+  /** Rows of `places` for all sequences, including finished ones. */
   private readonly allPlaces: Uint32Array;
-  /** Positions that the longest sequence can come to. */
+  /** Maximum number of positions of a sequence. */
   private readonly length: number;
 
   constructor(
@@ -77,7 +76,7 @@ export class Decoding {
       promptRows += length;
       return [promptRows - length, promptRows];
     });
-    // The last token is never fed, so it needs no row.
+    // The last token is never an input, so it needs no row.
     const ownRows = maxNewTokens - 1;
     const places = sequences.flatMap((prompt, i) => [
       ...(spans[prompt] as number[]),
@@ -116,7 +115,7 @@ export class Decoding {
   }
 
   /**
-   * Bytes that a batch and its pass will hold at most and the kernels that they will run, by going through the first two steps.
+   * The maximum bytes of a batch with its pass and the kernels that they run, found by rehearsing the first two steps.
    * `passBytes`: those of the pass alone.
    */
   static plan(
@@ -135,12 +134,12 @@ export class Decoding {
     return { ...rehearsal, passBytes };
   }
 
-  /** Sequences that still take part in a step. */
+  /** Number of sequences that take part in a step. */
   get rows(): number {
     return this.live.places.rows;
   }
 
-  /** Records the prompts' pass and the first token of every sequence. */
+  /** Records the pass over the prompts and the first token of every sequence. */
   prefill(): void {
     const { prompts, sequences } = this.batch;
     const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
@@ -156,7 +155,7 @@ export class Decoding {
     this.run((tape) => this.pass.step(tape, this.live, this.step, this.rowsOfPass));
   }
 
-  /** What the steps from `from` up to now have chosen. Arrives after the next submit; does not force one. */
+  /** The tokens chosen from step `from` until now. Arrives after the next submit; does not force one. */
   async read(from: number): Promise<ChosenTokens> {
     const { tokens, logprobs } = this.live;
     const wanted = logprobs ? [tokens, logprobs.sampling, logprobs.model] : [tokens];
@@ -170,7 +169,7 @@ export class Decoding {
     return { ...chosen, logprobs: { sampling: new Float32Array(sampling), model: new Float32Array(model) } };
   }
 
-  /** Goes on with these sequences alone. */
+  /** Continues with only these sequences. */
   keep(sequences: readonly number[]): void {
     const places = Uint32Array.from(sequences.flatMap((i) => [...this.allPlaces.subarray(i * 4, i * 4 + 4)]));
     this.release(this.live.places);
@@ -186,7 +185,7 @@ export class Decoding {
     return { cache: this.cache, length: this.length };
   }
 
-  /** Runs a pass that ends in the hidden states (B, d) of the live sequences, and chooses their next tokens. */
+  /** Runs a pass that returns the hidden states (B, d) of the live sequences, and chooses their next tokens. */
   private run(pass: (tape: Tape, upload: Upload) => Tensor): void {
     const tape = Tape.forInference(this.gpu);
     const uploaded: Tensor[] = [];
@@ -204,14 +203,14 @@ export class Decoding {
     this.step++;
   }
 
-  /** Head and choice, for as many rows at a time as the logits' bound allows. */
+  /** Applies head and sampling to as many rows at a time as the logits' limit allows. */
   private choose(tape: Tape, hidden: Tensor): void {
     const { model, gpu, live, settings, step, repetition } = this;
     const { logprobs } = live;
     const { vocabSize: vocabulary, hiddenSize, logitSoftCap } = model.config;
     const stride = padded(vocabulary);
     const limit = Math.min(LOGITS_BYTES, gpu.limits.maxStorageBufferBindingSize);
-    // Views begin at multiples of 256 bytes, which 64 rows always are.
+    // Views begin at multiples of 256 bytes, which groups of 64 rows always do.
     const most = Math.max(64, Math.floor(limit / (stride * 4) / 64) * 64);
     for (let firstRow = 0; firstRow < hidden.rows; firstRow += most) {
       const rows = Math.min(most, hidden.rows - firstRow);
@@ -222,7 +221,7 @@ export class Decoding {
       this.pass.head(gpu, part, logits);
       if (logitSoftCap !== undefined) softCap(gpu, logits, vocabulary, logitSoftCap);
       const at = { step, firstRow, vocabulary };
-      // The penalty overwrites logits, and the model's own log-probabilities are of those before it.
+      // The penalty overwrites the logits, but the model's own log-probabilities need the original ones.
       const scores = repetition && logprobs ? tape.empty([rows, stride], 'penalized logits') : logits;
       if (scores !== logits) gpu.recorder.copy(logits, scores);
       if (repetition) penalize(tape, scores, live, repetition, at);

@@ -1,5 +1,5 @@
 /**
- * What a model is, by its folder's configuration files: its sizes and the names that its architecture has. Reads no weights.
+ * Describes a model from its configuration files: its sizes and its architecture. Reads no weights.
  */
 import { own } from '../base/lookup.ts';
 import { type ModelConfig, parseConfigText, parseGenerationEnds, type TokenIds } from '../io/config.ts';
@@ -11,11 +11,11 @@ import type { Architecture } from './architecture.ts';
 import { ARCHITECTURES, DIALECTS } from './architectures.ts';
 import { isClassifier } from './classifier.ts';
 
-/** A model's configuration, and the names that its architecture has. */
+/** A model's configuration and architecture. */
 export interface ModelDescription {
   config: ModelConfig;
   architecture: Architecture;
-  /** There is no head for the vocabulary, or none is wanted; the embedding stands in its place. */
+  /** There is no vocabulary head, or it is not needed; the embedding is used in its place. */
   headless?: boolean;
 }
 
@@ -54,12 +54,12 @@ async function adapterNotices(files: Files): Promise<string[]> {
   ];
 }
 
-/** The same model for its hidden states alone. */
+/** The same model, used only for its hidden states. */
 export function withoutHead({ config, architecture }: ModelDescription): ModelDescription {
   return { config: { ...config, tieWordEmbeddings: true }, architecture, headless: true };
 }
 
-/** The end tokens that `generation_config.json` names, which come before those of `config.json`, as in transformers. */
+/** The end tokens in `generation_config.json`, which take precedence over those of `config.json`, as in transformers. */
 async function generationEnds(files: Files, { vocabSize }: ModelConfig): Promise<TokenIds | undefined> {
   if (!(await files.exists(GENERATION_CONFIG))) return undefined;
   const text = await files.readText(GENERATION_CONFIG);

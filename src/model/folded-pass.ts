@@ -1,7 +1,8 @@
 /**
- * The layers during generation in five kernels each: queries, keys and values in one, which turn and go into the cache; attention;
- * the way back to the residual; gate and up in one; down. For that every stack of products has its weights once more, in float32,
- * with adapters and the gains of norms folded in. What it computes differs from the layers apart by rounding alone.
+ * Runs a layer during generation with five kernels: queries, keys and values in one, which also applies rotary positions
+ * and writes the cache; attention; the output projection with the residual; gate and up in one; down. Each group of
+ * products has a second, float32 copy of its weights, with adapters and norm weights folded in. The results equal those of
+ * the separate layers up to rounding.
  */
 import type { PackedBatch } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -28,15 +29,15 @@ import type { Decoder } from './decoder.ts';
 import type { DecodingPass, PassOfRows, Upload } from './decoding-pass.ts';
 import { linearsOf } from './weight-shapes.ts';
 
-/** Most bytes of the folded weights: a second copy of a larger model would cost more memory than it saves time. */
+/** Maximum bytes of the folded weights: for a larger model, a second copy would cost more memory than the time it saves. */
 const FOLDED_BYTES = 64 * 2 ** 20;
-/** Nor do they take more than this part of what the memory cap leaves beside the model, which is for sequences. */
+/** They must also fit into this fraction of the memory that the cap leaves besides the model, which is needed for sequences. */
 const SHARE_OF_ROOM = 8;
 
 interface Layer {
   heads: RowWeights;
   o: RowWeights;
-  /** Gate and up, or up alone. */
+  /** Gate and up, or only up. */
   inner: RowWeights;
   down: RowWeights;
 }
@@ -65,7 +66,7 @@ export class FoldedPass implements DecodingPass {
     }
   }
 
-  /** Whether it computes what the model does, within its bytes. A function of the model, its adapters and the memory cap alone. */
+  /** Whether it supports the model within its byte limit. Depends only on the model, its adapters and the memory cap. */
   static serves(model: Decoder): boolean {
     const { architecture, config, gpu, head } = model;
     const { norm, norms, positions, embedding } = architecture;
@@ -77,7 +78,7 @@ export class FoldedPass implements DecodingPass {
       hiddenSize % 4 === 0 &&
       intermediateSize % 4 === 0;
     const largest = Math.max(head.size, model.weight(embedding).size);
-    // Variants that are asked for are those of the layers' operations.
+    // Requested variants are those of the separate layers' kernels.
     if (gpu.variants.asked.length > 0) return false;
     if (!isPlain || !isInVectors || largest > gpu.limits.maxStorageBufferBindingSize) return false;
     const room = (gpu.pool.cap - model.bytesHeld(1)) / SHARE_OF_ROOM;
@@ -99,7 +100,7 @@ export class FoldedPass implements DecodingPass {
     const tokens = packed.ids.length;
     const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
     const ids = upload(packed.ids, [tokens], 'token ids', 'batch');
-    // A prompt's token has its row of the cache, and no token of its own before it.
+    // A prompt's token has a cache row, and no own token before it.
     const ofTokens = Uint32Array.from({ length: 4 * tokens }, (_, i) =>
       i % 4 === 1 ? (packed.positions[i >> 2] as number) : i % 4 === 2 ? i >> 2 : 0,
     );
@@ -140,7 +141,7 @@ export class FoldedPass implements DecodingPass {
     for (const tensor of this.held.splice(0)) this.gpu.pool.release(tensor);
   }
 
-  /** Embedded tokens through all layers and the last norm; `attend` is given what makes the queries of its layer. */
+  /** Runs embedded tokens through all layers and the final norm; `attend` receives the query projection of its layer. */
   private run(
     tape: Tape,
     embedded: Tensor,
@@ -177,7 +178,7 @@ export class FoldedPass implements DecodingPass {
     return tape.scope(() => model.norm(tape, last, architecture.finalNorm), [last]);
   }
 
-  /** The end of a block, added to the residual. */
+  /** The output of a block, added to the residual. */
   private rejoin(
     tape: Tape,
     residual: Tensor,

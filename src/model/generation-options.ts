@@ -1,6 +1,5 @@
 /**
- * What may be asked of generation, by transformers' names, and whether it makes sense for a model and its prompts. Runs
- * nothing.
+ * The options of generation, under transformers' names, and their validation for a model and its prompts. Runs nothing.
  */
 import { counted } from '../base/counted.ts';
 import { FLOAT32_MOST, inFloat32, WHOLE_MOST } from '../base/range.ts';
@@ -10,55 +9,55 @@ import type { CausalLM } from './causal-lm.ts';
 import type { DecodingSettings } from './decoding.ts';
 
 /**
- * A token is chosen in the order of transformers' `generate`: the repetition penalty on the model's logits, then the
- * temperature, then top-k, top-p and min-p. Without sampling only the penalty counts.
+ * A token is chosen in the order of transformers' `generate`: the repetition penalty on the model's logits, then
+ * temperature, top-k, top-p and min-p. Without sampling only the penalty has an effect.
  */
 export interface GenerationOptions {
   maxNewTokens: number;
-  /** Draw tokens, which is the default; false takes the likeliest one each time. */
+  /** Whether to sample; default: true. False takes the most likely token at each step. */
   doSample?: boolean | undefined;
-  /** Default 1; 0 takes the likeliest token each time. */
+  /** Default: 1; 0 takes the most likely token at each step. */
   temperature?: number | undefined;
-  /** Draw from the k likeliest tokens; 0, the default, from all. */
+  /** Samples from the k most likely tokens; default: 0, all tokens. */
   topK?: number | undefined;
-  /** Draw from the likeliest tokens that make up this probability; 1, the default, from all. */
+  /** Samples from the smallest set of most likely tokens with this total probability; default: 1, all tokens. */
   topP?: number | undefined;
-  /** Draw from tokens of at least this share of the likeliest one's probability; 0, the default, from all. */
+  /** Samples from tokens whose probability is at least this fraction of the highest one; default: 0, all tokens. */
   minP?: number | undefined;
   /**
-   * Divides the logits of tokens that the prompt or the text has already, and multiplies negative ones; 1, the default, does
-   * nothing.
+   * Divides the positive logits of tokens that already occur in the prompt or the text, and multiplies negative ones;
+   * default: 1, no effect.
    */
   repetitionPenalty?: number | undefined;
-  /** Default 0. */
+  /** Default: 0. */
   seed?: number | undefined;
-  /** Tokens that end a sequence; those of the model's configuration by default. */
+  /** Tokens that end a sequence; default: those of the model's configuration. */
   eosTokenIds?: readonly number[] | undefined;
-  /** Sequences for each prompt, default 1. */
+  /** Sequences per prompt; default: 1. */
   numReturnSequences?: number | undefined;
-  /** Most sequences at a time, default 1024; `planGeneration` says how many there are. */
+  /** Maximum number of sequences at a time; default: 1024. `planGeneration` returns the actual number. */
   batchSize?: number | undefined;
-  /** Give the log-probability of every sampled token; see `SampledLogprobs`. */
+  /** Whether to return the log-probability of every sampled token; see `SampledLogprobs`. */
   returnLogprobs?: boolean | undefined;
-  /** Stops with the signal's reason. */
+  /** Aborts generation, which then throws the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
-/** What options come to. */
+/** The resolved options. */
 export interface CheckedOptions {
   settings: DecodingSettings;
-  /** Sequences for each prompt. */
+  /** Sequences per prompt. */
   copies: number;
-  /** Most sequences at a time. */
+  /** Maximum number of sequences at a time. */
   batchSize: number;
 }
 
-/** Most sequences of one prompt. */
+/** Maximum number of sequences of one prompt. */
 const MOST_COPIES = 2 ** 16;
-/** Most sequences of a batch, as far as nothing else is asked for. */
+/** Default maximum number of sequences of a batch. */
 const BATCH_SEQUENCES = 1024;
 
-/** Throws {@link InputError} for an option that makes no sense. */
+/** Throws {@link InputError} for an invalid option. */
 export function checkOptions({ config }: CausalLM, options: GenerationOptions): CheckedOptions {
   const { maxNewTokens, doSample = true, temperature = 1, topK = 0, topP = 1, minP = 0, seed = 0 } = options;
   const { repetitionPenalty = 1, numReturnSequences: copies = 1 } = options;
@@ -90,7 +89,7 @@ export function checkOptions({ config }: CausalLM, options: GenerationOptions): 
   return {
     settings: {
       maxNewTokens,
-      // What f32 holds as 0 is 0.
+      // A temperature that float32 rounds to 0 counts as 0.
       temperature: doSample && temperature > 1e-30 ? temperature : 0,
       topK,
       topP,
@@ -114,12 +113,12 @@ export function checkLengths(
   const { maxPositionEmbeddings } = config;
   for (const [i, length] of promptLengths.entries()) {
     const where = `prompt ${i + 1}`;
-    if (length === 0) throw new InputError(where, 'it has no tokens', 'Begin it with the BOS token');
+    if (length === 0) throw new InputError(where, 'the prompt has no tokens', 'Begin it with the BOS token');
     if (length + maxNewTokens <= maxPositionEmbeddings) continue;
     const left = maxPositionEmbeddings - length;
     throw new InputError(
       where,
-      `its ${counted(length, 'token')} and ${maxNewTokens} new ones are more than the ${maxPositionEmbeddings} positions of ${name}`,
+      `its ${counted(length, 'token')} and ${maxNewTokens} new ones exceed the ${maxPositionEmbeddings} positions of ${name}`,
       left > 0 ? `Shorten it, or lower maxNewTokens to ${left}` : 'Shorten it',
     );
   }
@@ -135,13 +134,13 @@ export function checkTokens(
     if (unknown === undefined) continue;
     throw new InputError(
       `prompt ${i + 1}`,
-      `token ${unknown} is not among the ${vocabSize} of ${name}`,
+      `token ${unknown} is not one of the ${vocabSize} tokens of ${name}`,
       'Use the tokenizer that belongs to the model',
     );
   }
 }
 
-/** Throws {@link InputError} where a number is not a positive whole one, or above `most`. */
+/** Throws {@link InputError} unless a number is a positive integer of at most `most`. */
 export function checkCount(name: string, value: number, most = Number.MAX_SAFE_INTEGER): void {
   const wanted =
     most < Number.MAX_SAFE_INTEGER ? `a whole number from 1 to ${most}` : 'a whole number from 1';

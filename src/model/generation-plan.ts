@@ -1,7 +1,8 @@
 /**
- * How many sequences generation takes at a time, and what that needs, found on a device that only counts. The batch is a
- * function of the model and its adapters, the options, the number of prompts, the longest prompt, the device's limits and
- * the memory cap. It does not depend on what else is in memory: a run that is repeated or resumed has the same batches.
+ * Determines how many sequences generation processes at a time, and the resources for that, with a counting device. The
+ * batch size depends on the model and its adapters, the options, the number of prompts, the longest prompt, the device's
+ * limits and the memory cap. It does not depend on current memory use, so that a repeated or resumed run has the same
+ * batches.
  */
 
 import { MemoryCapError } from '../gpu/errors.ts';
@@ -11,18 +12,18 @@ import { Decoding, type DecodingBatch, type DecodingSettings } from './decoding.
 import type { DecodingPass } from './decoding-pass.ts';
 import { checkLengths, checkOptions, type GenerationOptions } from './generation-options.ts';
 
-/** Of the longest batch, beside what the model holds. */
+/** The plan of the largest batch, excluding the memory of the model. */
 export interface GenerationPlan extends Rehearsal {
-  /** Sequences that go through the device at a time. */
+  /** Number of sequences processed at a time. */
   batchSize: number;
 }
 
-/** Most bytes of a batch. */
+/** Maximum bytes of a batch. */
 const BATCH_BYTES = 256 * 2 ** 20;
 
 /**
- * What {@link generate} will do with prompts of these lengths. To rehearse prompts that are not known yet, give the longest
- * length for each. Allocates and runs nothing. Throws `InputError` as generation would.
+ * Plans {@link generate} for prompts of these lengths. If the prompts are not known yet, give the maximum length for each.
+ * Allocates and runs nothing. Throws `InputError` like generation.
  */
 export function planGeneration(
   model: CausalLM,
@@ -36,7 +37,7 @@ export function planGeneration(
   const longest = new Array<number>(Math.max(...promptLengths)).fill(0);
   const room = roomOf(model, longest.length + settings.maxNewTokens);
   for (let size = Math.min(batchSize, total); ; size = Math.ceil(size / 2)) {
-    // A batch that is not the only one may begin with the last sequence of a prompt.
+    // A batch other than the only one may begin with the last sequence of a prompt.
     const sequences = promptsOf(size < total ? copies - 1 : 0, size, copies);
     const prompts = new Array<number[]>((sequences.at(-1) as number) + 1).fill(longest);
     const { passBytes, ...plan } = Decoding.plan(model, { prompts, sequences, firstSequence: 0 }, settings);
@@ -45,7 +46,7 @@ export function planGeneration(
   }
 }
 
-/** Sequences `first` to `first + size` of all, as far as there are so many. */
+/** Sequences `first` to `first + size`, as far as they exist. */
 export function batchOf(
   prompts: readonly (readonly number[])[],
   copies: number,
@@ -61,12 +62,12 @@ export function batchOf(
   };
 }
 
-/** Compiles what a batch needs. Throws {@link MemoryCapError} where there is no room for it now. */
+/** Compiles the kernels of a batch. Throws {@link MemoryCapError} if there is currently not enough memory. */
 export async function prepareBatch(
   model: CausalLM,
   batch: DecodingBatch,
   settings: DecodingSettings,
-  /** The pass that is there already, if it is not the first batch. */
+  /** The existing pass, unless this is the first batch. */
   pass: DecodingPass | undefined,
 ): Promise<void> {
   const { gpu } = model;
@@ -78,18 +79,18 @@ export async function prepareBatch(
       length > 1
         ? [`Generation of ${length} sequences at a time`, `Set batchSize below ${length}`]
         : ['Generation of one sequence', 'Shorten the prompt'];
-    const wayOut = `${less}, lower maxNewTokens, release what else is on the device, or raise the memory cap`;
+    const wayOut = `${less}, lower maxNewTokens, free other memory of the device, or raise the memory cap`;
     throw new MemoryCapError(needed, gpu.pool.cap, what, wayOut);
   }
   await gpu.compile(pipelines);
 }
 
-/** The prompt of each of `size` sequences, where the first is the `offset`-th of its prompt. */
+/** The prompt of each of `size` sequences, the first of which is sequence `offset` of its prompt. */
 function promptsOf(offset: number, size: number, copies: number): number[] {
   return Array.from({ length: size }, (_, i) => Math.floor((offset + i) / copies));
 }
 
-/** Bytes that a pass and its batch may hold together, and the batch alone. */
+/** Maximum bytes of a pass with its batch, and of the batch alone. */
 function roomOf(model: CausalLM, length: number): { device: number; batch: number } {
   const { gpu } = model;
   const device = gpu.pool.cap - model.bytesHeld(length);

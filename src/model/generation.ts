@@ -1,7 +1,7 @@
 /**
- * Text generation, batched, with transformers' names: what becomes of each sequence, and when to look at what has been
- * written. Token ids in and out; text is the caller's business. What a sequence becomes is a matter of its prompt, the seed
- * and its number; who shares its batch touches no more than the rounding of sums.
+ * Batched text generation with transformers' names: tracks each sequence, and decides when to read tokens. Works with token
+ * ids; the caller converts text. A sequence depends on its prompt, the seed and its index; the other sequences of its batch
+ * only affect the rounding of sums.
  */
 import { InputError } from '../io/errors.ts';
 import { INVALID_TOKEN } from '../ops/sample.ts';
@@ -19,47 +19,50 @@ import {
 import { batchOf, planGeneration, prepareBatch } from './generation-plan.ts';
 
 export interface Generation {
-  /** New tokens, without the one that ends the sequence: what its text is decoded from. */
+  /** New tokens without the end token: the input for decoding its text. */
   ids: number[];
   finished: 'eos' | 'length';
-  /** The end token that was drawn; undefined if the length ended the sequence. */
+  /** The end token that was sampled; undefined if the length ended the sequence. */
   endId?: number;
-  /** With `returnLogprobs`. */
+  /** Present with `returnLogprobs`. */
   logprobs?: SampledLogprobs;
 }
 
-/** Log-probabilities in nats of a sequence's sampled tokens, the end token included. */
+/** Log-probabilities in nats of a sequence's sampled tokens, including the end token. */
 export interface SampledLogprobs {
-  /** Under the distribution that each was drawn from: after penalty, temperature, top-k, top-p and min-p. 0 where the likeliest was taken. */
+  /**
+   * Under the distribution that each was sampled from: after penalty, temperature, top-k, top-p and min-p. 0 for greedy
+   * decoding.
+   */
   sampling: number[];
   /** Under the model: the log-softmax of its logits, at temperature 1. */
   model: number[];
 }
 
-/** News of one sequence, what came since the last update. Prompt p's sequences are numbered from p · numReturnSequences. */
+/** New tokens of one sequence since the last update. The sequences of prompt p have indices from p · numReturnSequences. */
 export interface GenerationUpdate {
   sequence: number;
-  /** New tokens, without the one that ends the sequence. */
+  /** New tokens without the end token. */
   ids: number[];
-  /** Once, with the last tokens. */
+  /** Present once, with the last tokens. */
   finished?: 'eos' | 'length';
   /** The end token, with `finished: 'eos'`. */
   endId?: number;
-  /** With `returnLogprobs`. */
+  /** Present with `returnLogprobs`. */
   logprobs?: SampledLogprobs;
 }
 
 export interface StreamOptions extends GenerationOptions {
-  /** Steps between two looks at what has been written, default 4. */
+  /** Steps between two reads of the tokens; default: 4. */
   every?: number | undefined;
 }
 
-/** A sequence's sampled tokens, the one that ended it included: what a log-probability is of. */
+/** A sequence's sampled tokens, including the end token: those that have a log-probability. */
 export function sampledTokens({ ids, endId }: Pick<Generation, 'ids' | 'endId'>): number[] {
   return endId === undefined ? [...ids] : [...ids, endId];
 }
 
-/** Adds an update to what has been written so far of its sequence. */
+/** Appends an update to the generation of its sequence. */
 export function addUpdate(
   generation: Generation,
   { ids, finished, endId, logprobs }: GenerationUpdate,
@@ -73,15 +76,15 @@ export function addUpdate(
   generation.logprobs.model.push(...logprobs.model);
 }
 
-/** Sequences of which nothing has been written yet, for {@link addUpdate}. */
+/** Empty generations, for {@link addUpdate}. */
 export function emptyGenerations(count: number): Generation[] {
   return Array.from({ length: count }, () => ({ ids: [], finished: 'length' }));
 }
 
 /**
- * Continues every prompt, numReturnSequences times; prompt p's results begin at p · numReturnSequences.
- * {@link InputError} for a prompt that is empty or too long, a token that the model does not have, or a wrong option;
- * `MemoryCapError` where there is no room for the batch that {@link planGeneration} says.
+ * Continues every prompt, numReturnSequences times; prompt p's results begin at p · numReturnSequences. Throws {@link
+ * InputError} for a prompt that is empty or too long, an unknown token, or an invalid option; `MemoryCapError` if there is
+ * not enough memory for the batch of {@link planGeneration}.
  */
 export async function generate(
   model: CausalLM,
@@ -96,7 +99,7 @@ export async function generate(
   return results;
 }
 
-/** The same as it is written: `for await (const updates of streamGeneration(…))`, every few tokens. */
+/** Streams the generation: `for await (const updates of streamGeneration(…))`, every few tokens. */
 export async function* streamGeneration(
   model: CausalLM,
   prompts: readonly (readonly number[])[],
@@ -134,7 +137,7 @@ async function* writeBatch(
   const { maxNewTokens } = settings;
   const decoding = new Decoding(model, batch, settings, pass);
   let open = batch.sequences.map((_, i) => i);
-  // One look at the tokens is always under way while the device writes the next ones.
+  // One read of the tokens is always in flight while the device generates the next ones.
   let reading: { from: number; chosen: Promise<ChosenTokens> } | undefined;
   try {
     decoding.prefill();
@@ -159,7 +162,7 @@ async function* writeBatch(
           if (updates.length > 0) yield updates;
         }
         if (isLast || open.length === 0) return;
-        // Fewer rows make a faster step, but other sizes make new buffers.
+        // Fewer rows make a step faster, but changed sizes require new buffers.
         if (open.length <= (decoding.rows * 7) / 8) decoding.keep(open);
       }
       decoding.advance();
@@ -169,7 +172,7 @@ async function* writeBatch(
   }
 }
 
-/** What the tokens of the steps from `from` on mean for the open sequences. */
+/** Interprets the tokens chosen from step `from` for the unfinished sequences. */
 function follow(
   open: readonly number[],
   { tokens, logprobs }: ChosenTokens,

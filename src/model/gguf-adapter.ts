@@ -1,6 +1,6 @@
 /**
- * A LoRA adapter as llama.cpp reads it (`llama-cli --lora adapter.gguf`), for a base model in GGUF that was made of the
- * same Hugging Face folder, quantised or not. Names and the order of rows are the architecture's; numbers stay float32.
+ * A LoRA adapter in llama.cpp's format (`llama-cli --lora adapter.gguf`), for a GGUF base model converted from the same
+ * Hugging Face folder, quantized or not. Uses the architecture's names and row order; numbers stay float32.
  */
 import { toFloat32Bytes } from '../io/float.ts';
 import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf/writer.ts';
@@ -12,8 +12,8 @@ import { refuseHeads } from './merged-reward.ts';
 import { linearsOf } from './weight-shapes.ts';
 
 /**
- * The bytes of the file: `<name>.lora_a`, (r, in), and `<name>.lora_b`, (out, r), of each layer, which llama.cpp multiplies
- * by `adapter.lora.alpha` / r. Throws `InputError` for an adapter of another model.
+ * The bytes of the file: `<name>.lora_a`, (r, in), and `<name>.lora_b`, (out, r), of each layer, which llama.cpp scales by
+ * `adapter.lora.alpha` / r. Throws `InputError` for an adapter of another model.
  */
 export function ggufAdapter(
   { config, architecture }: ModelDescription,
@@ -24,7 +24,7 @@ export function ggufAdapter(
   checkAdapterFits(adapter, linearsOf(architecture, config), name);
   const { gguf, linears } = architecture;
   const { r, loraAlpha, useRslora } = adapter.config;
-  // The reader divides by a layer's rank, rsLoRA by its root.
+  // llama.cpp divides by a layer's rank, rsLoRA by its root.
   const alpha = useRslora ? loraAlpha * Math.sqrt(r) : loraAlpha;
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', { type: 'string', value: gguf.architecture }],
@@ -41,7 +41,7 @@ export function ggufAdapter(
       if (!pair) continue;
       const stem = `${inLayer(GGUF_NAMES.linears[layer], i)}.weight`;
       const ordered = gguf.interleaved.includes(layer) ? interleaved(pair, config.headDim) : pair.b;
-      // 1 but for a layer with a rank or an alpha of its own, whose scale the file has no place for.
+      // 1 except for a layer with its own rank or alpha, whose scale the file cannot represent.
       const factor = (loraScale(adapter.config, pair) * pair.r) / alpha;
       const b = Math.abs(factor - 1) < 1e-12 ? ordered : ordered.map((value) => factor * value);
       tensors.set(`${stem}.lora_a`, { shape: [pair.r, pair.in], dtype: 'F32', data: toFloat32Bytes(pair.a) });
@@ -51,7 +51,7 @@ export function ggufAdapter(
   return writeGguf(metadata, tensors);
 }
 
-/** B (out, r) with the rows of each head in pairs. */
+/** B (out, r) with the rows of each head as interleaved pairs. */
 function interleaved({ b, r, out }: LoraWeights, headDim: number): Float32Array {
   const rows = new Float32Array(b.length);
   for (let row = 0; row < out; row++) {

@@ -1,6 +1,6 @@
 /**
- * Between tensors as llama.cpp's files have them and as the decoder reads them: names, the rows of layers whose heads turn in
- * interleaved pairs, norms whose weights it counts from nought. Rows move as they are stored, blocks and all.
+ * Converts tensors between the layouts of llama.cpp's files and of the decoder: names, the rows of layers with interleaved
+ * rotary pairs, and norms whose weights include the offset of 1. Rows are moved in their stored format, including blocks.
  */
 import type { ModelConfig } from '../io/config.ts';
 import { InputError, listed } from '../io/errors.ts';
@@ -9,30 +9,30 @@ import type { StoredTensor, TensorSource } from '../io/safetensors.ts';
 import { type Architecture, GGUF_NAMES, inLayer, LAYER_NORMS, LINEARS } from './architecture.ts';
 import type { ModelDescription } from './description.ts';
 
-/** What is in the file of a model whose frequencies have factors; the configuration has read them. */
+/** Rotary frequency factors in the file; the configuration reader has already used them. */
 export const ROPE_FACTORS = 'rope_freqs.weight';
-/** The same for short and for long contexts, where llama.cpp tells them apart. */
+/** The same for short and for long contexts, if llama.cpp distinguishes them. */
 export const CONTEXT_FACTORS = {
   short: 'rope_factors_short.weight',
   long: 'rope_factors_long.weight',
 } as const;
 
-/** A module of a model, and what of it is different in the other's file. */
+/** A module of the model, with the differences in llama.cpp's file. */
 interface Part {
   own: string;
   theirs: string;
-  /** Rows are interleaved within heads. */
+  /** Whether rows are interleaved within heads. */
   turns?: boolean;
-  /** The decoder adds one to the weight, llama.cpp has added it. */
+  /** Whether llama.cpp's weight includes the 1 that the decoder adds. */
   offset?: boolean;
 }
 
-/** Whether files with these names are llama.cpp's: all of its models have this one, and no others. */
+/** Whether files with these tensors are llama.cpp's: only its models have this name. */
 export function isGguf(stored: ReadonlyMap<string, unknown>): boolean {
   return stored.has(`${GGUF_NAMES.embedding}.weight`);
 }
 
-/** Tensors of a GGUF file with the names and the layout that the decoder reads; {@link InputError} names what it has no place for. */
+/** Tensors of a GGUF file with the decoder's names and layout. {@link InputError} lists unknown ones. */
 export function fromGguf(
   { config, architecture }: ModelDescription,
   stored: ReadonlyMap<string, TensorSource>,
@@ -56,14 +56,14 @@ export function fromGguf(
   throw new InputError(where, what, 'Use a model of a supported architecture, as its converter wrote it');
 }
 
-/** A tensor as llama.cpp's files have it. */
+/** A tensor in the layout of llama.cpp's files. */
 export interface GgufForm {
   name: string;
-  /** Turns the decoder's tensor into it. */
+  /** Converts the decoder's tensor. */
   turn(tensor: StoredTensor): StoredTensor;
 }
 
-/** What becomes of the decoder's tensor of a name in llama.cpp's files. */
+/** The form of a decoder tensor in llama.cpp's files, by name. */
 export function ggufForms({ config, architecture }: ModelDescription): (name: string) => GgufForm {
   const parts = new Map(partsOf(architecture, config).map((part) => [part.own, part]));
   return (given) => {
@@ -75,7 +75,7 @@ export function ggufForms({ config, architecture }: ModelDescription): (name: st
   };
 }
 
-/** The decoder's tensors as llama.cpp's files have them. */
+/** The decoder's tensors in the layout of llama.cpp's files. */
 export function toGguf(
   description: ModelDescription,
   tensors: ReadonlyMap<string, StoredTensor>,
@@ -90,8 +90,8 @@ export function toGguf(
 }
 
 /**
- * The row of a Hugging Face weight that stands at `row` in llama.cpp's: of each head in turn one from its first and one
- * from its second half, 0, n/2, 1, n/2 + 1, …
+ * The row of a Hugging Face weight that is stored at `row` by llama.cpp: within each head, rows of its first and second
+ * half alternate, 0, n/2, 1, n/2 + 1, …
  */
 export function rowInHalves(row: number, headDim: number): number {
   const within = row % headDim;
@@ -162,7 +162,7 @@ function inPairs(data: Uint8Array, rowBytes: number, headDim: number): Uint8Arra
   return rows;
 }
 
-/** All values and `by`, in F32. */
+/** Adds `by` to all values, in F32. */
 function shifted(
   tensor: Pick<TensorSource, 'dtype' | 'where'> & { data: Uint8Array<ArrayBuffer> },
   by: number,

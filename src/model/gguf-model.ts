@@ -1,6 +1,7 @@
 /**
- * A whole model as one GGUF file in halves, adapters merged in, for llama.cpp: configuration and tokenizer in its metadata,
- * weights by its names. What llama.cpp would compute otherwise is refused by name. On the host alone.
+ * Exports a whole model as one GGUF file in half precision, with merged adapters, for llama.cpp: configuration and
+ * tokenizer in its metadata, weights under its names. Settings that llama.cpp would compute differently are rejected by
+ * name. Runs only on the host.
  */
 import { Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterPart } from '../io/combine-adapters.ts';
@@ -27,7 +28,7 @@ import { weightShapes } from './weight-shapes.ts';
 const WAY_OUT = 'Export the merged model instead';
 /** `general.file_type`: most tensors are F16. */
 const MOSTLY_F16 = 1;
-/** What of a source's metadata is not true of what is written here. */
+/** Source metadata that does not apply to the written file. */
 const NOT_CARRIED = ['general.file_type', 'general.quantization_version'];
 
 /** The bytes of the file. Throws {@link InputError}. */
@@ -37,12 +38,15 @@ export async function ggufModel(
   return wholeFile(await streamGgufModel(...given));
 }
 
-/** The same file, a tensor at a time. Throws {@link InputError}, for numbers that F16 cannot hold when their tensor is made. */
+/**
+ * The same file, one tensor at a time. Throws {@link InputError}; an overflow of F16 is only detected when its tensor is
+ * read.
+ */
 export async function streamGgufModel(source: Files, parts: readonly AdapterPart[]): Promise<StreamedFile> {
   refuseHeads(parts, 'GGUF');
   const description = await describeModel(source);
   if (description.headless)
-    throw new InputError(source.name, 'is a reward model, which llama.cpp does not read from GGUF', WAY_OUT);
+    throw new InputError(source.name, 'is a reward model, which llama.cpp does not support in GGUF', WAY_OUT);
   const configuration = ggufModelMetadata(description, `${source.name}/${MODEL_CONFIG}`);
   const carried =
     (await weightsFile(source)) === MODEL_GGUF
@@ -52,7 +56,7 @@ export async function streamGgufModel(source: Files, parts: readonly AdapterPart
   return streamGguf(new Map([...configuration, ...carried]), tensors);
 }
 
-/** What the file says of the architecture. Throws {@link InputError} where llama.cpp would compute something else. */
+/** The architecture's metadata. Throws {@link InputError} if llama.cpp would compute something else. */
 export function ggufModelMetadata(
   { config, architecture }: ModelDescription,
   where: string,
@@ -116,10 +120,10 @@ export function ggufModelMetadata(
 
 function needCap(cap: number | undefined, where: string): number {
   if (cap !== undefined) return cap;
-  throw new InputError(where, 'llama.cpp caps scores and logits, this model does not', WAY_OUT);
+  throw new InputError(where, 'llama.cpp caps scores and logits, but this model does not', WAY_OUT);
 }
 
-/** The weights: matrices in halves; what is small, and tables of positions, in float32 as llama.cpp wants them. */
+/** The weights: matrices in half precision; small tensors and position embeddings in float32, as llama.cpp requires. */
 export function ggufModelTensors(
   description: ModelDescription,
   tensors: ReadonlyMap<string, MergedSource>,
@@ -149,28 +153,32 @@ function inFull(tensor: StoredTensor): Uint8Array {
   return tensor.dtype === 'F32' ? tensor.data : toFloat32Bytes(toFloat32(tensor));
 }
 
-/** Settings that llama.cpp reads from nowhere, and takes for its architecture's own. */
+/** Rejects settings that llama.cpp does not read and for which it uses fixed values. */
 function refuseOthers({ config, architecture: { gguf } }: ModelDescription, where: string): void {
   const { activation, queryScale, headDim, hiddenSize, numAttentionHeads, numHiddenLayers } = config;
   if (activation !== gguf.activation) {
-    throw new InputError(where, `llama.cpp computes ${gguf.activation} here, not ${activation}`, WAY_OUT);
+    throw new InputError(
+      where,
+      `llama.cpp uses the activation ${gguf.activation} for this architecture, not ${activation}`,
+      WAY_OUT,
+    );
   }
   if (gguf.multipliers) return;
   const length = numHiddenLayers === gguf.wideQueries ? hiddenSize / numAttentionHeads : headDim;
   if (Math.abs(queryScale * Math.sqrt(length) - 1) > 1e-6) {
     throw new InputError(
       where,
-      `llama.cpp scales queries by the root of ${length}, this model does not`,
+      `llama.cpp scales queries by the root of ${length}, but this model does not`,
       WAY_OUT,
     );
   }
 }
 
-/** Positions of the layers that see everything, and of those that do not: within a kind they are the same. */
+/** The rotary positions of layers without and with windows; they must be equal within a kind. */
 function kindsOfLayers({ config, architecture }: ModelDescription, where: string) {
   const { noPositionsPeriod: period = Number.POSITIVE_INFINITY } = architecture.gguf;
   if (!config.layers.every(({ rotary }, i) => (rotary === undefined) === ((i + 1) % period === 0)))
-    throw new InputError(where, 'llama.cpp has positions in other layers than this model', WAY_OUT);
+    throw new InputError(where, 'llama.cpp uses positions in other layers than this model', WAY_OUT);
   const layers = config.layers.filter(({ rotary }) => rotary);
   const kind = (slides: boolean) => layers.filter((layer) => (layer.window !== undefined) === slides);
   const full = only(kind(false), where) ?? (only(layers, where) as RotaryPositions);
@@ -180,10 +188,18 @@ function kindsOfLayers({ config, architecture }: ModelDescription, where: string
     !architecture.gguf.contextFactors &&
     (long || attentionFactor !== undefined || dimensions !== undefined)
   )
-    throw new InputError(where, 'llama.cpp turns positions otherwise for this architecture', WAY_OUT);
+    throw new InputError(
+      where,
+      'llama.cpp computes rotary positions differently for this architecture',
+      WAY_OUT,
+    );
   const theirs = architecture.gguf.windowPeriod === undefined ? full : { theta: sliding?.theta };
   if (sliding && JSON.stringify(sliding) !== JSON.stringify(theirs)) {
-    throw new InputError(where, 'llama.cpp turns the positions of layers with windows otherwise', WAY_OUT);
+    throw new InputError(
+      where,
+      'llama.cpp computes rotary positions of layers with windows differently',
+      WAY_OUT,
+    );
   }
   return {
     full,
@@ -195,10 +211,10 @@ function kindsOfLayers({ config, architecture }: ModelDescription, where: string
 function only(layers: ModelConfig['layers'], where: string): RotaryPositions | undefined {
   const kinds = new Set(layers.map(({ rotary }) => JSON.stringify(rotary)));
   if (kinds.size <= 1) return layers[0]?.rotary;
-  throw new InputError(where, 'layers of one kind turn positions differently', WAY_OUT);
+  throw new InputError(where, 'layers of one kind have different rotary positions', WAY_OUT);
 }
 
-/** What plain frequencies are divided by, where each has a factor of its own, by the names of the file. */
+/** The divisors of the plain frequencies, if each has its own, by their names in the file. */
 function frequencyFactors({ config, architecture }: ModelDescription): [string, Float32Array][] {
   const rotary = config.layers.find(({ rotary }) => rotary?.llama3 || rotary?.factors)?.rotary;
   if (!rotary || architecture.positions) return [];
@@ -231,7 +247,7 @@ async function tokenizerMetadata(source: Files, config: ModelConfig): Promise<Ma
     addsEos,
     chatTemplate,
   });
-  // llama.cpp has three names for end tokens; the tokenizer's own is already there.
+  // llama.cpp has three names for end tokens; the tokenizer's own is already set.
   const others = config.eosTokenIds.filter((id) => id !== eosId);
   for (const [i, name] of ['eot', 'eom'].entries()) {
     const id = others[i];

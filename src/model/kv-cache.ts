@@ -1,7 +1,7 @@
 /**
- * Keys and values of all layers during generation: first the rows of the prompts, packed and without padding, each
- * prompt once however many sequences go on from it; then the rows of the sequences' own tokens. One buffer a layer for
- * keys and one for values, from the pool and back to it. Which rows are whose is the business of its user.
+ * Keys and values of all layers during generation: first the rows of the prompts, packed and without padding, each prompt
+ * once regardless of the number of its sequences; then the rows of the sequences' own tokens. One buffer per layer for keys
+ * and one for values, allocated from the pool. The caller assigns the rows.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
@@ -12,7 +12,7 @@ export class KvCache {
   /** Keys and values of layer 0, of layer 1, … */
   private readonly tensors: Tensor[] = [];
 
-  /** `rows`: tokens of all prompts and own rows of all sequences. Throws `MemoryCapError`, leaving nothing. */
+  /** `rows`: tokens of all prompts and own rows of all sequences. Throws `MemoryCapError` and then leaves nothing allocated. */
   constructor(
     private readonly gpu: Gpu,
     config: ModelConfig,
@@ -34,7 +34,7 @@ export class KvCache {
     return { keys: this.tensors[2 * index] as Tensor, values: this.tensors[2 * index + 1] as Tensor };
   }
 
-  /** Keys and values of the prompts, (N, kvHeads · headDim), into the first N rows. */
+  /** Copies the keys and values of the prompts, (N, kvHeads · headDim), into the first N rows. */
   storePrompts(index: number, keys: Tensor, values: Tensor): void {
     const cache = this.layer(index);
     this.gpu.recorder.copy(keys, cache.keys, keys.length * 4);

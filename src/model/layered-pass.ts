@@ -1,6 +1,6 @@
 /**
- * The decoder's own layers during generation, an operation at a time, as they are trained: for any model, and the plain text that
- * the folded pass is tested against.
+ * Generation with the decoder's own layers, one operation at a time, as in training: supports any model, and is the
+ * reference for testing the folded pass.
  */
 import type { PackedBatch } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';

@@ -1,7 +1,7 @@
 /**
- * Low-rank adapters (Hu et al. 2021) on any linear layer, named and initialised as PEFT does: A Kaiming-uniform, B zero,
- * so that an untrained adapter changes nothing. An adapter belongs to a model but owns its own numbers; it can be
- * switched off, which is what makes the model its own reference.
+ * Low-rank adapters (Hu et al. 2021) on any linear layer, named and initialized as in PEFT: A is Kaiming-uniform, B is
+ * zero, so that an untrained adapter has no effect. An adapter belongs to a model but owns its parameters; with the adapter
+ * disabled, the model is its own reference.
  */
 import { kaimingUniform, Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -19,7 +19,7 @@ export interface LinearShape {
   out: number;
 }
 
-/** Whose numbers an adapter trains. */
+/** Where an adapter's parameters train. */
 export interface Training {
   trainable: boolean;
   beside?: readonly ParameterSpec[];
@@ -27,11 +27,11 @@ export interface Training {
 }
 
 export class LoraAdapter {
-  /** Off: the model computes as if the adapter were not there. */
+  /** If false, the model computes as if the adapter did not exist. */
   enabled = true;
-  /** How much of it counts: 1 as trained, 0 none. Between two adapters' results this is q of P-SACPO. */
+  /** The adapter's weight: 1 as trained, 0 no effect. Interpolating two adapters with it gives q of P-SACPO. */
   factor = 1;
-  /** (1, d): the head of a reward model, which belongs to its adapter. */
+  /** (1, d): the head of a reward model, which is part of its adapter. */
   readonly head: Tensor | undefined;
   private readonly pairs = new Map<string, LowRank>();
   private readonly frozen: Tensor[] = [];
@@ -39,12 +39,12 @@ export class LoraAdapter {
   private constructor(
     private readonly gpu: Gpu,
     readonly config: LoraConfig,
-    /** What it was trained on, and how that is stored. */
+    /** The adapter's base model and its storage. */
     readonly base: Omit<Adapter, 'config' | 'weights'>,
     private readonly shapes: ReadonlyMap<string, LoraWeights>,
-    /** The trained numbers; undefined for an adapter that is only used. */
+    /** The trained parameters; undefined for an adapter that is not trained. */
     readonly parameters: ParameterStore | undefined,
-    /** Stands before the names of its numbers, in a store that is another's; undefined where the store is its own. */
+    /** Prefix of the parameter names in another adapter's store; undefined if the store is its own. */
     private readonly prefix: string | undefined,
   ) {
     for (const [module, weights] of shapes) {
@@ -63,8 +63,8 @@ export class LoraAdapter {
   }
 
   /**
-   * Puts an adapter on the device, to be trained on or only used. `beside` trains in the same store: a head, say. With
-   * `within` its numbers are those that another's store has for it.
+   * Puts an adapter on the device, for training or for use. `beside` trains in the same store, for example a head. With
+   * `within`, its parameters are those in another adapter's store.
    */
   static from(gpu: Gpu, adapter: Adapter, { trainable, beside = [], within }: Training): LoraAdapter {
     const specs = () => [...adapterParameters(adapter), ...beside];
@@ -73,19 +73,19 @@ export class LoraAdapter {
     return new LoraAdapter(gpu, config, base, weights, store, within?.prefix);
   }
 
-  /** The module's pair, scaled; nothing where the adapter is off or does not reach the module. */
+  /** The module's scaled factors; empty if the adapter is disabled or does not cover the module. */
   lowRank(module: string): readonly LowRank[] {
     const pair = this.enabled && this.factor !== 0 ? this.pairs.get(module) : undefined;
     return pair ? [{ ...pair, scale: pair.scale * this.factor }] : [];
   }
 
-  /** What it holds on the device. */
+  /** Its buffers on the device. */
   get views(): readonly BufferView[] {
     if (this.prefix !== undefined) return [];
     return [...(this.parameters?.views ?? []), ...this.frozen];
   }
 
-  /** Hash of what it began as and how much of it counts. */
+  /** Hash of its initial values and its factor. */
   hash(): Promise<string> {
     const numbers = [...this.shapes].flatMap(([module, { a, b }]) => [module, bytesOf(a), bytesOf(b)]);
     const { head } = this.base;
@@ -100,7 +100,7 @@ export class LoraAdapter {
     return head;
   }
 
-  /** Reads the trained numbers back, in the form of PEFT's files. */
+  /** Reads the trained parameters back, in the form of PEFT's files. */
   async toAdapter(): Promise<Adapter> {
     const weights = new Map<string, LoraWeights>();
     const values = await this.parameters?.read('values');
@@ -129,7 +129,7 @@ export class LoraAdapter {
   }
 }
 
-/** What trains of an adapter, as a store takes it. */
+/** The parameters of an adapter, as specifications for a store. */
 export function adapterParameters({ weights }: Pick<Adapter, 'weights'>, prefix = ''): ParameterSpec[] {
   return [...weights].flatMap(([module, { a, b, r, in: inputs, out }]) => [
     { name: prefix + parameterName(module, 'A'), shape: [r, inputs], values: a },
@@ -145,7 +145,7 @@ function parameterName(module: string, half: 'A' | 'B'): string {
   return `${module}.lora_${half}`;
 }
 
-/** A fresh adapter on the given modules: A Kaiming-uniform from the seed, as PEFT has it, B zero. */
+/** A new adapter on the given modules: A is Kaiming-uniform with the seed, as in PEFT, B is zero. */
 export function freshAdapter(
   config: LoraConfig,
   modules: ReadonlyMap<string, LinearShape>,

@@ -1,6 +1,6 @@
 /**
- * A model with adapters merged into its weights, as a Hugging Face folder of its own: one file of weights in their own
- * types, the configuration and the tokenizer's files as they were. On the host alone; the device is not needed.
+ * A model with adapters merged into its weights, as a separate Hugging Face folder: one file of weights in their original
+ * types, the configuration and the tokenizer's files unchanged. Runs only on the host.
  */
 import type { AdapterPart } from '../io/combine-adapters.ts';
 import { InputError } from '../io/errors.ts';
@@ -24,10 +24,10 @@ import { toFileStreams } from './stored-layout.ts';
 import { openModelWeights } from './stored-weights.ts';
 import { linearsOf } from './weight-shapes.ts';
 
-/** A weight with the adapters in it, made when its bytes are asked for. */
+/** A weight with merged adapters, computed when its bytes are requested. */
 export interface MergedSource extends Omit<TensorSource, 'dtype'> {
   dtype: SafetensorsDtype;
-  /** Its type in the file that it comes from; that of blocks, which nothing can be added to, is F32 here. */
+  /** Its type in the source file; blocks, to which nothing can be added, are converted to F32 here. */
   storedAs: StoredDtype;
 }
 
@@ -38,16 +38,16 @@ export interface MergedTensor extends StoredTensor {
 
 export interface MergeOptions {
   /**
-   * Of a reward model: the token id that is skipped at the end of a text before it is scored, null where the last token is scored,
-   * whatever it is. By the model's configuration where it is left out.
+   * For a reward model: the token id that is skipped at the end of a text before it is scored; null: the last token is
+   * always scored. Default: from the model's configuration.
    */
   padTokenId?: number | null | undefined;
 }
 
 /**
- * The folder's files by name, in the order in which to write them: without the last it is no model. Weights in blocks, which
- * safetensors has no type for, become F16, and `onNotice` hears of it. With the adapter of a reward model it is a model for
- * sequence classification. Throws {@link InputError} for a model that cannot be read and for an adapter of another one.
+ * The folder's files by name, in write order; the model is incomplete without the last. Weights in blocks, which
+ * safetensors does not support, become F16, and `onNotice` reports it. With the adapter of a reward model the result is a
+ * model for sequence classification. Throws {@link InputError} for an invalid model and for an adapter of another model.
  */
 export async function mergedModelFiles(
   ...given: Parameters<typeof streamMergedModel>
@@ -58,7 +58,7 @@ export async function mergedModelFiles(
   return files;
 }
 
-/** The same files, the weights a tensor at a time. */
+/** The same files, with the weights one tensor at a time. */
 export async function streamMergedModel(
   source: Files,
   parts: readonly AdapterPart[],
@@ -75,8 +75,7 @@ export async function streamMergedModel(
     blocks.add(tensor.storedAs);
     merged.set(name, { ...tensor, dtype: 'F16', read: async () => inHalf(await read(tensor)) });
   }
-  if (blocks.size > 0)
-    onNotice(`Weights stored in ${[...blocks].join(', ')} are unpacked and written in F16.`);
+  if (blocks.size > 0) onNotice(`Weights stored in ${[...blocks].join(', ')} are converted to F16.`);
   const config = head
     ? await rewardConfig(source, description, { padTokenId, onNotice })
     : await source.read(MODEL_CONFIG);
@@ -88,7 +87,7 @@ export async function streamMergedModel(
   };
 }
 
-/** All weights as the decoder reads them, with the adapters in them; each is made when it is read. */
+/** All weights in the decoder's layout, with merged adapters; each is computed when it is read. */
 export async function mergedSources(
   source: Files,
   description: ModelDescription,
@@ -103,7 +102,12 @@ export async function mergedSources(
   for (const module of new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]))) {
     const name = `${module}.weight`;
     const tensor = tensors.get(name);
-    if (!tensor) throw new InputError(name, 'is not among the weights', 'Give the model of the adapter');
+    if (!tensor)
+      throw new InputError(
+        name,
+        'is not among the weights',
+        'Give the model that the adapter was trained on',
+      );
     const merge = async () => ownBytes(mergedWeight(await read(tensor), module, parts).data);
     tensors.set(name, { ...tensor, read: merge });
   }
@@ -123,15 +127,15 @@ async function read({ read, ...tensor }: MergedSource): Promise<MergedTensor> {
   return { ...tensor, data: await read() };
 }
 
-/** A tensor's values as F16; {@link InputError} where they are beyond it. */
+/** A tensor's values as F16. Throws {@link InputError} if they overflow. */
 export function inHalf(tensor: StoredTensor): Uint8Array<ArrayBuffer> {
   if (tensor.dtype === 'F16') return tensor.data;
   const data = toFloat16Bytes(toFloat32(tensor));
   if (toFloat32({ dtype: 'F16', data, where: tensor.where }).every(Number.isFinite)) return data;
-  throw new InputError(tensor.where, 'holds numbers that F16 cannot', 'Export an adapter instead');
+  throw new InputError(tensor.where, 'has numbers that F16 cannot represent', 'Export an adapter instead');
 }
 
-/** A tensor of a type that can be added to. */
+/** A tensor in a type that supports addition. */
 function unpacked(tensor: TensorSource): MergedSource {
   const { dtype } = tensor;
   if (!isBlocks(dtype)) return { ...tensor, dtype, storedAs: dtype };

@@ -1,6 +1,6 @@
 /**
- * In which precision a model's matrices are kept: as stored, or made on the way to the device. Norms, biases and tables of
- * positions are no matter of precision: they are few, and in f32 always. Touches no device.
+ * The precision of a model's matrices: as stored, or converted while loading. Norms, biases and position embeddings are
+ * always f32, because they are small. Does not use the device.
  */
 import { isOwn } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
@@ -10,7 +10,7 @@ import { areFinite, isBlocks, quantise } from '../io/quantised.ts';
 import type { StoredDtype, TensorSource } from '../io/safetensors.ts';
 import { FORMATS, type WeightDtype } from '../tensor/formats.ts';
 
-/** Names of transformers and of GGUF, and the format that they ask for. */
+/** Names of transformers and GGUF, with the format that they select. */
 const WANTED = {
   float32: 'f32',
   float16: 'f16',
@@ -19,7 +19,7 @@ const WANTED = {
   q4_0: 'q4_0',
 } as const satisfies Readonly<Record<string, WeightDtype>>;
 
-/** `auto` keeps matrices as they are stored. */
+/** `auto` keeps matrices as stored. */
 export type LoadDtype = 'auto' | keyof typeof WANTED;
 
 export const LOAD_DTYPES: readonly LoadDtype[] = [
@@ -29,7 +29,7 @@ export const LOAD_DTYPES: readonly LoadDtype[] = [
 
 type Maker = (values: Float32Array) => Uint8Array;
 
-/** Formats that can be made here, of values. */
+/** Formats that values can be converted to. */
 const MADE: Readonly<Partial<Record<WeightDtype, Maker>>> = {
   f32: FLOAT_BYTES.F32,
   f16: FLOAT_BYTES.F16,
@@ -38,20 +38,20 @@ const MADE: Readonly<Partial<Record<WeightDtype, Maker>>> = {
   q4_0: (values) => quantise('Q4_0', values),
 };
 
-/** Rows that are no whole blocks are kept so, as llama.cpp keeps them. */
+/** Format of rows that are not a multiple of the block size, as in llama.cpp. */
 const WITHOUT_BLOCKS = 'f16';
 
-/** Throws {@link InputError} for a name that is none, and for weights that train in another precision than float32. */
+/** Throws {@link InputError} for an unknown name, and for trained weights in a precision other than float32. */
 export function checkDtype(dtype: string, trainable = false): asserts dtype is LoadDtype {
   if (!(LOAD_DTYPES as readonly string[]).includes(dtype))
     throw new InputError(
       'settings',
       say`${setting('dtype')} is ${quote(dtype)}`,
-      `Give one of ${LOAD_DTYPES.join(', ')}`,
+      `Supported: ${LOAD_DTYPES.join(', ')}`,
     );
   if (trainable && dtype !== 'auto' && dtype !== 'float32') {
     const wayOut = say`Train an adapter, or leave ${setting('dtype')} out: trained weights are float32`;
-    throw new InputError('settings', say`${setting('dtype')} is ${dtype}, and all weights train`, wayOut);
+    throw new InputError('settings', say`${setting('dtype')} is ${dtype}, but all weights train`, wayOut);
   }
 }
 
@@ -61,13 +61,13 @@ export function formatFor(dtype: LoadDtype, { dtype: stored, shape }: TensorSour
   return (shape.at(-1) as number) % FORMATS[wanted].elements === 0 ? wanted : WITHOUT_BLOCKS;
 }
 
-/** The format that is stored, where the device has it. */
+/** The stored format, if the device supports it. */
 function formatOf(stored: StoredDtype): WeightDtype {
   const name = stored.toLowerCase();
   return isOwn(FORMATS, name) ? (name as WeightDtype) : 'f32';
 }
 
-/** A tensor's bytes in a format. Throws {@link InputError} for one that holds numbers which the format cannot. */
+/** A tensor's bytes in a format. Throws {@link InputError} if the format cannot represent its numbers. */
 export function bytesIn(
   format: WeightDtype,
   { dtype, where }: TensorSource,
@@ -76,11 +76,11 @@ export function bytesIn(
   const isStored = dtype.toLowerCase() === format;
   const bytes = isStored ? data : (MADE[format] as Maker)(toFloat32({ dtype, data, where }));
   if (format === 'f32' || holds(format, bytes, isStored)) return bytes;
-  const what = `holds numbers that ${format} cannot`;
+  const what = `has numbers that ${format} cannot represent`;
   throw new InputError(where, what, 'Load the model in bfloat16 or float32, or fetch the file again');
 }
 
-/** Whether the numbers that were stored or made are finite. Those of a file in halves are the file's business. */
+/** Whether the stored or converted numbers are finite. Numbers stored in half precision are not checked. */
 function holds(format: WeightDtype, bytes: Uint8Array, isStored: boolean): boolean {
   const dtype = format.toUpperCase() as StoredDtype;
   if (isBlocks(dtype)) return areFinite(dtype, bytes);

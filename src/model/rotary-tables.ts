@@ -1,6 +1,6 @@
 /**
- * Cosines and sines of a model's rotary positions, on the device: a table for each set of frequencies, which layers that turn
- * alike share, as long as the longest sequence so far. A model's own limit may be a hundred times that.
+ * Cosines and sines of a model's rotary positions on the device: one table per set of frequencies, shared by layers, as
+ * long as the longest sequence so far. A model's own limit may be a hundred times that.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
@@ -8,7 +8,7 @@ import { ropeTable } from '../ops/rope.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { rotaryFrequencies } from './rotary.ts';
 
-/** Tables begin so long and double. */
+/** Initial length of a table, which grows by doubling. */
 const FEWEST_POSITIONS = 256;
 
 export class RotaryTables {
@@ -22,7 +22,7 @@ export class RotaryTables {
   }
 
   /**
-   * (P, pairs, 2) of a layer, P at least `length`; the model's limit is the caller's to keep. Undefined for a layer without
+   * (P, pairs, 2) of a layer, P at least `length`; the caller enforces the model's limit. Undefined for a layer without
    * positions.
    */
   ofLayer(layer: number, length: number): Tensor | undefined {
@@ -31,7 +31,7 @@ export class RotaryTables {
     const key = JSON.stringify(rotary);
     const known = this.tables.get(key);
     if (known && (known.shape[0] as number) >= length) return known;
-    // Work recorded with the old table still runs before its buffer is used again.
+    // Recorded work that uses the old table still runs before its buffer is reused.
     if (known) this.gpu.pool.release(known);
     const { headDim } = this.config;
     const positions = this.positionsFor(length);
@@ -42,7 +42,7 @@ export class RotaryTables {
     return table;
   }
 
-  /** Bytes of each table, if none is longer than sequences of `length` tokens want. */
+  /** Bytes of each table for sequences of up to `length` tokens. */
   sizesFor(length: number): number[] {
     return Array.from(
       this.tables.values(),

@@ -1,10 +1,10 @@
 /**
- * Frequencies of rotary positions: geometric in the coordinate (Su et al. 2021), and slowed down where a model was
- * stretched to longer contexts than it began with. Numbers only; the turning is an op.
+ * Frequencies of rotary positions: geometric in the dimension (Su et al. 2021), and scaled if a model was extended to
+ * longer contexts. Numbers only; an op applies them.
  */
 import type { Llama3Scaling, RotaryPositions } from '../io/layer-attention.ts';
 
-/** A frequency in radians a position for each pair of coordinates that turns, mostly headDim / 2. */
+/** A frequency in radians per position for each rotated pair of dimensions, usually headDim / 2. */
 export function rotaryFrequencies(
   headDim: number,
   { theta, dimensions = headDim, linearFactor, factors, llama3 }: RotaryPositions,
@@ -16,8 +16,8 @@ export function rotaryFrequencies(
 }
 
 /**
- * Llama 3: what turns at least `highFreqFactor` times over the original context keeps its frequency, what turns at most
- * `lowFreqFactor` times is divided by `factor`, and between the two the share of each goes by the number of turns.
+ * Llama 3: frequencies with at least `highFreqFactor` rotations over the original context are kept, those with at most
+ * `lowFreqFactor` are divided by `factor`, and those in between are interpolated by the number of rotations.
  */
 function stretched(frequency: number, scaling: Llama3Scaling): number {
   const { factor, lowFreqFactor, highFreqFactor, originalMaxPositionEmbeddings } = scaling;

@@ -1,6 +1,6 @@
 /**
- * Between tensors as an architecture's files have them and as the decoder reads them: names that leave their beginning out,
- * linear weights stored (in, out). Only bytes move here; no number changes. llama.cpp's files are gguf-layout.ts's.
+ * Converts tensors between the layouts of an architecture's files and of the decoder: names without their prefix, linear
+ * weights stored as (in, out). Only moves bytes; no number changes. gguf-layout.ts handles llama.cpp's files.
  */
 import { SCORE_HEAD } from '../io/peft-head.ts';
 import type { TensorSource, TensorToStream, TensorToWrite } from '../io/safetensors.ts';
@@ -11,7 +11,7 @@ import { fromGguf, isGguf } from './gguf-layout.ts';
 /** Left out where a model was saved without its head. */
 const PREFIX = 'model.';
 
-/** Tensors of files with the names and the layout that the decoder reads; `needed` has the names of those that it does. */
+/** Tensors of files with the decoder's names and layout; `needed` has the names that it reads. */
 export function fromFiles(
   description: ModelDescription,
   stored: ReadonlyMap<string, TensorSource>,
@@ -36,14 +36,14 @@ export function fromFiles(
   );
 }
 
-/** The decoder's tensors with the layout of the architecture's files. */
+/** The decoder's tensors in the layout of the architecture's files. */
 export const toFiles = (
   architecture: Architecture,
   tensors: ReadonlyMap<string, TensorToWrite>,
 ): Map<string, TensorToWrite> =>
   withLayout(architecture, tensors, (tensor, turn) => ({ ...tensor, data: turn(tensor.data) }));
 
-/** The same for tensors whose bytes are made when their turn comes. */
+/** The same for tensors whose bytes are produced on request. */
 export const toFileStreams = (
   architecture: Architecture,
   tensors: ReadonlyMap<string, TensorToStream>,
@@ -73,7 +73,7 @@ function isTurned({ transposed: turns, linears }: Architecture, name: string, sh
   return Object.values(linears).includes(module);
 }
 
-/** The same numbers with rows and columns exchanged, whatever their type. */
+/** The transposed matrix, for any element type. */
 function transposed(data: Uint8Array, rows: number, cols: number): Uint8Array<ArrayBuffer> {
   const size = data.length / (rows * cols);
   const turned = new Uint8Array(data.length);

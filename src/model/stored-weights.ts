@@ -1,6 +1,6 @@
 /**
- * The weights that a model's files hold, checked against what its architecture needs before anything is uploaded. All findings
- * come in one error.
+ * The weights in a model's files, checked against the requirements of its architecture before anything is uploaded. All
+ * problems are reported in one error.
  */
 import { InputError, listed } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
@@ -11,17 +11,17 @@ import type { ModelDescription } from './description.ts';
 import { fromFiles } from './stored-layout.ts';
 import { weightShapes } from './weight-shapes.ts';
 
-/** What a model's files hold of its weights. */
+/** The weights in a model's files. */
 export interface ModelWeights {
-  /** In the order of the computation. */
+  /** In computation order. */
   shapes: ReadonlyMap<string, readonly number[]>;
-  /** With the names and the layout that the decoder reads. */
+  /** With the decoder's names and layout. */
   stored: ReadonlyMap<string, TensorSource>;
-  /** Those that products and embeddings read, in any format; all else is read in f32. */
+  /** Matrices of products and embeddings, in any format; everything else is read as f32. */
   matrices: ReadonlySet<string>;
 }
 
-/** The weights of a model, all there and in the right shapes. Throws {@link InputError} with all that is wrong. */
+/** The complete weights of a model with correct shapes. Throws {@link InputError} with all problems. */
 export async function openModelWeights(files: Files, description: ModelDescription): Promise<ModelWeights> {
   const { config, architecture, headless = false } = description;
   const shapes = weightShapes(architecture, config);
@@ -32,7 +32,9 @@ export async function openModelWeights(files: Files, description: ModelDescripti
     const found = stored.get(name)?.shape;
     if (!found) findings.push(`${name} is missing`);
     else if (found.join() !== shape.join()) {
-      findings.push(`${name} is (${found.join(', ')}), the configuration says (${shape.join(', ')})`);
+      findings.push(
+        `${name} is (${found.join(', ')}), but (${shape.join(', ')}) according to the configuration`,
+      );
     }
   }
   if (findings.length > 0) {
@@ -43,9 +45,9 @@ export async function openModelWeights(files: Files, description: ModelDescripti
     throw new InputError(files.name, listed(findings, 8, '; '), wayOut);
   }
   const own = config.tieWordEmbeddings && !headless ? stored.get(`${head}.weight`) : undefined;
-  // Some files hold the embedding under both names.
+  // Some files contain the embedding under both names.
   if (own && !(await same(own, stored.get(`${embedding}.weight`) as TensorSource))) {
-    const what = 'is a head of its own, and the configuration ties the head to the embedding';
+    const what = 'is a separate head, but the configuration ties the head to the embedding';
     throw new InputError(own.where, what, 'Set "tie_word_embeddings": false in config.json');
   }
   const isMatrix = ([name, shape]: [string, number[]]) =>
@@ -53,7 +55,7 @@ export async function openModelWeights(files: Files, description: ModelDescripti
   return { shapes, stored, matrices: new Set([...shapes].filter(isMatrix).map(([name]) => name)) };
 }
 
-/** Whether two tensors hold the same bytes. */
+/** Whether two tensors have the same bytes. */
 async function same(a: TensorSource, b: TensorSource): Promise<boolean> {
   if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
   return (await contentHash(await a.read())) === (await contentHash(await b.read()));

@@ -1,6 +1,6 @@
 /**
- * A model's weights on their way to the device, frozen or as parameters, hashed as they pass. One tensor at a time is in the
- * host's memory.
+ * Uploads a model's weights to the device, frozen or as parameters, and hashes them on the way. Only one tensor at a time
+ * is in host memory.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { formatBytes } from '../gpu/errors.ts';
@@ -17,16 +17,16 @@ import type { ModelWeights } from './stored-weights.ts';
 /** The weights on the device. */
 export interface LoadedWeights {
   tensors: ReadonlyMap<string, Tensor>;
-  /** Where all weights train. */
+  /** Present if all weights train. */
   store: ParameterStore | undefined;
 }
 
-/** Bytes that may wait in the host's memory for the device to take them. */
+/** Maximum bytes in host memory that wait for the device. */
 const WAITING_BYTES = 64 * 1024 * 1024;
 
 /**
- * Uploads the weights, matrices in the precision that is asked for, and hashes their bytes on the way. One tensor at a time
- * passes through the host's memory; a counting device reads none.
+ * Uploads the weights, with matrices in the requested precision, and hashes their bytes on the way. One tensor at a time
+ * passes through host memory; a counting device reads none.
  */
 export async function uploadWeights(
   gpu: Gpu,
@@ -45,7 +45,7 @@ export async function uploadWeights(
     if (gpu.counting) continue;
     const data = await source.read();
     await hash.add(data);
-    // Other numbers come of the same bytes in another format.
+    // The same bytes give different numbers in another format.
     if (format !== 'f32') await hash.add(format);
     tensor.write(gpu, bytesIn(format, source, data));
     waiting += tensor.size;
@@ -56,18 +56,18 @@ export async function uploadWeights(
   return { tensors, store: undefined };
 }
 
-/** Throws {@link InputError} for a tensor that no buffer of the device can hold. */
+/** Throws {@link InputError} for a tensor that exceeds the device's largest buffer. */
 function checkSize({ limits, counting }: Gpu, { shape, where }: TensorSource, format: WeightDtype): void {
   const bytes = deviceBytes(
     format,
     shape.reduce((a, b) => a * b, 1),
   );
   if (counting || bytes <= limits.maxBufferSize) return;
-  const what = `takes ${formatBytes(bytes)} in ${format}, over this device's largest buffer of ${formatBytes(limits.maxBufferSize)}`;
+  const what = `takes ${formatBytes(bytes)} in ${format}, more than this device's largest buffer of ${formatBytes(limits.maxBufferSize)}`;
   throw new InputError(where, what, 'Load the model with a smaller dtype, such as q8_0');
 }
 
-/** Uploads the weights into a parameter store, in f32, and hashes their bytes on the way. A counting device reads none. */
+/** Uploads the weights into a parameter store, as f32, and hashes their bytes on the way. A counting device reads none. */
 export async function uploadParameters(
   gpu: Gpu,
   { shapes, stored }: ModelWeights,

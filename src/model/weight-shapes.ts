@@ -1,4 +1,4 @@
-/** Which weights an architecture needs, by name and shape; of these, the linear layers. Plain numbers; it reads no file. */
+/** The weights that an architecture needs, by name and shape, and its linear layers. Reads no files. */
 import type { ModelConfig } from '../io/config.ts';
 import {
   type Architecture,
@@ -21,14 +21,14 @@ export function linearShapes(config: ModelConfig): Record<LinearName, readonly [
 
 const FEED_FORWARD: ReadonlySet<LinearName> = new Set(['gateUp', 'gate', 'up', 'down']);
 
-/** Whether a linear layer has a bias: the architecture's say, or the configuration's. */
+/** Whether a linear layer has a bias, according to the architecture or the configuration. */
 export function hasBias({ biased }: Architecture, config: ModelConfig, name: LinearName): boolean {
   return (
     (biased?.includes(name) ?? false) || (FEED_FORWARD.has(name) ? config.mlpBias : config.attentionBias)
   );
 }
 
-/** The linear layers that an adapter can sit on, by module name. */
+/** The linear layers that an adapter can adapt, by module name. */
 export function linearsOf(architecture: Architecture, config: ModelConfig): Map<string, LinearShape> {
   const shapes = linearShapes(config);
   const linears = new Map<string, LinearShape>();
@@ -42,7 +42,7 @@ export function linearsOf(architecture: Architecture, config: ModelConfig): Map<
   return linears;
 }
 
-/** Every weight of the model and its shape, in the order of the computation. */
+/** Every weight of the model and its shape, in computation order. */
 export function weightShapes(architecture: Architecture, config: ModelConfig): Map<string, number[]> {
   const { hiddenSize: d, headDim, vocabSize, numHiddenLayers, tieWordEmbeddings } = config;
   const shapes = new Map<string, number[]>();

@@ -1,11 +1,11 @@
 /**
- * WebGPU in Node: Dawn, from the npm package `webgpu`, on the machine's GPU, or on SwiftShader, a software adapter that
- * arrives by npm as well, where there is none. The choice is made once a process. Nothing outside `src/node` and
- * `src/cli` imports this; everything else takes a `GPU`, the browser's or this one.
+ * WebGPU in Node: Dawn, from the npm package `webgpu`, on the machine's GPU, or if there is none on SwiftShader, a software
+ * adapter from npm. The choice is made once per process. Only `src/node` and `src/cli` import this; all other code uses a
+ * `GPU`, the browser's or this one.
  *
- * A process ends by itself once nothing is awaited from the GPU, with or without `device.destroy()`. One that stops with
- * a `mapAsync` pending has it rejected (AbortError) on the way out; `process.exit()` ends it at once and cleanly. Waiting
- * for `device.lost` alone does not keep a process alive.
+ * A process ends by itself once nothing is awaited from the GPU, with or without `device.destroy()`. If it stops with a
+ * pending `mapAsync`, that is rejected (AbortError) on exit; `process.exit()` ends it immediately and cleanly. Waiting only
+ * for `device.lost` does not keep a process alive.
  */
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -17,45 +17,45 @@ import { lavapipeDriver, mayHaveVulkanDriver } from './vulkan-drivers.ts';
 import { yieldCpuWhileWaiting } from './yield-cpu.ts';
 
 export interface NodeGpu {
-  /** As `navigator.gpu` in a browser. Its constants (`GPUBufferUsage` and so on) are global from now on. */
+  /** Like `navigator.gpu` in a browser. Its constants (`GPUBufferUsage` and so on) become globals. */
   gpu: GPU;
-  /** True where the CPU stands in for a GPU. */
+  /** Whether the adapter is software that runs on the CPU. */
   software: boolean;
-  /** One line for the user; only where `software`. */
+  /** One line for the user; only if `software`. */
   notice?: string;
 }
 
 /**
- * Dawn clamps every index of a shader, and SwiftShader checks every address once more: a quarter of the time of a run. The
- * kernels look after their bounds themselves, and are tested in browsers, where the checks stay.
+ * Dawn clamps every index in a shader, and SwiftShader checks every address again, which takes a quarter of a run's time.
+ * The kernels check their own bounds, and are tested in browsers, where the checks remain enabled.
  */
 const UNCHECKED = ['disable_robustness'];
 
-/** glibc's `RTLD_NODELETE`, which Node does not name. */
+/** glibc's `RTLD_NODELETE`, which is missing in Node's constants. */
 const RTLD_NODELETE = 0x1000;
 
 let chosen: Promise<NodeGpu> | undefined;
 
 type Dawn = typeof import('webgpu');
 
-/** Dawn, with these features of its own and those that `WEBALIGN_DAWN` names, such as `allow_unsafe_apis`. */
+/** Dawn with these feature toggles and those in `WEBALIGN_DAWN`, such as `allow_unsafe_apis`. */
 function dawn({ create }: Dawn, features: readonly string[] = []): GPU {
   const named = [...features, process.env.WEBALIGN_DAWN].filter(Boolean);
   return create(named.length > 0 ? [`enable-dawn-features=${named.join(',')}`] : []);
 }
 
-/** How to choose; the first call of a process counts. */
+/** How to choose; the first call of a process decides. */
 export interface NodeGpuChoice {
-  /** Take only this adapter; `WEBALIGN_ADAPTER` by default. */
+  /** Use only this adapter; default: `WEBALIGN_ADAPTER`. */
   adapter?: AdapterName | undefined;
-  /** Keep Dawn's checks of every index on SwiftShader too, for WGSL that may be wrong. */
+  /** Keep Dawn's index checks on SwiftShader too, for WGSL that may be wrong. */
   checked?: boolean | undefined;
 }
 
 /**
- * The GPU of this machine. `WEBALIGN_ADAPTER=native` takes nothing but what the system offers,
- * `WEBALIGN_ADAPTER=swiftshader` or `lavapipe` those even beside a GPU. Throws {@link NoAdapterError} when there is neither, and
- * {@link MissingPackageError} without the package that brings it.
+ * The GPU of this machine. `WEBALIGN_ADAPTER=native` only allows a system adapter, `swiftshader` or `lavapipe` select these
+ * even if there is a GPU. Throws {@link NoAdapterError} if none is available, and {@link MissingPackageError} without the
+ * package that contains it.
  */
 export function requestNodeGpu(choice: NodeGpuChoice = {}): Promise<NodeGpu> {
   chosen ??= choose(choice);
@@ -89,7 +89,7 @@ const WAYS: Record<AdapterKey, Way> = {
   lavapipe,
 };
 
-/** Why an adapter is not there, and the way out. */
+/** Why an adapter is missing, and what to do. */
 const MISSING: Record<AdapterKey, string> = {
   native:
     'No GPU adapter found, and WEBALIGN_ADAPTER=native allows no other. Install a GPU driver (Vulkan on Linux) or unset it.',
@@ -97,13 +97,13 @@ const MISSING: Record<AdapterKey, string> = {
     `the software adapter from npm is for Linux on x64 only (this is ${process.platform} on ${process.arch}). ` +
     "Install a GPU driver (Vulkan on Linux; Mesa's lavapipe needs no GPU), or use a browser.",
   lavapipe:
-    'No lavapipe found that Dawn takes. Install Mesa 23 or later (Debian and Ubuntu: mesa-vulkan-drivers and libvulkan1), or name ' +
-    'its lvp_icd.json by VK_DRIVER_FILES.',
+    'No lavapipe found that Dawn supports. Install Mesa 23 or later (Debian and Ubuntu: mesa-vulkan-drivers and libvulkan1), or set VK_DRIVER_FILES to ' +
+    'its lvp_icd.json.',
 };
 
-/** What the system offers, Mesa's lavapipe or Windows' WARP included. */
+/** A system adapter, including Mesa's lavapipe or Windows' WARP. */
 async function native(library: Dawn, { insists }: Parameters<Way>[1]): Promise<NodeGpu | undefined> {
-  // Without a Vulkan loader, or one without a driver, Dawn would find nothing and write warnings of its own about it.
+  // Without a Vulkan loader, or with a loader without a driver, Dawn would find nothing and print its own warnings.
   if (process.platform === 'linux') {
     if (!insists && !(await mayHaveVulkanDriver())) return undefined;
     if (!load('libvulkan.so.1')) return undefined;
@@ -115,7 +115,7 @@ async function native(library: Dawn, { insists }: Parameters<Way>[1]): Promise<N
   return { gpu, software: true, notice: notice(info.description || info.architecture) };
 }
 
-/** Mesa's software driver, also beside a GPU. Dawn keeps its checks of every index. */
+/** Mesa's software driver, even if there is a GPU. Dawn keeps its index checks. */
 async function lavapipe(library: Dawn): Promise<NodeGpu | undefined> {
   const driver = await lavapipeDriver();
   if (!driver) return undefined;
@@ -128,8 +128,8 @@ async function lavapipe(library: Dawn): Promise<NodeGpu | undefined> {
 }
 
 /**
- * SwiftShader. The loader asks for the driver that the environment names whenever an instance is made, so this works
- * after {@link native} found nothing, in the same process.
+ * SwiftShader. The loader reads the driver from the environment each time an instance is created, so this works after
+ * {@link native} found nothing, in the same process.
  */
 async function swiftShader(library: Dawn, { checked }: Parameters<Way>[1]): Promise<NodeGpu | undefined> {
   if (!isCarried) return undefined;
@@ -151,14 +151,14 @@ function notice(name: string, origin = ''): string {
   return `No GPU adapter found: running on ${name}, a software adapter on the CPU${origin}. Expect it to be slow.`;
 }
 
-/** Loads the Vulkan loader that comes by npm. */
+/** Loads the Vulkan loader from the npm package. */
 async function loadCarried(): Promise<boolean> {
   return isCarried && isInstalled(CARRIER) && load(join(await carried('swiftshader'), 'libvulkan.so.1'));
 }
 
 /**
- * Loads a shared library into this process for good, so that Dawn's own `dlopen` of the same name finds it. Node
- * expects an addon and complains that the library is none, after it was loaded. Returns whether it is loaded.
+ * Loads a shared library into this process permanently, so that Dawn's own `dlopen` of the same name finds it. Node expects
+ * an addon and reports an error after loading the library. Returns whether it is loaded.
  */
 function load(library: string): boolean {
   const { RTLD_NOW, RTLD_GLOBAL } = constants.dlopen;

@@ -1,12 +1,12 @@
 /**
- * Where this user's caches lie: unpacked software, measurements. What is there may be deleted at any time and comes again.
+ * The folders of this user's caches: unpacked software, measurements. They may be deleted at any time and are recreated.
  */
 import { stat } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolder } from './temporary.ts';
 
-/** `$XDG_CACHE_HOME/webalign`, `~/.cache/webalign`, or a folder of this user's in the one for temporary files. */
+/** `$XDG_CACHE_HOME/webalign`, `~/.cache/webalign`, or a user-specific folder for temporary files. */
 export async function cacheFolder(purpose: string): Promise<string> {
   const caches = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   const user = process.getuid?.() ?? 0;
@@ -14,10 +14,10 @@ export async function cacheFolder(purpose: string): Promise<string> {
     try {
       await makeFolder(folder, 0o700);
       const { uid, mode } = await stat(folder);
-      // Code is loaded from here, so nobody else may write to it.
+      // Code is loaded from here, so no other user may have write access.
       if (uid === user && (mode & 0o022) === 0) return folder;
     } catch {
-      // Not writable: the next one.
+      // Not writable: try the next one.
     }
   }
   throw new Error(`No folder to ${purpose}: make ${caches} writable or set XDG_CACHE_HOME.`);

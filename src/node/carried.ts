@@ -1,7 +1,7 @@
 /**
- * What the npm package @sparticuz/chromium carries, unpacked on disk: a Chromium for Linux on x64, the libraries it
- * needs, and SwiftShader, a Vulkan driver that runs on the CPU. Unpacked once into the user's cache folder and found
- * there the next time. A folder under its final name is complete: it is unpacked beside it and renamed.
+ * The contents of the npm package @sparticuz/chromium, unpacked on disk: a Chromium for Linux on x64, its libraries, and
+ * SwiftShader, a Vulkan driver that runs on the CPU. Unpacked once into the user's cache folder. A folder is unpacked under
+ * a temporary name and renamed, so that a folder with its final name is complete.
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
@@ -16,17 +16,17 @@ import { makeFolder } from './temporary.ts';
 
 export const CARRIER = '@sparticuz/chromium';
 
-/** What a folder name below `chromium-VERSION/` holds: archives out of the package's `bin/`. */
+/** Archives in the package's `bin/`, by the folder below `chromium-VERSION/` into which they are unpacked. */
 const CONTENTS = {
   swiftshader: ['swiftshader.tar.br'],
-  /** SwiftShader stands beside the browser, where it looks for it; `al2023/lib` and `fonts` are for bare containers. */
+  /** SwiftShader must be beside the browser, which looks for it there; `al2023/lib` and `fonts` are for minimal containers. */
   chromium: ['chromium.br', 'al2023.tar.br', 'fonts.tar.br', 'swiftshader.tar.br'],
 };
 
-/** Whether the package has anything for this machine. */
+/** Whether the package supports this machine. */
 export const isCarried = process.platform === 'linux' && process.arch === 'x64';
 
-/** The folder that holds `name`, unpacked if it was not there. */
+/** The folder `name`, unpacked if necessary. */
 export async function carried(name: keyof typeof CONTENTS): Promise<string> {
   const root = join(dirname(fileURLToPath(import.meta.resolve(CARRIER))), '..', '..');
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
@@ -42,19 +42,19 @@ export async function carried(name: keyof typeof CONTENTS): Promise<string> {
     await rename(partial, folder);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
-    // Another process may have been faster; its folder is as good.
+    // Another process may have been faster; its folder is equivalent.
     if (!(await isFolder(folder))) throw error;
   }
   return folder;
 }
 
-/** `name.tar.br` becomes its files (in the folder `name` where it is not SwiftShader), `name.br` an executable `name`. */
+/** Unpacks `name.tar.br` (into the folder `name` unless it is SwiftShader), or `name.br` as the executable `name`. */
 async function unpack(archive: string, folder: string): Promise<void> {
   const [name = '', kind] = archive.slice(dirname(archive).length + 1).split('.');
   const source = [createReadStream(archive), createBrotliDecompress()] as const;
   const target = join(folder, name === 'swiftshader' ? '' : name);
   if (kind === 'tar') {
-    // The package depends on it by itself: it is found from there, also where packages see only their own dependencies.
+    // tar-fs is a dependency of the package, so it is resolved from there, which also works with isolated dependencies.
     const { extract } = createRequire(import.meta.resolve(CARRIER))('tar-fs') as typeof import('tar-fs');
     await pipeline(...source, extract(target));
   } else {
@@ -63,7 +63,7 @@ async function unpack(archive: string, folder: string): Promise<void> {
   }
 }
 
-/** The system's fonts and those in `folder`: without any font, text has no width and a page no layout. */
+/** The system's fonts and those in `folder`: without any font, text has no width and pages have no layout. */
 function fontConfiguration(folder: string): string {
   const include = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>';
   return `<?xml version="1.0"?><fontconfig>${include}<dir>${folder}</dir></fontconfig>\n`;

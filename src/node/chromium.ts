@@ -1,7 +1,7 @@
 /**
- * A headless Chromium in which WebGPU works, under Playwright, wherever this runs: with the machine's GPU, or with
- * SwiftShader on the CPU. Every browser is tried with a real page before it is handed out. Downloads nothing; the last
- * resort is the browser that the npm package @sparticuz/chromium carries.
+ * Launches a headless Chromium with working WebGPU under Playwright: on the machine's GPU, or on SwiftShader on the CPU.
+ * Every browser is tested with a real page first. Downloads nothing; the last choice is the browser in the npm package
+ * @sparticuz/chromium.
  */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -13,19 +13,19 @@ import { serve } from './serve.ts';
 import { lavapipeDriver } from './vulkan-drivers.ts';
 
 export interface ChromiumOptions extends LaunchOptions {
-  /** Take only this adapter. Otherwise the machine's GPU, else SwiftShader. */
+  /** Use only this adapter. Default: the machine's GPU, otherwise SwiftShader. */
   adapter?: AdapterName;
-  /** Hears one line that names the browser and its adapter. */
+  /** Receives one line that names the browser and its adapter. */
   onNotice?: (line: string) => void;
 }
 
-/** What a page sees, as far as tests care. */
+/** The adapter that a page sees. */
 export interface PageAdapter {
   description: string;
   software: boolean;
 }
 
-/** No browser with a WebGPU adapter; the message lists what was tried and what became of it. */
+/** No browser with a WebGPU adapter; the message lists the attempts and their results. */
 export class NoChromiumError extends Error {
   override name = 'NoChromiumError';
 }
@@ -36,16 +36,16 @@ interface Candidate {
   env?: Record<string, string>;
 }
 
-/** Nothing phones home. Playwright's own flags do most of it. */
+/** Disables telemetry. Playwright's own flags do most of it. */
 const QUIET = ['--no-pings', '--disable-domain-reliability', '--disable-breakpad'];
 
-/** How an adapter is asked for, and whether the one that a page gets is it. */
+/** How to request an adapter, and how to check that a page gets it. */
 interface AdapterWay {
   args: readonly string[];
-  /** Variables of the browser's environment; undefined where this machine does not have the adapter. */
+  /** Environment variables for the browser; undefined if this machine does not have the adapter. */
   environment(): Promise<Record<string, string> | undefined>;
   isIt(adapter: PageAdapter): boolean;
-  /** What to say where a page gets another adapter. */
+  /** The failure if a page gets another adapter. */
   otherwise: string;
 }
 
@@ -65,7 +65,7 @@ const ADAPTERS: Record<AdapterKey, AdapterWay> = {
     args: VULKAN,
     environment: async () => ({}),
     isIt: ({ software }) => !software,
-    otherwise: 'offers a software adapter only',
+    otherwise: 'only offers a software adapter',
   },
   swiftshader: {
     args: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
@@ -84,12 +84,12 @@ const ADAPTERS: Record<AdapterKey, AdapterWay> = {
   },
 };
 
-/** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}, or names a package that is missing. */
+/** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}, or an error that names a missing package. */
 export async function launchChromium(options: ChromiumOptions = {}): Promise<Browser> {
   return (await firstWithGpu(options)).browser;
 }
 
-/** Options for Playwright's own `launch` that lead to a browser with WebGPU; each has been tried. Throws as {@link launchChromium}. */
+/** Options for Playwright's own `launch` for a browser with WebGPU that has been tested. Throws like {@link launchChromium}. */
 export async function chromiumLaunchOptions(options: ChromiumOptions = {}): Promise<LaunchOptions> {
   const { browser, launched } = await firstWithGpu(options);
   await browser.close();
@@ -117,7 +117,7 @@ async function firstWithGpu(options: ChromiumOptions): Promise<Found> {
   );
 }
 
-/** Software alone where Linux shows no device of a GPU: it saves a launch in vain. */
+/** Only software if Linux has no GPU device, which avoids a useless launch. */
 function kindsHere(): AdapterKey[] {
   const forced = process.env.WEBALIGN_ADAPTER;
   if (forced) return [kindOf(forced)];
@@ -126,7 +126,7 @@ function kindsHere(): AdapterKey[] {
   return cards.some((name) => name.startsWith('renderD')) ? ['native', 'swiftshader'] : ['swiftshader'];
 }
 
-/** Browsers in the order of preference: the one asked for, Playwright's own, an installed one, npm's. */
+/** Browsers in order of preference: the requested one, Playwright's own, an installed one, the one from npm. */
 async function* candidates(chromium: BrowserType, asked: string | undefined): AsyncGenerator<Candidate> {
   if (asked) {
     yield { origin: 'the given browser', executablePath: asked };
@@ -153,7 +153,7 @@ async function* candidates(chromium: BrowserType, asked: string | undefined): As
   };
 }
 
-/** Chrome, Chromium and Edge where each system puts them. */
+/** The default paths of Chrome, Chromium and Edge on each system. */
 function installed(): string[] {
   const names = ['google-chrome', 'google-chrome-stable', 'chromium', 'chromium-browser', 'microsoft-edge'];
   const env = (name: string) => process.env[name] ?? '';
@@ -190,13 +190,13 @@ function isExecutable(path: string): boolean {
 interface Found {
   browser: Browser;
   adapter: PageAdapter;
-  /** What it was launched with. */
+  /** The launch options that were used. */
   launched: LaunchOptions;
 }
 
 type Outcome = Found | { failure: string };
 
-/** Launches one browser and asks it for an adapter. Closes it when it has none. */
+/** Launches one browser and tests its adapter. Closes it if there is none. */
 async function attempt(
   chromium: BrowserType,
   candidate: Candidate,
@@ -205,7 +205,7 @@ async function attempt(
 ): Promise<Outcome> {
   const { args, environment, isIt, otherwise } = ADAPTERS[kind];
   const variables = await environment();
-  if (!variables) return { failure: `this machine has no driver called ${kind}` };
+  if (!variables) return { failure: `this machine has no driver for ${kind}` };
   const launched: LaunchOptions = {
     ...options,
     executablePath: candidate.executablePath,
@@ -222,14 +222,14 @@ async function attempt(
     const adapter = await adapterOf(browser);
     if (adapter && isIt(adapter)) return { browser, adapter, launched };
     await browser.close();
-    return { failure: adapter ? otherwise : 'offers no WebGPU adapter' };
+    return { failure: adapter ? otherwise : 'has no WebGPU adapter' };
   } catch (error) {
     await browser.close();
     return { failure: String(error).split('\n')[0] ?? '' };
   }
 }
 
-/** The adapter that pages of this browser get; `undefined` without one. */
+/** The adapter that pages of this browser get; undefined without one. */
 async function adapterOf(browser: Browser): Promise<PageAdapter | undefined> {
   const server = await serve({});
   const page = await browser.newPage();

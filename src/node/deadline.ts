@@ -1,6 +1,7 @@
 /**
- * A deadline for work that a stranger's file decides on, by a thread of Node's that watches it: V8 then leaves even a regular
- * expression. Signals are heard meanwhile: Ctrl-C ends the work, and SIGTERM the process, by the system's own hand.
+ * A deadline for work that depends on an untrusted file, enforced by a watchdog thread of Node: V8 can then interrupt even
+ * a regular expression. Signals work during that time: Ctrl-C ends the work, and SIGTERM the process, by the system's
+ * default handler.
  */
 import { Script } from 'node:vm';
 import { type Guard, useGuard } from '../data/stranger.ts';
@@ -10,19 +11,19 @@ import { strangerEnvironment } from './stranger-environment.ts';
 const DEADLINE_MS = 60_000;
 
 export interface DeadlineOptions {
-  /** Milliseconds for one text or one file's tokenizer; `$WEBALIGN_DEADLINE` seconds, else 60 000. */
+  /** Maximum milliseconds for one text or one file's tokenizer; default: `$WEBALIGN_DEADLINE` seconds, or 60 000. */
   deadline?: number | undefined;
-  /** What Ctrl-C throws out of the work; its listeners do not hear of it then. */
+  /** The error thrown from the work on Ctrl-C; its listeners are not called. */
   interrupted?: (() => unknown) | undefined;
 }
 
-/** Gives strangers' work a deadline in this process. Returns what takes it away again. */
+/** Enables the deadline for untrusted work in this process. Returns a function that disables it. */
 export function guardStrangers(options: DeadlineOptions = {}): () => void {
   const before = useGuard(deadlineGuard(options));
   return () => void useGuard(before);
 }
 
-/** Only what a script calls can be ended. */
+/** Only a call from a vm script can be interrupted. */
 const WORK = Symbol.for('webalign.strangers-work');
 const script = new Script("globalThis[Symbol.for('webalign.strangers-work')]()", { filename: 'deadline' });
 
@@ -31,7 +32,7 @@ export function deadlineGuard({
   interrupted = () => new Error('Stopped by SIGINT.'),
 }: DeadlineOptions): Guard {
   if (!(deadline > 0)) throw new InputError('deadline', `is ${deadline}`, 'Give a number above 0');
-  // The watching thread counts in whole milliseconds.
+  // The watchdog has a resolution of one millisecond.
   const timeout = Math.min(Math.max(1, Math.round(deadline)), 2 ** 31 - 1);
   let isInside = false;
   const run = (work: () => void, where: () => string): void => {
@@ -45,7 +46,7 @@ export function deadlineGuard({
       const { code } = Object(error) as { code?: unknown };
       if (code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') throw interrupted();
       if (code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
-      const what = `takes more than ${timeout / 1000} s, which a regular expression of the model's tokenizer may do`;
+      const what = `takes more than ${timeout / 1000} s, which may be caused by a regular expression of the model's tokenizer`;
       throw new InputError(where(), what, WAY_OUT);
     } finally {
       isInside = false;
@@ -62,9 +63,9 @@ export function deadlineGuard({
   };
 }
 
-const WAY_OUT = 'If you trust its files, allow more: WEBALIGN_DEADLINE (seconds)';
+const WAY_OUT = 'If you trust its files, allow more time: WEBALIGN_DEADLINE (seconds)';
 
-/** Work that takes as long as it takes, and leaves nothing behind that is half done: a signal ends the process at once. */
+/** Runs work of unlimited duration that leaves no partial results: a signal ends the process immediately. */
 export async function endedBySignals<T>(work: () => Promise<T>): Promise<T> {
   const restore = (['SIGINT', 'SIGTERM'] as const).map(suspend);
   try {
@@ -83,7 +84,7 @@ function withDefault(signal: NodeJS.Signals, work: () => void): void {
   }
 }
 
-/** Without its listeners a signal does what the system does. Returns what puts them back. */
+/** Removes the listeners of a signal, so that the system's default applies. Returns a function that restores them. */
 function suspend(signal: NodeJS.Signals): () => void {
   const listeners = process.rawListeners(signal) as NodeJS.SignalsListener[];
   process.removeAllListeners(signal);

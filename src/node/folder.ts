@@ -1,6 +1,6 @@
 /**
- * Folders on disk: reading a model or adapter, and writing so that a file is either the old one or the new one,
- * whatever happens in between. The only place that touches the file system.
+ * Folders on disk: reading a model or adapter, and atomic writes, so that a file is always either the old or the new one.
+ * The only place that accesses the file system.
  */
 import { appendFile, open, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import { type Files, filesOf } from '../io/files.ts';
 import { type ReferenceCache, storedReferenceCache } from '../io/reference-cache.ts';
 import { clearTemporary, makeFolder, withTemporary } from './temporary.ts';
 
-/** Most bytes that one call of the system reads. */
+/** Maximum bytes of one read system call. */
 const READ_BYTES = 2 ** 30;
 
 /** The folder `dir`. */
@@ -27,14 +27,14 @@ export function folderFiles(dir: string): Files {
   );
 }
 
-/** A file on disk, open only while a piece of it is read; `undefined` where there is none. */
+/** A file on disk, opened only while a piece of it is read; undefined if it does not exist. */
 export async function fileSource(path: string): Promise<ByteSource | undefined> {
   const refused = (cause: unknown) =>
     new InputError(path, `cannot be read: ${reason(cause)}`, 'Check the path and its permissions', { cause });
   let size: number;
   try {
     const found = await stat(path);
-    // What is no plain file is opened all the same, to hear from the system why it cannot be read.
+    // Other kinds of files are opened anyway, to get the system's error message.
     size = found.isDirectory() ? 1 : found.size;
   } catch (cause) {
     if (isMissing(cause)) return undefined;
@@ -66,15 +66,15 @@ async function readPiece(path: string, offset: number, length: number): Promise<
   }
 }
 
-/** A file's bytes, of any size; `undefined` where there is none, {@link InputError} where it cannot be read. */
+/** A file's bytes, of any size; undefined if it does not exist. Throws {@link InputError} if it cannot be read. */
 export async function readFileIfAny(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const source = await fileSource(path);
   return source && readAll(source);
 }
 
 /**
- * Writes a file whole or not at all: a temporary file in the same folder, flushed to disk, renamed over the old one.
- * Makes the folder where it is missing, and clears away what a killed writer of the same file left.
+ * Writes a file atomically: a temporary file in the same folder, flushed to disk, renamed over the old one. Creates the
+ * folder if necessary, and removes temporary files of a killed writer of the same file.
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   const folder = dirname(path);
@@ -97,7 +97,7 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
   await syncFolder(folder);
 }
 
-/** Adds bytes to the end of a file. Throws {@link InputError}. */
+/** Appends bytes to a file. Throws {@link InputError}. */
 export async function addToFile(path: string, bytes: Uint8Array): Promise<void> {
   await appendFile(path, bytes).catch((cause) => {
     throw cannotWrite(path, cause);
@@ -119,12 +119,12 @@ export function fileCheckpointStore(path: string): CheckpointStore {
   return { read: () => readFileIfAny(path), write: (bytes) => writeFileAtomic(path, bytes) };
 }
 
-/** Reference log-probabilities in `dir`, a file for each key. */
+/** Reference log-probabilities in `dir`, one file per key. */
 export function nodeReferenceCache(dir: string): ReferenceCache {
   return storedReferenceCache((key) => fileCheckpointStore(join(dir, `reference-${key}.safetensors`)));
 }
 
-/** Makes the rename itself last through a power cut; not every system can flush a folder. */
+/** Makes the rename durable across a power cut; not every system can flush a folder. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r').catch(() => undefined);
   await handle?.sync().catch(() => undefined);

@@ -1,13 +1,13 @@
 /**
- * The cache of Hugging Face's own tools, on disk: what they have fetched is found here, and what is fetched here they find.
+ * The cache of Hugging Face's own tools, on disk: downloads are shared with them in both directions.
  *
  *     models--owner--name/blobs/NAME                  contents, by their hash
  *     models--owner--name/snapshots/COMMIT/path       links into blobs/
- *     models--owner--name/refs/REVISION               the commit that a branch stood for
+ *     models--owner--name/refs/REVISION               the last known commit of a branch
  *
- * A blob is there whole or not at all. Until then it is `NAME.OWNER.incomplete`, which belongs to one thread of one process;
- * whoever finds that of a dead one goes on with it. No lock is needed for that nothing is damaged, only for that nothing is
- * fetched twice, and there the file of a living owner, while it grows, is the lock.
+ * A blob is always complete. During a download it is called `NAME.OWNER.incomplete` and belongs to one thread of one
+ * process; if that has ended, another one continues its file. No lock is needed to prevent damage, only to prevent
+ * duplicate downloads; for that, the file of a living owner serves as the lock while it grows.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -40,16 +40,16 @@ import { hubCacheFolder } from './hub-environment.ts';
 import { ownerTag, tagState } from './owner.ts';
 import { makeFolder } from './temporary.ts';
 
-/** A download whose file has not grown for this long is not waited for. */
+/** A download whose file has not grown for this long is no longer waited for. */
 const STALLED_MS = 30_000;
 const POLL_MS = 200;
 
-/** The cache in `folder`, by default where Hugging Face's tools have theirs. */
+/** The cache in `folder`; default: the folder of Hugging Face's tools. */
 export function nodeHubCache(folder: string = hubCacheFolder()): HubCache {
   return new NodeHubCache(folder);
 }
 
-/** Downloads under way in this thread, by blob. */
+/** Downloads in progress in this thread, by blob. */
 const underWay = new Map<string, Promise<void>>();
 
 class NodeHubCache implements HubCache {
@@ -71,7 +71,7 @@ class NodeHubCache implements HubCache {
       await writeFile(temporary, text);
       await rename(temporary, target);
     } catch {
-      // The cache of another user may be there to be read only; then the hub is asked again the next time.
+      // The cache may belong to another user and be read-only; then the hub is asked again later.
       await rm(temporary, { force: true }).catch(() => undefined);
     }
   }
@@ -92,21 +92,22 @@ class NodeHubCache implements HubCache {
     watch: Watch,
   ): Promise<ByteSource> {
     const blob = this.path(file.repository, 'blobs', file.blob);
-    // One after the other. Another one's failure is its own: it may have been called off, or have given up sooner.
+    // One after the other. A failure of the previous one does not matter: it may have been aborted, or have had a shorter
+    // timeout.
     const before = underWay.get(blob)?.catch(() => undefined);
     const fetching = Promise.resolve(before).then(async () => {
       if (!(await hasSize(blob, file.size))) await fetchBlob(blob, file, fill, watch);
     });
     underWay.set(blob, fetching);
     const ended = fetching.finally(() => underWay.get(blob) === fetching && underWay.delete(blob));
-    // The one before it may go on for long.
+    // The previous download may take long.
     await unlessAborted(ended, watch.signal);
     const found = await this.open(file);
     if (found) return found;
     throw new CacheWriteError(
       blob,
-      'is gone right after it was fetched',
-      'See who clears the cache, and try again',
+      'was removed right after the download',
+      'Check which program clears the cache, and try again',
     );
   }
 
@@ -132,24 +133,24 @@ async function fetchBlob(
     await partial.sync();
   } finally {
     await partial.close();
-    // Nothing worth keeping came, or it was wrong.
+    // Nothing useful arrived, or it was wrong.
     if (partial.size === 0 && size > 0) await rm(own, { force: true });
   }
   await writing(blob, () => rename(own, blob));
 }
 
-/** Waits while another process is fetching the blob, and getting on with it. */
+/** Waits while another process downloads the blob and makes progress. */
 async function othersOn(blob: string, path: string, { signal, onNotice }: Watch): Promise<void> {
   for (let told = false; ; told = true) {
     const others = (await incomplete(blob)).filter(({ owner, isAlive }) => isAlive && owner !== ownerTag());
     const ages = await Promise.all(others.map(async ({ file }) => Date.now() - (await changed(file))));
     if (!ages.some((age) => age < STALLED_MS)) return;
-    if (!told) onNotice?.(`${path} is being fetched by another process: waiting for it`);
+    if (!told) onNotice?.(`${path} is being downloaded by another process: waiting for it`);
     await wait(POLL_MS, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
   }
 }
 
-/** Takes over what dead owners have left: the most of it becomes one's own, the rest goes. */
+/** Takes over the files of ended owners: continues the largest one and removes the others. */
 async function adopt(blob: string, own: string): Promise<void> {
   const left = (await incomplete(blob)).filter(({ owner, isAlive }) => !isAlive || owner === ownerTag());
   const sized = await Promise.all(
@@ -157,7 +158,7 @@ async function adopt(blob: string, own: string): Promise<void> {
   );
   const [best, ...others] = sized.sort((a, b) => b.size - a.size);
   for (const { file } of others) await rm(file, { force: true });
-  // Another heir may be faster; then there is nothing to go on with.
+  // Another process may be faster; then there is nothing to continue.
   if (best && best.file !== own) await rename(best.file, own).catch(() => undefined);
 }
 
@@ -167,7 +168,7 @@ interface Incomplete {
   isAlive: boolean;
 }
 
-/** Downloads of the blob that are under way, or were cut off. Those of other machines count as alive. */
+/** Unfinished downloads of the blob, in progress or interrupted. Owners on other machines count as running. */
 async function incomplete(blob: string): Promise<Incomplete[]> {
   const [folder, prefix] = [dirname(blob), `${basename(blob)}.`];
   const names = await readdir(folder).catch(() => [] as string[]);
@@ -179,7 +180,7 @@ async function incomplete(blob: string): Promise<Incomplete[]> {
     });
 }
 
-/** A blob on its way, on disk. What was appended outlives the process, however it ends. */
+/** A blob during its download, on disk. Appended bytes outlive the process, however it ends. */
 class DiskPartial implements PartialFile {
   private constructor(
     private readonly path: string,
@@ -223,7 +224,7 @@ class DiskPartial implements PartialFile {
   }
 }
 
-/** Points to the blob from the snapshot. Where the system makes no links the blob itself goes there, as with Python. */
+/** Links the blob into the snapshot. If the system does not support links, the blob itself is moved there, as in Python. */
 async function link(blob: string, pointer: string): Promise<void> {
   const temporary = `${pointer}.${randomUUID()}.tmp`;
   await writing(pointer, async () => {
@@ -241,7 +242,7 @@ async function hasSize(path: string, size: number | undefined): Promise<boolean>
   return found?.isFile() === true && (size === undefined || found.size === size);
 }
 
-/** When the file last grew, in milliseconds; never, where it is not there. */
+/** The time when the file last grew, in milliseconds; 0 if it does not exist. */
 async function changed(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
 }
@@ -251,9 +252,9 @@ async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     const isFull = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '');
-    const what = isFull ? 'finds no room: the disk is full' : `cannot be written: ${reason(cause)}`;
+    const what = isFull ? 'cannot be written: the disk is full' : `cannot be written: ${reason(cause)}`;
     const wayOut = isFull
-      ? 'Make room there, or set HF_HUB_CACHE to a folder on another disk; what came is kept'
+      ? 'Free some space, or set HF_HUB_CACHE to a folder on another disk; the received bytes are kept'
       : 'Check the folder, or set HF_HUB_CACHE to another one';
     throw new CacheWriteError(path, what, wayOut, { cause });
   }

@@ -1,6 +1,6 @@
 /**
- * Where Hugging Face's own tools look for their cache, their token and their hub, so that a machine set up for them is set up
- * for this too. Reads the environment and the file of the token; writes nothing.
+ * The cache, token and hub of Hugging Face's own tools, so that a machine set up for them is also set up for webalign.
+ * Reads the environment and the token file; writes nothing.
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -14,12 +14,12 @@ function home(env: Environment): string {
   return expanded(env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface'));
 }
 
-/** The folder of repositories: `$HF_HUB_CACHE`, else `$HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
+/** The folder of repositories: `$HF_HUB_CACHE`, otherwise `$HF_HOME/hub`, otherwise `~/.cache/huggingface/hub`. */
 export function hubCacheFolder(env: Environment = process.env): string {
   return expanded(env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(home(env), 'hub'));
 }
 
-/** What the environment says of hub and network, as options. */
+/** Options for hub and network from the environment. */
 export async function hubEnvironment(
   env: Environment = process.env,
 ): Promise<{ endpoint?: string; token?: string; offline?: true }> {
@@ -31,7 +31,7 @@ export async function hubEnvironment(
   };
 }
 
-/** `$HF_TOKEN`, or what `hf auth login` has left. */
+/** `$HF_TOKEN`, or the token stored by `hf auth login`. */
 async function hubToken(env: Environment): Promise<string | undefined> {
   const given = env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN;
   if (given) return given.trim() || undefined;

@@ -1,7 +1,6 @@
 /**
- * A lock that processes share through a file: it names the process that holds it, since when, and on which machine. It never
- * waits for a heartbeat, so a process that computes for minutes keeps it; a process that was killed loses it, because others
- * see that it is gone.
+ * An inter-process lock in a file: it names the process that holds it, the time, and the machine. It needs no heartbeat, so
+ * a process that computes for minutes keeps it; a killed process loses it, because others see that it no longer exists.
  */
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
@@ -11,34 +10,34 @@ import { isObject, parseJsonObject } from '../io/json.ts';
 import { type Owner, type OwnerState, stateOf, thisProcess } from './owner.ts';
 import { clearTemporary, withTemporary } from './temporary.ts';
 
-/** A lock file is a few hundred bytes; nothing longer is read. */
+/** A lock file has a few hundred bytes; longer files are not read. */
 const MOST_BYTES = 4096;
 const POLL_MS = 20;
-/** How long a file that cannot be read may be one that is being written. */
+/** How long an unreadable file may be one that is still being written. */
 const WRITING_MS = 300;
 
-/** Who holds a lock. */
+/** The holder of a lock. */
 export interface Holder {
   owner: Owner | undefined;
-  /** When it was taken, as ISO 8601; empty where the file does not say. */
+  /** When it was taken, as ISO 8601; empty if the file does not say. */
   since: string;
   state: OwnerState;
 }
 
 interface LockFile extends Owner {
   since: string;
-  /** Another one each time, so that nobody mistakes one lock for a later one. */
+  /** Different each time, so that a lock cannot be confused with a later one. */
   id: string;
 }
 
-/** A lock that this process holds. */
+/** A lock held by this process. */
 export class Lock {
   private constructor(
     readonly path: string,
     private readonly id: string,
   ) {}
 
-  /** Takes the lock in the file `path`, or says who has it. Throws where the file cannot be written. */
+  /** Takes the lock in the file `path`, or returns its holder. Throws if the file cannot be written. */
   static async take(path: string): Promise<Lock | Holder> {
     const mine: LockFile = { ...thisProcess(), since: new Date().toISOString(), id: randomUUID() };
     const contents = `${JSON.stringify(mine)}\n`;
@@ -70,11 +69,11 @@ export class Lock {
 
   async release(): Promise<void> {
     held.delete(this);
-    // Somebody may have removed the file by hand, and another process have taken the lock.
+    // The file may have been removed manually, and another process may have taken the lock.
     if ((await read(this.path))?.file?.id === this.id) await rm(this.path, { force: true });
   }
 
-  /** At the very end of a process, where nothing can be waited for. */
+  /** Synchronous, for the exit of a process, where waiting is not possible. */
   releaseNow(): void {
     rmSync(this.path, { force: true });
   }
@@ -91,12 +90,12 @@ function releaseOnExit(): void {
   });
 }
 
-/** Puts the file in the place of the lock; returns the holder where that is taken. */
+/** Moves the file to the lock's path; returns the holder if the lock is taken. */
 async function put(temporary: string, path: string, contents: string): Promise<Holder | undefined> {
   for (;;) {
     if (await claim(temporary, path, contents)) return undefined;
     const found = await readWhole(path);
-    if (!found) continue; // Released meanwhile.
+    if (!found) continue; // Released in the meantime.
     const { file } = found;
     const state = file ? stateOf(file) : 'unknown';
     if (!file || state !== 'gone') return { owner: file, since: file?.since ?? '', state };
@@ -104,10 +103,10 @@ async function put(temporary: string, path: string, contents: string): Promise<H
   }
 }
 
-/** Whether the file is in the place of the lock, which was free. */
+/** Whether the file was moved to the lock's path, which was free. */
 async function claim(temporary: string, path: string, contents: string): Promise<boolean> {
   try {
-    // Whoever sees the lock sees all of it.
+    // Atomic: other processes never see a partly written lock.
     await link(temporary, path);
     return true;
   } catch (error) {
@@ -127,8 +126,8 @@ async function claim(temporary: string, path: string, contents: string): Promise
 }
 
 /**
- * Replaces the lock of a process that is gone. Of several that try, one has the right to, by a lock on this very lock; the
- * others look again.
+ * Replaces the lock of a process that no longer exists. If several processes try, a lock on this lock file decides which
+ * one may; the others check again.
  */
 async function succeed(temporary: string, path: string, gone: LockFile): Promise<boolean> {
   const right = await Lock.take(`${path}.${gone.id.slice(0, 8)}`);
@@ -145,7 +144,7 @@ async function succeed(temporary: string, path: string, gone: LockFile): Promise
   }
 }
 
-/** As {@link read}; gives a file that is no lock the time to become one. */
+/** Like {@link read}; waits for a file that is not yet a complete lock. */
 async function readWhole(path: string): ReturnType<typeof read> {
   for (const end = Date.now() + WRITING_MS; ; await wait(POLL_MS)) {
     const found = await read(path);
@@ -153,7 +152,7 @@ async function readWhole(path: string): ReturnType<typeof read> {
   }
 }
 
-/** What the file says; no `file` where that is not a lock, `undefined` where there is no file. */
+/** The content of the file; `file` is absent if it is not a lock, undefined if there is no file. */
 async function read(path: string): Promise<{ file?: LockFile } | undefined> {
   try {
     const found = await lstat(path);

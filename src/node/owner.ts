@@ -1,6 +1,7 @@
 /**
- * Which process owns something on disk, in a form that other processes can read: whether the owner still runs decides what
- * may be taken over or removed. A process is known by machine, boot, number and start time, because numbers are used again.
+ * Identifies the process that owns something on disk, in a form that other processes can read: it may be taken over or
+ * removed if the owner has ended. A process is identified by machine, boot, process id and start time, because process ids
+ * are reused.
  */
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -9,18 +10,18 @@ import { factsOf, UNKNOWN } from './process-facts.ts';
 
 export interface Owner {
   host: string;
-  /** Tells machines with the same host name apart; '0' where the system does not say. */
+  /** Distinguishes machines with the same host name; '0' if unknown. */
   machine: string;
-  /** Changes with each start of the machine; '0' where the system does not say. */
+  /** Changes with each boot of the machine; '0' if unknown. */
   boot: string;
-  /** Processes of another namespace, such as another container's, have numbers that mean nothing here. */
+  /** Process ids of another namespace, such as another container, are meaningless here. */
   namespace: string;
   pid: number;
-  /** When the process began, on a clock of its machine; '0' where the system does not say. */
+  /** The start time of the process, on its machine's clock; '0' if unknown. */
   started: string;
 }
 
-/** `unknown`: on another machine, or in another container of this one. */
+/** `unknown`: on another machine, or in another container on this one. */
 export type OwnerState = 'running' | 'gone' | 'unknown';
 
 const facts = factsOf();
@@ -39,7 +40,7 @@ export function thisProcess(): Owner {
   return known;
 }
 
-/** Whether a process still runs, as far as this one can see. */
+/** Whether a process still runs, as far as this one can determine. */
 export function stateOf(owner: Owner): OwnerState {
   const self = thisProcess();
   if (owner.host !== self.host || owner.machine !== self.machine) return 'unknown';
@@ -55,13 +56,13 @@ function differ(a: string, b: string): boolean {
   return a !== b && a !== UNKNOWN && b !== UNKNOWN;
 }
 
-/** This thread of this process, for the names of its files. */
+/** Identifies this thread of this process in file names. */
 export function ownerTag(): string {
   const { host, machine, boot, namespace, pid, started } = thisProcess();
   return [host.replace(/[^\w-]/g, '_'), machine, boot, namespace, pid, started, threadId].join('~');
 }
 
-/** The state of the owner whose tag this is; `unknown` for any other text. */
+/** The state of the owner with this tag; `unknown` for any other text. */
 export function tagState(tag: string): OwnerState {
   const [host, machine, boot, namespace, pid, started, thread, ...more] = tag.split('~');
   const isTag = thread !== undefined && more.length === 0 && /^\d+$/.test(pid ?? '');
@@ -75,13 +76,13 @@ function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it is there, and another user's.
+    // EPERM: it exists, and belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
   return !facts.hasEnded(pid);
 }
 
-/** Eight digits of a hash: what identifies a machine is not for everyone who sees a file's name. */
+/** Eight digits of a hash, because file names should not reveal what identifies a machine. */
 function short(secret: string): string {
   return secret === UNKNOWN ? UNKNOWN : createHash('sha256').update(secret).digest('hex').slice(0, 8);
 }

@@ -1,7 +1,7 @@
 /**
- * Packages that Node needs and a page does not: Dawn, Chromium and Playwright, 220 MB together. They are optional peers of
- * this package, so that a page installs none of them, and are loaded when something asks for them. Installs nothing: what is
- * missing is named, with the command that installs it.
+ * Packages that Node needs and a page does not: Dawn, Chromium and Playwright, 220 MB together. They are optional peers, so
+ * that pages do not install them, and are loaded on demand. Installs nothing: an error names a missing package with the
+ * command that installs it.
  */
 import { createRequire } from 'node:module';
 import { own } from '../base/lookup.ts';
@@ -10,14 +10,14 @@ const require = createRequire(import.meta.url);
 
 type Peers = Readonly<Record<string, string>>;
 
-/** A package that Node needs is not installed; the message has the command that installs it. */
+/** A required package is not installed; the message has the command that installs it. */
 export class MissingPackageError extends Error {
   override name = 'MissingPackageError';
 }
 
 /**
- * What `load` imports, which is the package `name`. Throws {@link MissingPackageError} if that is not installed; `beside` are
- * packages that this machine needs with it.
+ * The result of `load`, which imports the package `name`. Throws {@link MissingPackageError} if that is not installed;
+ * `beside` lists packages that this machine also needs.
  */
 export async function optional<T>(
   what: string,
@@ -29,7 +29,7 @@ export async function optional<T>(
   throw new MissingPackageError(missing(what, name, beside));
 }
 
-/** The sentence that says what needs the package `name`, with one command for it and those of `beside` that are missing too. */
+/** A sentence that says what needs the package `name`, with one command for it and the missing ones of `beside`. */
 export function missing(what: string, name: string, beside: readonly string[] = []): string {
   const { peerDependencies: peers } = require('webalign/package.json') as { peerDependencies: Peers };
   const wanted = [name, ...beside.filter((each) => !isInstalled(each))];

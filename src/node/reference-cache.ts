@@ -1,8 +1,7 @@
 /**
- * Where commands keep the log-probabilities of references: the user's cache folder, never beside results. Every run of this
- * user shares them, so a value is found again only where it would be computed to the same bits: on the same adapter, by the
- * same kernels, by the same versions. Those that were not used for longest go first. A machine without such a folder trains
- * all the same.
+ * The cache of references' log-probabilities for commands: in the user's cache folder, separate from results. All runs of
+ * this user share it, so entries are only found if recomputing would give the same bits: on the same adapter, with the same
+ * kernels and versions. The least recently used entries are removed first. Training also works without such a folder.
  */
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,10 +12,10 @@ import { cacheFolder } from './cache-folder.ts';
 import { fileCheckpointStore } from './folder.ts';
 import { nodeTuning } from './tuning.ts';
 
-/** Most bytes that they take together. */
+/** Maximum total bytes. */
 const MOST_BYTES = 2 ** 30;
 
-/** References in the user's cache folder, or in `root`. What cannot be read or written there is computed again. */
+/** References in the user's cache folder, or in `root`. Entries that cannot be read or written are computed again. */
 export function userReferenceCache(
   gpu: Pick<Gpu, 'adapter' | 'variants'>,
   root: () => Promise<string> = () => cacheFolder('keep references in'),
@@ -41,7 +40,7 @@ export function userReferenceCache(
         await cacheIn(path).put(await nameOf(gpu, key), values);
         await makeRoom(path, mostBytes);
       } catch {
-        // It is only a cache.
+        // Errors are ignored, because it is only a cache.
       }
     },
   };
@@ -49,7 +48,7 @@ export function userReferenceCache(
 
 const fileOf = (folder: string, name: string) => join(folder, `reference-${name}.safetensors`);
 
-/** A content hash together with all else that the bits of its values depend on. */
+/** A content hash combined with everything else that affects the bits of its values. */
 function nameOf({ adapter, variants }: Pick<Gpu, 'adapter' | 'variants'>, key: string): Promise<string> {
   const { vendor, architecture, description, features } = adapter;
   const kernels = [variants.asked, [...variants.memory].sort()];
@@ -57,7 +56,7 @@ function nameOf({ adapter, variants }: Pick<Gpu, 'adapter' | 'variants'>, key: s
   return contentHash(key, JSON.stringify([machine, kernels]));
 }
 
-/** Removes what was used longest ago, until the rest fits. */
+/** Removes the least recently used entries until the rest fits. */
 async function makeRoom(folder: string, mostBytes: number): Promise<void> {
   const names = await readdir(folder);
   const files = await Promise.all(

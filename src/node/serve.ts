@@ -1,7 +1,7 @@
 /**
- * A file server for tests and pages on this machine: folders, read only, over http on 127.0.0.1, which browsers count as
- * a secure context and so give `navigator.gpu`. Only its own pages may frame them. It never keeps a process alive, and never answers with a file outside
- * its folders.
+ * A file server for tests and pages on this machine: read-only folders over http on 127.0.0.1, which browsers treat as a
+ * secure context with `navigator.gpu`. Only its own pages may frame them. It never keeps a process alive, and never serves
+ * a file outside its folders.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -21,14 +21,14 @@ const TYPES: Record<string, string> = {
 };
 
 export interface Server {
-  /** `http://127.0.0.1:PORT`, without a slash at its end. */
+  /** `http://127.0.0.1:PORT`, without a trailing slash. */
   url: string;
   close(): Promise<void>;
 }
 
 /**
- * Serves folders by the first part of the path: `{ '/': 'dist', '/shared/': '../shared' }`, where the longest prefix
- * decides. A folder without `index.html` shows an empty page.
+ * Serves folders by the prefix of the path: `{ '/': 'dist', '/shared/': '../shared' }`; the longest prefix applies. A
+ * folder without `index.html` shows an empty page.
  */
 export async function serve(folders: Record<string, string>): Promise<Server> {
   const prefixes = Object.keys(folders).sort((a, b) => b.length - a.length);
@@ -42,7 +42,7 @@ export async function serve(folders: Record<string, string>): Promise<Server> {
     }
     const type = isIndex ? TYPES['.html'] : own(TYPES, extname(path ?? ''));
     response.writeHead(200, {
-      // What a page cannot say of itself in a `<meta>`.
+      // Not possible in a `<meta>` element.
       'content-security-policy': "frame-ancestors 'self'",
       'x-content-type-options': 'nosniff',
       'content-type': type ?? 'application/octet-stream',

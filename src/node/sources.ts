@@ -1,6 +1,6 @@
 /**
- * Where a model can come from in Node: a folder or a file on disk beside all that a page knows, and Hugging Face's own cache for
- * what the hub has. What is on disk wins; whoever names what is not there is told what the name was taken for.
+ * Model sources in Node: a folder or a file on disk in addition to those of a page, and Hugging Face's own cache for the
+ * hub. Existing files on disk take precedence; for other names, a notice says how the name is interpreted.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -23,8 +23,8 @@ import { nodeHubCache } from './hub-cache.ts';
 import { hubEnvironment } from './hub-environment.ts';
 
 /**
- * Opens a model's files: a folder or a file on disk, or any {@link Source}. Cache, hub and token are those of Hugging Face's own
- * tools where the options do not say otherwise; what comes from other addresses is kept in a cache of its own.
+ * Opens a model's files: a folder or a file on disk, or any {@link Source}. By default, cache, hub and token are those of
+ * Hugging Face's own tools; files from other URLs have a separate cache.
  */
 export async function openSource(source: Source, options: SourceOptions = {}): Promise<Files> {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
@@ -44,20 +44,24 @@ const openDisk: Opener = async (source, { onNotice, endpoint = 'the hub' }) => {
   }
   if (found) {
     if (isSingleFile(path)) return openSingleFile(folderFiles(dirname(path)), basename(path));
-    throw new InputError(path, 'is a file, and no model by itself', 'Name the folder of the model');
+    throw new InputError(
+      path,
+      'is a file that does not contain a whole model',
+      'Name the folder of the model',
+    );
   }
   const repository = source instanceof URL ? undefined : repositoryNamed(path);
   if (!repository) {
-    const what = 'there is no such folder, and no repository of the hub has a name like this';
+    const what = 'there is no such folder, and this is not a valid name of a Hub repository';
     throw new InputError(path, what, 'Give the path of a folder, owner/name, or https://…');
   }
   onNotice?.(
-    `There is no folder ${quote(path)} here: taking it for the repository ${repository.id} of ${endpoint}`,
+    `There is no folder ${quote(path)} here: treating it as the repository ${repository.id} of ${endpoint}`,
   );
   return undefined;
 };
 
-/** What the source is on disk, if it can be there. */
+/** The source as a path on disk, if it can be one. */
 function pathOf(source: Source): string | undefined {
   if (source instanceof URL) return source.protocol === 'file:' ? fileURLToPath(source) : undefined;
   if (typeof source !== 'string' || /^(https?|hf):\/\//i.test(source)) return undefined;

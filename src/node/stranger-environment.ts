@@ -1,4 +1,4 @@
-/** What the environment allows the files of strangers. Reads the environment only. */
+/** Limits for untrusted files from the environment. Only reads the environment. */
 import type { ReadOptions } from '../data/data-form.ts';
 import { type Environment, numberIn } from './http-environment.ts';
 

@@ -1,19 +1,19 @@
 /**
- * Temporary files beside the files that they will become. Each carries its owner in its name, so that a writer removes what
- * ended writers left and never the file of one that still runs.
+ * Temporary files beside the files that they will replace. Each has its owner in its name, so that a writer removes the
+ * files of ended writers and never that of a running one.
  */
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ownerTag, tagState } from './owner.ts';
 
-/** A file of an owner on another machine that was not touched for this long is not being written. */
+/** After this time without a change, a file of an owner on another machine counts as abandoned. */
 const FORGOTTEN_MS = 24 * 3600 * 1000;
 
 let counter = 0;
 /** Files that this thread is writing. */
 const inUse = new Set<string>();
 
-/** Gives `work` the path of a temporary file beside `path`, and removes what is left of it afterwards. */
+/** Calls `work` with the path of a temporary file beside `path`, and removes its remains afterwards. */
 export async function withTemporary<T>(path: string, work: (temporary: string) => Promise<T>): Promise<T> {
   const temporary = join(dirname(path), `.${basename(path)}.${ownerTag()}.${counter++}.tmp`);
   inUse.add(temporary);
@@ -25,7 +25,7 @@ export async function withTemporary<T>(path: string, work: (temporary: string) =
   }
 }
 
-/** Removes the temporary files of `path` that nobody is writing any more. */
+/** Removes abandoned temporary files of `path`. */
 export async function clearTemporary(path: string): Promise<void> {
   const [folder, prefix] = [dirname(path), `.${basename(path)}.`];
   for (const name of await readdir(folder)) {
@@ -45,8 +45,8 @@ async function isLeft(file: string, tag: string): Promise<boolean> {
 }
 
 /**
- * Makes a folder and those above it; returns the topmost that it made, `undefined` where all were there. Node's own
- * `recursive` never ends below `/proc`, where a folder is there and nothing can be made in it.
+ * Creates a folder and its parents; returns the topmost that it created, undefined if all existed. Node's own `recursive`
+ * never returns below `/proc`, where a folder exists but nothing can be created in it.
  */
 export async function makeFolder(path: string, mode = 0o777): Promise<string | undefined> {
   const made = await makeOne(path, mode).catch(async (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,6 @@
 /**
- * Where Node keeps what measurements of kernels have shown: a file in the user's cache folder, found when it is first asked
- * for, so that a machine without such a folder trains all the same.
+ * Node's storage of kernel measurements: a file in the user's cache folder, located on first use, so that training also
+ * works on a machine without such a folder.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { Lock } from './lock.ts';
 import { isInstalled } from './packages.ts';
 
 const FILE = 'kernels.json';
-/** Another process adds its measurements within milliseconds. */
+/** Another process stores its measurements within milliseconds. */
 const PATIENCE_MS = 2000;
 
 const require = createRequire(import.meta.url);
@@ -19,7 +19,7 @@ const require = createRequire(import.meta.url);
 /** Measurements of this machine, for these versions of Dawn and of this package. */
 export function nodeTuning(): Tuning {
   const path = async () => join(await cacheFolder('keep measurements in'), FILE);
-  // A device may be the caller's own, and then of any Dawn.
+  // A device may be the caller's own, with any version of Dawn.
   const versions = ['webgpu', 'webalign']
     .filter(isInstalled)
     .map((name) => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`);
@@ -31,7 +31,7 @@ export function nodeTuning(): Tuning {
         const lock = await path()
           .then((file) => Lock.await(`${file}.lock`, PATIENCE_MS))
           .catch(() => undefined);
-        // Without a lock another process's measurement may be lost, which is then taken again.
+        // Without a lock, another process's measurement may be lost, and is then repeated.
         return work().finally(() => (lock instanceof Lock ? lock.release() : undefined));
       },
     },

@@ -1,19 +1,19 @@
 /**
- * Whether it makes sense to ask for a Vulkan driver. Where a loader is installed without any driver, as libraries for browsers
- * bring it, Dawn and the loader write warnings to stderr that nobody can act on. Only looks at names of files.
+ * Whether there may be a Vulkan driver. If a loader is installed without any driver, as with libraries for browsers, Dawn
+ * and the loader print warnings to stderr that users cannot act on. Only looks at file names.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 
-/** Variables that name drivers themselves. */
+/** Environment variables that name drivers. */
 const NAMED = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'] as const;
 
-/** GPUs as the kernel shows them: DRM, NVIDIA, WSL, AMD's compute, Mali. */
+/** GPU device files of the kernel: DRM, NVIDIA, WSL, AMD's compute, Mali. */
 const GPU_NODE = /^(dri|nvidia.*|dxg|kfd|mali\d*)$/;
 
 /**
- * The folders that a loader looks into on Linux (LoaderDriverInterface.md of Vulkan-Loader), those of loaders outside /usr
- * included.
+ * The folders that a loader searches on Linux (LoaderDriverInterface.md of Vulkan-Loader), including those of loaders
+ * outside /usr.
  */
 function manifestFolders(env: NodeJS.ProcessEnv): string[] {
   const { HOME = '/root' } = env;
@@ -32,8 +32,8 @@ function manifestFolders(env: NodeJS.ProcessEnv): string[] {
 }
 
 /**
- * False only where a loader can find nothing: no GPU in /dev, no driver named in the environment, and no manifest in a folder
- * that it reads. `list` gives the names in a folder, none where there is no folder.
+ * False only if a loader cannot find anything: no GPU in /dev, no driver named in the environment, and no manifest in a
+ * folder that it reads. `list` returns the names in a folder, empty if it does not exist.
  */
 export async function mayHaveVulkanDriver(
   env: NodeJS.ProcessEnv = process.env,
@@ -45,7 +45,7 @@ export async function mayHaveVulkanDriver(
   return found.flat().some((name) => name.endsWith('.json'));
 }
 
-/** The manifest of Mesa's lavapipe, a driver that runs on the CPU: one that the environment names, else an installed one. */
+/** The manifest of Mesa's lavapipe, a driver that runs on the CPU: from the environment, otherwise an installed one. */
 export async function lavapipeDriver(
   env: NodeJS.ProcessEnv = process.env,
   list: (folder: string) => Promise<readonly string[]> = (folder) => readdir(folder).catch(() => []),

@@ -1,14 +1,13 @@
 /**
- * Leaves the processor to a software adapter. While an answer of the device is awaited, Dawn in Node asks for it in every
- * turn of the event loop and keeps a core busy with asking; where the CPU stands in for a GPU that core is needed for the
- * work itself. So as long as something is awaited, each turn sleeps a millisecond. On two cores this nearly doubles the
- * speed. Never used beside a hardware GPU.
+ * Leaves the CPU to a software adapter. While waiting for the device, Dawn in Node polls it in every turn of the event loop
+ * and keeps a core busy; with a software adapter that core is needed for the work itself. So during waits, each turn sleeps
+ * for a millisecond. On two cores this nearly doubles the speed. Never used with a hardware GPU.
  */
 const SLEEP_MS = 1;
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 let awaited = 0;
-/** One turn at most is on its way. A wait that ends and another that begins in between must not start a second row of them. */
+/** At most one turn is scheduled. A wait that starts right after another ends must not schedule a second series. */
 let turning = false;
 
 function turn(): void {
@@ -29,7 +28,7 @@ function watch<T>(answer: Promise<T>): Promise<T> {
   return answer;
 }
 
-/** What Dawn's classes promise about work of the device: its own threads do it, and the caller only waits. */
+/** The methods of Dawn's classes that wait for the device: Dawn's own threads do the work. */
 const WAITS = {
   GPUQueue: 'onSubmittedWorkDone',
   GPUBuffer: 'mapAsync',
@@ -38,7 +37,7 @@ const WAITS = {
 
 type Wait = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
-/** Watches every wait for the device from now on; `globals` are Dawn's classes. */
+/** Observes every wait for the device; `globals` are Dawn's classes. */
 export function yieldCpuWhileWaiting(globals: object): void {
   for (const [name, method] of Object.entries(WAITS)) {
     const { prototype } = (globals as Record<string, { prototype: Record<string, Wait> }>)[name]!;

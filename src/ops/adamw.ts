@@ -1,5 +1,5 @@
 /**
- * One AdamW update of a whole parameter store (Loshchilov and Hutter 2019), as torch.optim.AdamW orders it.
+ * One AdamW update of a whole parameter store (Loshchilov and Hutter 2019), in the order of torch.optim.AdamW.
  */
 import shader from '../../shaders/optimizer/adamw.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -12,7 +12,7 @@ export interface AdamWOptions {
   beta1: number;
   beta2: number;
   epsilon: number;
-  /** Decoupled; norm weights and biases are spared, as transformers does. */
+  /** Decoupled weight decay; not applied to norm weights and biases, as in transformers. */
   weightDecay: number;
 }
 

@@ -12,7 +12,7 @@ const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as 
 
 export const addKernels = kernels(shader, { forward: elements, backward: elements });
 
-/** a and b of one shape → a + b. */
+/** a + b, for tensors of the same shape. */
 export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   const { gpu } = tape;
   if (a.length !== b.length) throw new RangeError(`add: ${a} and ${b} differ in size`);
@@ -29,7 +29,7 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   return y;
 }
 
-/** Sets y to x, of the same shape, or adds it. */
+/** Sets y to x, which has the same shape, or adds x to y. */
 export function copyInto(gpu: Gpu, x: Tensor, y: Tensor, accumulate: 0 | 1): void {
   const { count, constants } = inVectors(x.length);
   addKernels.backward(gpu, { dy: x, dx: y }, { count, accumulate }, constants);

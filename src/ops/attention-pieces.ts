@@ -1,7 +1,7 @@
 /**
- * Splits attention over many keys or queries into several dispatches, because a kernel may make only so many iterations
- * (`gpu/loops.ts`). Each dispatch takes a range of the packed batch. They go through the batch in the order that a single
- * dispatch would, so the result is bit-identical. This file runs no kernel; `attention.ts` does.
+ * Splits attention over many keys or queries into several dispatches, because a kernel may only make a limited number of
+ * iterations (`gpu/loops.ts`). Each dispatch processes a range of the packed batch. They process the batch in the order of
+ * a single dispatch, so the result is bit-identical. This file runs no kernel; `attention.ts` does.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { GradientSlot, Tape } from '../tensor/tape.ts';
@@ -16,7 +16,7 @@ export interface Piece {
   to_head: number;
 }
 
-/** How much one dispatch of a variant may take. */
+/** The maximum work of one dispatch of a variant. */
 export interface Reach {
   /** Keys. */
   keys: number;

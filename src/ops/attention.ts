@@ -1,6 +1,6 @@
 /**
- * Causal attention over packed sequences: what a query sees is said by its span, so that a pair's prompt is computed
- * once and both completions attend to it, and nothing is padded.
+ * Causal attention over packed sequences: spans define which tokens a query attends to, so that a pair's prompt is computed
+ * once, both completions attend to it, and nothing is padded.
  */
 import shader from '../../shaders/layers/attention.wgsl';
 import quadShader from '../../shaders/layers/attention-quad.wgsl';
@@ -27,11 +27,11 @@ export interface Heads {
   kvHeads: number;
   /** A multiple of 4. */
   headDim: number;
-  /** Factor of the scores; 1 / √headDim by default. */
+  /** Factor of the scores; default: 1 / √headDim. */
   scale?: number;
-  /** Positions that a token sees, itself the last of them; all by default. */
+  /** Number of positions that a token attends to, including itself; default: all. */
   window?: number | undefined;
-  /** Scores are cap · tanh(score / cap); undefined for scores as they are. */
+  /** Scores are cap · tanh(score / cap); undefined: no cap. */
   softCap?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export const attentionKernels = kernels(shader, {
   backward_key_value: { threads: perKeyHead },
 });
 
-/** Tokens of a tile of the workgroup's kernels, and vectors of a head that a group sums at once. */
+/** Tokens in a tile of the workgroup kernels, and vectors of a head that a group sums at once. */
 const TILE = 32;
 const GROUP_VECTORS = 32;
 
@@ -61,7 +61,10 @@ export const workgroupKernels = kernels(workgroupShader, {
   backward_key_value: tiles('kv_heads'),
 });
 
-/** Blocks of four tokens and four coordinates that a thread of a quad holds at most, and the heads that this is good for. */
+/**
+ * Maximum number of blocks of four tokens and four coordinates that a thread of a quad holds, and the heads that this
+ * supports.
+ */
 const QUAD_BLOCKS = 16;
 const QUAD_HEADS = { above: 16, most: 4 * 4 * QUAD_BLOCKS };
 
@@ -76,7 +79,7 @@ export const quadKernels = kernels(quadShader, {
   backward_key_value: quads('kv_heads'),
 });
 
-/** Attention as its variants see it. */
+/** The properties of an attention that variants depend on. */
 export interface AttentionShape {
   tokens: number;
   heads: number;
@@ -93,22 +96,22 @@ interface AttentionVariant extends Variant<AttentionShape> {
 }
 
 /**
- * How attention fits an adapter. Where the CPU stands in for a GPU a load costs some twenty multiplications, so four tokens share
- * it in the register kernels: 3 to 4 times less work there, but a range of keys may be visited twice. A GPU is fed by threads
- * instead. Quads pay where four threads are one vector of the processor.
+ * How attention is adapted to an adapter. On a software adapter a load costs about twenty multiplications, so four tokens
+ * share it in the register kernels: 3 to 4 times less work, but a range of keys may be visited twice. On a GPU, many
+ * threads matter more. Quads are efficient if four threads form one vector of the processor.
  */
-const FITS = {
+const BY_ADAPTER = {
   software: { quads: true, visits: 2, constants: { TOKENS: 4, WORKGROUP: 16 } },
   hardware: { quads: false, visits: 1, constants: { TOKENS: 1, WORKGROUP: 64 } },
 } as const satisfies Record<AdapterKind, unknown>;
 
-/** The variants of attention. Backward takes the one that ran forward, whose log-sum-exps it reads. */
+/** The variants of attention. Backward uses the variant of the forward pass, because it reads its log-sum-exps. */
 export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
   {
     name: 'quad',
     feature: 'subgroups',
     serves: ({ headDim, adapter }) =>
-      FITS[adapter].quads && headDim > QUAD_HEADS.above && headDim <= QUAD_HEADS.most,
+      BY_ADAPTER[adapter].quads && headDim > QUAD_HEADS.above && headDim <= QUAD_HEADS.most,
     kernels: quadKernels,
     constants: ({ headDim }) => ({
       HEAD_VECTORS: headDim / 4,
@@ -130,7 +133,7 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
       const more = headDim > 64 ? Math.ceil(headDim / 16) - 3 : 0;
       const perToken = 1 + 2 * more;
       return {
-        keys: reachOf(gpu, SPENT, FITS[adapter].visits * perToken),
+        keys: reachOf(gpu, SPENT, BY_ADAPTER[adapter].visits * perToken),
         queries: reachOf(gpu, SPENT, perToken),
         headsInside: false,
       };
@@ -161,15 +164,15 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
   },
 ];
 
-/** The constants that fit the register kernels to a head's width and to the adapter. */
+/** The constants of the register kernels for a head size and an adapter. */
 function registerConstants(headDim: number, adapter: AdapterKind): Constants {
-  return { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16), ...FITS[adapter].constants };
+  return { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16), ...BY_ADAPTER[adapter].constants };
 }
 
-/** Iterations of a kernel outside of its main loop. */
+/** Iterations of a kernel outside its main loop. */
 const SPENT = 1024;
 
-/** Tokens of a trial at most: one sequence, half of whose tiles lie before the diagonal. */
+/** Maximum number of tokens in a measurement: one sequence, with half of its tiles before the diagonal. */
 const TRIAL_TOKENS = 512;
 
 export const ATTENTION: Operation<AttentionShape, AttentionVariant> = {
@@ -177,7 +180,7 @@ export const ATTENTION: Operation<AttentionShape, AttentionVariant> = {
   variants: ATTENTION_VARIANTS,
   classOf: ({ tokens, heads, kvHeads, headDim, window }) =>
     `${tokenClass(tokens)} ${heads} ${kvHeads} ${headDim}${window > 0 ? ` window ${sizeClass(window)}` : ''}`,
-  // Forward and backward together: a step has one of each.
+  // Forward and backward together, because a step has one of each.
   trial(gpu, shape) {
     const { heads, kvHeads, headDim } = shape;
     const tokens = Math.min(shape.tokens, TRIAL_TOKENS);
@@ -204,7 +207,7 @@ export const ATTENTION: Operation<AttentionShape, AttentionVariant> = {
         keep(y);
         tape.backward();
         for (const input of inputs) {
-          keep(input.grad as Tensor); // given back, but nobody else has had it yet
+          keep(input.grad as Tensor); // released, but not yet reused
           delete input.grad;
         }
       },
@@ -296,7 +299,7 @@ function attentionBy(
     });
     tape.release(rowStats);
   };
-  // Its weights are made again as exp(score − lse): what a score is off by, they are off by as a share of themselves.
+  // Its weights are recomputed as exp(score − lse), so an absolute error of a score is a relative error of a weight.
   const exact = [query, key];
   tape.record({ inputs: [query, key, value], outputs: [y], exact, saved: [lse], backward });
   return y;

@@ -1,5 +1,5 @@
 /**
- * The bias of a linear layer, as two kernels that the linear layer starts. Not an op: it records nothing on the tape.
+ * Kernels for the bias of a linear layer, which the linear layer calls. Not an op: records nothing on the tape.
  */
 import shader from '../../shaders/layers/bias.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -13,7 +13,7 @@ export const biasKernels = kernels(shader, {
   backward: { threads: (p) => p.cols as number },
 });
 
-/** Sets every row of y (N, d) to the bias (d), scaled, or adds it. */
+/** Sets every row of y (N, d) to the scaled bias (d), or adds it. */
 export function fillWithBias(
   gpu: Gpu,
   bias: Tensor,

@@ -1,6 +1,6 @@
 /**
- * The log-probability of each live sequence's newest token under the model at temperature 1, from the logits that it was
- * chosen by. The sum is the one that training takes it by (`lib/online-logsumexp.wgsl`). Records nothing.
+ * The log-probability of each live sequence's newest token under the model at temperature 1, from the logits of its step.
+ * Uses the same sum as training (`lib/online-logsumexp.wgsl`). Records nothing.
  */
 import shader from '../../shaders/decode/chosen-logprob.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -11,7 +11,7 @@ import type { LiveSequences, StepOfRows } from './sample.ts';
 
 export const chosenLogprobKernels = kernels(shader, { forward: { groups: (p) => p.rows as number } });
 
-/** logits (R, V) of the live rows from `firstRow` on, and the tokens of `step` → `logprobs` (T, S) of `step`. */
+/** logits (R, V) of the live rows from `firstRow`, and the tokens of `step` → `logprobs` (T, S) of `step`. */
 export function chosenLogprobs(
   gpu: Gpu,
   logits: Tensor,

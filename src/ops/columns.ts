@@ -1,5 +1,5 @@
 /**
- * A matrix taken apart by columns: queries, keys and values that came out of one product.
+ * Splits a matrix by columns: queries, keys and values from one product.
  */
 import shader from '../../shaders/layers/columns.wgsl';
 import { kernels } from '../gpu/kernel.ts';
@@ -12,11 +12,11 @@ const elements = {
 
 export const columnsKernels = kernels(shader, { forward: elements, backward: elements });
 
-/** x (N, Σ widths) → one (N, width) each, in order. All of them must be used, or the gradient of x has holes. */
+/** x (N, Σ widths) → one (N, width) each, in order. All of them must be used, otherwise the gradient of x is incomplete. */
 export function splitColumns(tape: Tape, x: Tensor, widths: readonly number[]): Tensor[] {
   const { gpu } = tape;
   if (widths.reduce((sum, width) => sum + width, 0) !== x.cols)
-    throw new RangeError(`splitColumns: x is ${x}, but the parts are ${widths.join(', ')} wide`);
+    throw new RangeError(`splitColumns: x is ${x}, but the widths are ${widths.join(', ')}`);
   const rows = x.rows;
   let next = 0;
   const parts = widths.map((cols) => {

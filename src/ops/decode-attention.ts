@@ -1,6 +1,6 @@
 /**
- * Attention of one new token a sequence against a key and value cache, which it extends. Two kernels of one meaning:
- * the plain one, and one that spreads a head over a workgroup. Records nothing: there is no gradient through a cache.
+ * Attention of one new token per sequence to a key and value cache, which it extends. Two equivalent kernels: a plain one,
+ * and one that spreads a head over a workgroup. Records nothing: there is no gradient through a cache.
  */
 import shader from '../../shaders/decode/decode-attention.wgsl';
 import wideShader from '../../shaders/decode/decode-attention-wide.wgsl';
@@ -30,13 +30,13 @@ function attentionKernels(own: Shader) {
   };
 }
 
-/** By where the new token's key and value lie. */
+/** By the location of the new token's key and value. */
 export const decodeAttentionKernels = {
   given: attentionKernels(ownGiven),
   cached: attentionKernels(ownCached),
 };
 
-/** Iterations of a kernel outside of its main loop. */
+/** Iterations of a kernel outside its main loop. */
 const SPENT = 512;
 
 /** One layer's cache, each (cache rows, kvHeads · headDim). */
@@ -46,17 +46,17 @@ export interface LayerCache {
 }
 
 export interface DecodeAttentionOptions extends Heads {
-  /** Tokens that each sequence has in its own part of the cache already; the new one goes behind them. */
+  /** Number of tokens in each sequence's own part of the cache; the new one is appended. */
   cached: number;
-  /** Upper bound of the keys that a sequence has in the cache, prompt included; by default the rows of the cache. */
+  /** Upper bound of a sequence's keys in the cache, including the prompt; default: the rows of the cache. */
   longest?: number;
-  /** A workgroup a head; by default on GPUs, for heads of at most 256. */
+  /** Whether a workgroup computes a head; default: on GPUs, for head sizes up to 256. */
   wide?: boolean;
 }
 
 /**
  * query (B, heads · headDim), key and value (B, kvHeads · headDim), places (B, 4) u32: the cache rows [0, 1) of the
- * sequence's prompt, the first of its own, and its number → (B, heads · headDim). Key and value are stored in the cache.
+ * sequence's prompt, the first of its own, and its index → (B, heads · headDim). Key and value are stored in the cache.
  */
 export function decodeAttention(
   tape: Tape,
@@ -70,7 +70,7 @@ export function decodeAttention(
   return attend(tape, query, { key, value }, cache, places, options);
 }
 
-/** The same where the new token's key and value are in the cache already, behind the sequence's own `cached` rows. */
+/** The same if the new token's key and value are already in the cache, after the sequence's own `cached` rows. */
 export function cachedAttention(
   tape: Tape,
   query: Tensor,

@@ -1,5 +1,5 @@
 /**
- * What a step of generation starts from: the embeddings of the tokens that the step before has chosen. Records nothing.
+ * The input of a generation step: the embeddings of the tokens chosen in the previous step. Records nothing.
  */
 import shader from '../../shaders/decode/embed-tokens.wgsl';
 import type { Tape } from '../tensor/tape.ts';

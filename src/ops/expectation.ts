@@ -1,6 +1,6 @@
 /**
- * Expectation of given values, rewards say, under the distributions of a logits buffer, with the gradient to the logits.
- * The values are given and get none.
+ * Expectation of given values, for example rewards, under the distributions of a logits buffer, with the gradient of the
+ * logits. The values are constants without a gradient.
  */
 import shader from '../../shaders/logits/expectation.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
@@ -14,8 +14,8 @@ const perRow: Grid = { groups: (p) => p.rows };
 export const expectationKernels = kernels(shader, { forward: perRow, backward: perRow });
 
 /**
- * logits (N, V), values (N, V) → Σ p v (N). A masked entry (−∞) has no share, whatever its value; a row masked
- * throughout has 0.
+ * logits (N, V), values (N, V) → Σ p v (N). A masked entry (−∞) contributes nothing, whatever its value; a fully masked row
+ * gives 0.
  */
 export function expectation(tape: Tape, logits: Tensor, values: Tensor): Tensor {
   checkLogits('expectation', logits);

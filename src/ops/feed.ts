@@ -1,5 +1,5 @@
 /**
- * Ids and positions of the live sequences for a step of generation, from the tokens that the step before has chosen.
+ * Ids and positions of the live sequences for a generation step, from the tokens chosen in the previous step.
  */
 import shader from '../../shaders/decode/feed.wgsl';
 import { kernels } from '../gpu/kernel.ts';

@@ -1,6 +1,6 @@
 /**
- * A stack of linear layers made for decoding: their weights in float32 one behind the other, adapters added, the gain of the norm
- * before them multiplied in, and their biases behind. Rounds once more than the layers apart. Records nothing.
+ * A stack of linear layers for decoding: their concatenated float32 weights with adapters added and the preceding norm's
+ * weight multiplied in, followed by their biases. Has one more rounding than the separate layers. Records nothing.
  */
 import shader from '../../shaders/decode/fold.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -30,18 +30,18 @@ export interface FoldedPart {
 export interface Gain {
   /** (k) */
   weight: Tensor;
-  /** It counts from one. */
+  /** Whether 1 is added to it. */
   offset: boolean;
 }
 
-/** Numbers of a stack of these parts, its biases included where any part has one. */
+/** Length of a stack of these parts, including biases if any part has one. */
 export function stackLength(parts: readonly FoldedPart[]): number {
   const rows = parts.reduce((sum, { weight }) => sum + weight.rows, 0);
   const { cols } = (parts[0] as FoldedPart).weight;
   return rows * cols + (parts.some(({ bias }) => bias) ? rows : 0);
 }
 
-/** Fills a stack of {@link stackLength} numbers. Both dimensions of weights are multiples of 4. */
+/** Fills a stack of {@link stackLength} numbers. Both dimensions of the weights are multiples of 4. */
 export function fold(
   gpu: Gpu,
   parts: readonly FoldedPart[],

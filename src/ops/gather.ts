@@ -1,5 +1,5 @@
 /**
- * Rows of a table by index: embeddings of tokens, hidden states that carry loss.
+ * Gathers rows of a table by index: token embeddings, hidden states that are scored.
  */
 import shader from '../../shaders/layers/gather.wgsl';
 import type { Tape } from '../tensor/tape.ts';
@@ -12,7 +12,7 @@ export const gatherKernels = weightKernels(shader, 'one', {
   backward: { threads: (p) => (p.count as number) * (p.cols as number) },
 });
 
-/** An index and its inverse: for every row of the table, which places of the index read it, ascending. */
+/** An index and its inverse: for every row of the table, the positions in the index that read it, ascending. */
 export interface GatherIndex {
   /** (R) u32 */
   indices: Tensor;

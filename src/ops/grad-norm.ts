@@ -1,12 +1,12 @@
 /**
- * The norm of all gradients and the factor that clips it to a maximum, on the device and never read inside a step.
+ * The norm of all gradients and the factor that clips it, computed on the device and not read within a step.
  */
 import shader from '../../shaders/optimizer/grad-norm.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
 
-/** Chunks, one workgroup each; more if a chunk would exceed the loop limit. */
+/** Number of chunks, one workgroup each; more if a chunk would exceed the loop limit. */
 const CHUNKS = 256;
 
 export const gradNormKernels = kernels(shader, {
@@ -15,7 +15,7 @@ export const gradNormKernels = kernels(shader, {
 });
 
 /**
- * gradients (count) → clip (2): the norm, and min(1, maxNorm / (norm + 1e-6)) or −1 where the norm is not finite
+ * gradients (count) → clip (2): the norm, and min(1, maxNorm / (norm + 1e-6)), or −1 if the norm is not finite
  * (torch.nn.utils.clip_grad_norm_).
  */
 export function gradNorm(gpu: Gpu, gradients: BufferView, clip: BufferView, maxNorm: number): void {

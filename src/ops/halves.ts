@@ -1,6 +1,6 @@
 /**
- * Activations in half their bytes between forward and backward: the {@link Packing} that a tape puts its tensors away with.
- * Not an op: it records nothing on the tape.
+ * Stores activations in half the bytes between forward and backward: a {@link Packing} for a tape's tensors. Not an op:
+ * records nothing on the tape.
  */
 import shader from '../../shaders/layers/halves.wgsl';
 import { kernels } from '../gpu/kernel.ts';
@@ -12,7 +12,7 @@ export const halvesKernels = kernels(shader, { pack: rows, unpack: rows });
 
 const params = (tensor: Tensor) => ({ rows: tensor.rows, fours: tensor.cols / 4 });
 
-/** Two numbers a word, and two words a row for its exponent. Rows that are no whole vectors of four stay as they are. */
+/** Two numbers per word, and two words per row for its exponent. Rows that are not a multiple of four stay unpacked. */
 export const HALVES: Packing = {
   name: 'in halves',
   words: ({ rows, cols, dtype }) => (dtype === 'f32' && cols % 4 === 0 ? rows * (2 + cols / 2) : undefined),

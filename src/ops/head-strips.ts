@@ -1,6 +1,6 @@
 /**
- * How the head splits the vocabulary into strips: their logits must fit a buffer, and the kernels that add up likely tokens must
- * stay within the loop limit even if all tokens of a strip are likely. This file runs no kernel.
+ * Splits the vocabulary of the head into strips: their logits must fit into a buffer, and the kernels that add up likely
+ * tokens must stay within the loop limit even if all tokens of a strip are likely. Runs no kernel.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { MOST_THREADS } from '../gpu/loops.ts';
@@ -8,22 +8,23 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { padded } from './product-size.ts';
 import { rowStep } from './weights.ts';
 
-/** A strip's buffer holds at most this many bytes, as long as that leaves it {@link STRIP_STEP} wide. */
+/** Maximum bytes of a strip's buffer, unless the strip would be narrower than {@link STRIP_STEP}. */
 const STRIP_BYTES = 16 * 1024 * 1024;
-/** Strips start at multiples of this at least, which keeps a view of a head in f32 on a 256-byte border. */
+/** Strips start at multiples of at least this, which aligns views of an f32 head to 256 bytes. */
 const STRIP_STEP = 64;
 
-/** A stretch of the vocabulary. */
+/** A range of the vocabulary. */
 export interface Strip {
   start: number;
   cols: number;
-  /** Numbers from row to row of its logits: products read them as vectors, odd vocabularies (GPT-2's) too. */
+  /** Row stride of its logits: a multiple of 4, because products read vectors, even for odd vocabulary sizes (GPT-2's). */
   stride: number;
 }
 
 /**
- * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never
- * held, at most {@link STRIP_BYTES} for so many rows, and at most `most` tokens. They begin at multiples of `step`.
+ * Splits the vocabulary into strips of equal width, except for a narrower last one: at most half of the vocabulary, so that
+ * the whole is never stored, at most {@link STRIP_BYTES} for these rows, and at most `most` tokens. They begin at multiples
+ * of `step`.
  */
 export function vocabularyStrips(
   rows: number,
@@ -54,12 +55,12 @@ export function perLikely(width: number, threads: number): number {
   return Math.ceil(width / threads) + 4;
 }
 
-/** Most entries of one dispatch, all of which may be likely. */
+/** Maximum entries of one dispatch, all of which may be likely. */
 function mostLikely({ loopLimit }: Gpu, width: number, threads: number): number {
   return Math.floor(loopLimit / perLikely(width, threads));
 }
 
-/** Workgroup size of a kernel that adds up the likely ones among `count` entries. */
+/** Workgroup size of a kernel that adds up the likely ones of `count` entries. */
 export function threadsOfLikely(gpu: Gpu, count: number, width: number): number {
   let threads = gpu.rowThreads;
   while (count > mostLikely(gpu, width, threads) && threads < MOST_THREADS) threads *= 2;

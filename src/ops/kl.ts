@@ -1,6 +1,6 @@
 /**
- * Kullback–Leibler divergence between a policy's and a reference's logits, exact over the vocabulary, with the
- * gradient to the policy. The reference is frozen: it never gets a gradient.
+ * Kullback–Leibler divergence between a policy's and a reference's logits, exact over the vocabulary, with the gradient of
+ * the policy. The reference is frozen and never gets a gradient.
  */
 import shader from '../../shaders/logits/kl.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
@@ -18,13 +18,13 @@ export const klKernels = kernels(shader, {
   backward_forward: perRow,
 });
 
-/** `reverse`: KL(policy ‖ reference), that of alignment. `forward`: KL(reference ‖ policy). */
+/** `reverse`: KL(policy ‖ reference), the one in alignment. `forward`: KL(reference ‖ policy). */
 export type KlDirection = 'reverse' | 'forward';
 const DIRECTIONS: readonly string[] = ['reverse', 'forward'] satisfies KlDirection[];
 
 /**
- * policy (N, V), reference (N, V) → divergence (N). A token that the first distribution allows and the second masks
- * (−∞) makes its row +∞, which is its true value; a row masked throughout on either side has 0.
+ * policy (N, V), reference (N, V) → divergence (N). If the first distribution allows a token that the second one masks
+ * (−∞), the divergence of the row is +∞, its true value; a row that is fully masked on either side gives 0.
  */
 export function kl(
   tape: Tape,
@@ -35,7 +35,7 @@ export function kl(
   checkLogits('kl', policy);
   checkLogits('kl', reference);
   if (!DIRECTIONS.includes(direction)) {
-    throw new RangeError(`kl: no direction is called ${direction}. Supported: ${DIRECTIONS.join(', ')}`);
+    throw new RangeError(`kl: unknown direction ${direction}. Supported: ${DIRECTIONS.join(', ')}`);
   }
   const { rows, cols } = policy;
   if (reference.rows !== rows || reference.cols !== cols) {

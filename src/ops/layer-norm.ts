@@ -1,5 +1,5 @@
 /**
- * Layer normalisation (Ba et al. 2016), y = (x − mean) · rstd · weight + bias.
+ * Layer normalization (Ba et al. 2016), y = (x − mean) · rstd · weight + bias.
  */
 import shader from '../../shaders/layers/layer-norm.wgsl';
 import { kernels } from '../gpu/kernel.ts';

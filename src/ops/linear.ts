@@ -1,7 +1,7 @@
 /**
- * A linear layer y = x Wᵀ + b, with a low-rank adapter beside it where one is given (Hu et al. 2021), and added to the
- * residual that it belongs to: y = f · (x Wᵀ + b + s · (x Aᵀ) Bᵀ) + residual, f mostly 1. On a GPU all of it is one pass over y, if there is one adapter.
- * Weights without `requiresGrad` get no gradient kernel.
+ * A linear layer y = x Wᵀ + b, with optional low-rank adapters (Hu et al. 2021), and added to its residual: y = f · (x Wᵀ +
+ * b + s · (x Aᵀ) Bᵀ) + residual, where f is usually 1. On a GPU this is one pass over y if there is one adapter. Weights
+ * without `requiresGrad` have no gradient kernel.
  */
 import type { GradientSlot, Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -17,15 +17,15 @@ export interface LowRank {
   scale: number;
 }
 
-/** What else belongs to the sum. */
+/** The other terms of the sum. */
 export interface LinearTerms {
-  /** Several add up. */
+  /** Several adapters add up. */
   adapters?: readonly LowRank[];
   /** (out) */
   bias?: Tensor | undefined;
   /** (N, out) */
   residual?: Tensor | undefined;
-  /** Factor of all but the residual. */
+  /** Factor of everything except the residual. */
   scale?: number | undefined;
 }
 
@@ -77,7 +77,7 @@ export function linear(
       const u = projections[i] as Tensor;
       const r = a.rows;
       const du = tape.empty([n, r], `d ${u.label}`);
-      // With respect to x Aᵀ, which is u without its factor. The factor of the whole comes with what is made of it.
+      // The gradient of x Aᵀ, which is u without its factor. The factor of the whole is applied to its results.
       product(gpu, 'nn', dy, b, du, { m: n, n: r, k: out }, { scale });
       const db = tape.gradient(b);
       if (db) product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, ofSlot(db));
@@ -103,7 +103,7 @@ export function linear(
   };
   const terms = [bias, residual].filter((term) => term !== undefined);
   const inputsOfEntry = [x, weight, ...terms, ...adapters.flatMap(({ a, b }) => [a, b])];
-  // The gradient of x needs no x, that of a matrix does.
+  // The gradient of x does not need x, but that of a matrix does.
   const reads = [weight, ...adapters.map(({ a }) => a)].some((matrix) => matrix.requiresGrad) ? [x] : [];
   tape.record({ inputs: inputsOfEntry, outputs: [y], reads, saved: projections, backward });
   return y;

@@ -1,21 +1,21 @@
 /**
- * What the operations over a logits buffer (N, V) share: how a caller's own buffer becomes a tensor, which shapes are
- * refused, and how a buffer larger than a binding may be is taken in blocks of rows. It runs no kernel.
+ * Shared code of the operations on a logits buffer (N, V): wrapping a caller's buffer in a tensor, shape checks, and
+ * splitting a buffer that exceeds a binding into blocks of rows. Runs no kernel.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { rowsOfPart } from './parts.ts';
 
-/** `GPUBufferUsage.STORAGE`, which Node has no global for. */
+/** `GPUBufferUsage.STORAGE`, which is not a global in Node. */
 const STORAGE = 0x80;
-/** Rows that keep every part of a block on a 256-byte border, whatever the row's width. */
+/** Number of rows that aligns every part of a block to 256 bytes, whatever the row's width. */
 const ROW_STEP = 64;
 
 /**
- * The (rows, cols) float32 logits in a buffer of the caller's, which must belong to the same device and allow
- * STORAGE, otherwise a RangeError says so. The tensor does not own the buffer. With `requiresGrad` the backward pass reaches it: into `grad` where
- * the caller has set one (it is added to), else into a tensor of the tape's.
+ * The (rows, cols) float32 logits in a buffer provided by the caller, which must belong to the same device and allow
+ * STORAGE; otherwise throws a RangeError. The tensor does not own the buffer. With `requiresGrad` the backward pass
+ * computes its gradient: added to `grad` if the caller has set one, otherwise in a tensor of the tape.
  */
 export function logitsOf(
   source: GPUBuffer | BufferView,
@@ -27,15 +27,15 @@ export function logitsOf(
   const size = rows * cols * 4;
   if (view.size < size) {
     throw new RangeError(
-      `${label}: (${rows}, ${cols}) float32 needs ${size} bytes, the buffer has ${view.size}`,
+      `${label}: (${rows}, ${cols}) float32 needs ${size} bytes, but the buffer has ${view.size}`,
     );
   }
-  // A device that only counts has buffers without a usage.
+  // A counting device's buffers have no usage.
   if (view.buffer.usage !== undefined && !(view.buffer.usage & STORAGE)) {
-    throw new RangeError(`${label}: the buffer was made without GPUBufferUsage.STORAGE; make it with that`);
+    throw new RangeError(`${label}: the buffer needs GPUBufferUsage.STORAGE`);
   }
   if (view.offset % 256 !== 0) {
-    throw new RangeError(`${label}: offset ${view.offset} is not a multiple of 256, as bindings must be`);
+    throw new RangeError(`${label}: offset ${view.offset} must be a multiple of 256`);
   }
   const tensor = new Tensor({ buffer: view.buffer, offset: view.offset, size }, [rows, cols], 'f32', label);
   tensor.requiresGrad = requiresGrad;
@@ -45,23 +45,23 @@ export function logitsOf(
 /** Throws a RangeError unless `logits` is an (N, V) float32 tensor with V ≥ 1. */
 export function checkLogits(op: string, logits: Tensor): void {
   if (logits.shape.length !== 2 || logits.cols < 1 || logits.dtype !== 'f32') {
-    throw new RangeError(`${op}: logits must be (N, V) f32 with V of at least 1, not ${logits}`);
+    throw new RangeError(`${op}: logits must be (N, V) f32 with V of at least 1, got ${logits}`);
   }
 }
 
 /** Throws a RangeError unless `tensor` has one value of `dtype` for each row. */
 export function checkPerRow(op: string, tensor: Tensor, rows: number, dtype: 'f32' | 'u32'): void {
   if (tensor.length !== rows || tensor.dtype !== dtype) {
-    throw new RangeError(`${op}: one ${dtype} for each of ${rows} rows is needed, not ${tensor}`);
+    throw new RangeError(`${op}: expected one ${dtype} for each of ${rows} rows, got ${tensor}`);
   }
 }
 
-/** The part of a tensor that belongs to the rows of a block. */
+/** The part of a tensor for the rows of a block. */
 export type Part = (tensor: Tensor) => BufferView;
 
 /**
- * Calls `run` once for each block of rows of (rows, cols) that a single binding can hold; mostly there is one. `part`
- * cuts the block out of any tensor with `rows` rows; `start` is the block's first row.
+ * Calls `run` once for each block of rows of (rows, cols) that fits into a binding; usually there is one. `part` selects
+ * the block of any tensor with `rows` rows; `start` is the block's first row.
  */
 export function inRowBlocks(
   gpu: Gpu,

@@ -1,5 +1,5 @@
 /**
- * Log-sum-exp over the rows of a logits buffer, with its gradient. Stable for any finite logits; a row of −∞ has −∞.
+ * Log-sum-exp over the rows of a logits buffer, with its gradient. Stable for any finite logits; a row of −∞ gives −∞.
  */
 import shader from '../../shaders/logits/logsumexp.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';

@@ -2,7 +2,7 @@
 /**
  * The kernels of matrix products, in the three layouts of a linear layer and its gradients: a table of variants, one kernel
  * and some constants each, for rows that are read as vectors, and a general kernel for all others. A long sum with few
- * results is cut into slices. What is computed by which of them is said in `product.ts`.
+ * results is split into slices. `product.ts` decides which kernel computes a product.
  */
 
 import addendEnd from '../../shaders/epilogues/addend.wgsl';
@@ -30,17 +30,17 @@ import { type Layout, type ProductSize, padded, strides } from './product-size.t
 import { bound, weightKernels } from './weights.ts';
 
 /**
- * How the register-tiled kernel fits a device. A software adapter gathers every load lane by lane, at the price of some
- * twenty multiplications, so it wants the largest tile: measured at (896, 96, 96), GFLOP/s of one core for 4 × 4, 8 × 8 and
- * 16 × 16 results a thread: 1.1, 1.6 and 2.5. A GPU would spill such a tile, and needs thousands of threads first.
- * A product whose rows are tokens is cut for `sliceRows` of them, however many it has: what becomes of a token does not
- * depend on the others. On a GPU many tokens are threads enough by themselves, and slices would only be written and read.
- * In `nn` rows are tokens going back, never few, but for the one row of the vocabulary's mean: with `nnRows` it takes their
- * kernel, where one of its own would take longer to compile than it saves.
- * From `joinedRank` on a kernel sums a low-rank pair itself. On a software adapter such a kernel takes twice as long to
- * compile, and saves 3% of a step at rank 8, a quarter at rank 64.
+ * How the register-tiled kernel is adapted to a device. A software adapter gathers every load lane by lane, at the cost of
+ * about twenty multiplications, so it uses the largest tile: measured at (896, 96, 96) on one core, 4 × 4, 8 × 8 and 16 ×
+ * 16 results per thread give 1.1, 1.6 and 2.5 GFLOP/s. A GPU would spill such a tile, and first needs thousands of threads.
+ * A product whose rows are tokens is split as if there were `sliceRows` of them, so that the result of a token does not
+ * depend on the number of others. On a GPU, many tokens provide enough threads by themselves, and slices would only cost
+ * memory traffic. In `nn`, rows are gradients of tokens, never few except for the single row of the vocabulary's mean: with
+ * `nnRows` it uses the same kernel, because compiling a separate one would take longer than it saves. From `joinedRank` on,
+ * a kernel adds a low-rank product itself. On a software adapter such a kernel takes twice as long to compile, and saves 3%
+ * of a step at rank 8, a quarter at rank 64.
  */
-const FITS = {
+const BY_ADAPTER = {
   software: {
     blocks: 4,
     workgroup: 8,
@@ -63,33 +63,38 @@ const FITS = {
   },
 } as const;
 
-/** A product as its variants see it. */
+/** The properties of a product that variants depend on. */
 export interface ProductShape extends ProductSize {
   layout: Layout;
-  /** How b is stored; anything but float32 in `nt` and `nn` alone. */
+  /** Storage format of b; formats other than float32 only in `nt` and `nn`. */
   format: WeightDtype;
   adapter: AdapterKind;
-  /** What the device's subgroups multiply, if they do. */
+  /** The matrix sizes that the device's subgroups multiply, if supported. */
   matrixUnit?: MatrixUnit | undefined;
 }
 
 /** What a kernel does with its sums: a file of `shaders/epilogues`. */
-const ENDS = { plain: plainEnd, lowRank: lowRankEnd, addend: addendEnd, lowRankAddend: lowRankAddendEnd };
-type End = keyof typeof ENDS;
+const EPILOGUES = {
+  plain: plainEnd,
+  lowRank: lowRankEnd,
+  addend: addendEnd,
+  lowRankAddend: lowRankAddendEnd,
+};
+type Epilogue = keyof typeof EPILOGUES;
 
 interface ProductVariant extends Variant<ProductShape> {
-  kernels: Record<End, Record<WeightDtype, { product: Kernel }>>;
+  kernels: Record<Epilogue, Record<WeightDtype, { product: Kernel }>>;
   constants(shape: ProductShape): Constants;
 }
 
-/** How a product is computed on a device. */
+/** How a device computes a product. */
 export interface Plan {
   constants: Constants;
-  /** Parts of k that are summed apart and added in order. */
+  /** Number of parts of k that are summed separately and added in order. */
   slices: number;
 }
 
-/** Results that a thread or a workgroup makes, as a tile of blocks of 4 × 4. */
+/** Number of threads or workgroups, each of which computes a tile of 4 × 4 blocks. */
 const tiles = ({ m, n }: ProductSize, down: number, across: number) =>
   Math.ceil(m / (4 * down)) * Math.ceil(n / (4 * across));
 const tilesOf: Count = ({ m, n }, { DOWN, ACROSS }) =>
@@ -103,11 +108,11 @@ const staged: Grid = {
 };
 
 function withEnds<Entry extends string>(shader: Shader, grids: Record<Entry, Grid>) {
-  const ends = Object.entries(ENDS).map(([end, part]) => [
+  const ends = Object.entries(EPILOGUES).map(([end, part]) => [
     end,
     weightKernels(joined(shader, part), 'four', grids),
   ]);
-  return Object.fromEntries(ends) as Record<End, Record<WeightDtype, Record<Entry, Kernel>>>;
+  return Object.fromEntries(ends) as Record<Epilogue, Record<WeightDtype, Record<Entry, Kernel>>>;
 }
 
 export const tiled = withEnds(tiledShader, {
@@ -124,8 +129,8 @@ export const general = weightKernels(anyShader, 'one', { nt: element, nn: elemen
 const layoutConstants = (layout: Layout) => ({ A_BY_ROWS: layout !== 'tn', B_BY_ROWS: layout === 'nt' });
 
 /**
- * The variants of a product. What a workgroup and its threads make is a matter of constants: 64 × 64 by 4 × 4, 128 × 128 by
- * 8 × 8, 128 × 16 by 4 × 4 for the narrow matrices of an adapter. All of them add in one order.
+ * The variants of a product. The tile sizes of workgroups and threads are constants: 64 × 64 with 4 × 4, 128 × 128 with 8 ×
+ * 8, 128 × 16 with 4 × 4 for the narrow matrices of an adapter. All of them add in the same order.
  */
 export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
   {
@@ -133,7 +138,7 @@ export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
     serves: () => true,
     kernels: tiled,
     constants: ({ adapter, layout, ...size }) => {
-      const { workgroup, nnRows } = FITS[adapter];
+      const { workgroup, nnRows } = BY_ADAPTER[adapter];
       const m = layout === 'nn' ? Math.max(size.m, nnRows) : size.m;
       return { ...registerTile(adapter, { ...size, m }), ...layoutConstants(layout), WORKGROUP: workgroup };
     },
@@ -172,18 +177,18 @@ function staging(name: string, tile: Constants): ProductVariant {
 }
 
 /**
- * Most terms that one thread may sum. The variant that loops most, with tiles of 128 × 16, makes 9 iterations per 16 terms. A
- * multiple of 64, so that a view of rows may start there.
+ * Maximum number of terms that one thread sums. The variant with the most loops, with tiles of 128 × 16, makes 9 iterations
+ * per 16 terms. It is a multiple of 64, so that a view of rows may start there.
  */
 export const MOST_TERMS = 1.5 * LOOP_LIMIT;
 
 /**
- * The tile and the slices for a product: a function of the shape, the kind of adapter and the variant alone. The slices do
- * not depend on the variant, and those of `nt` and `nn` on m by its class alone, because they decide how a sum is rounded.
+ * The tile and the slices of a product: they depend only on the shape, the kind of adapter and the variant. The slices do
+ * not depend on the variant, and in `nt` and `nn` only on the class of m, because they determine the rounding of a sum.
  */
 export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0] as ProductVariant): Plan {
   const { adapter, layout, n, k } = shape;
-  const fit = FITS[adapter];
+  const fit = BY_ADAPTER[adapter];
   const m = layout === 'tn' ? shape.m : fit.sliceRows[tokenClass(shape.m)];
   const { DOWN, ACROSS } = registerTile(adapter, { m, n, k });
   const wanted = Math.ceil(fit.sliceThreads / tiles({ m, n, k }, DOWN, ACROSS));
@@ -192,21 +197,21 @@ export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0] a
   return { constants: variant.constants(shape), slices };
 }
 
-/** The blocks of a thread of the register-tiled kernel: as many as leave the device enough threads. */
+/** The number of blocks per thread in the register-tiled kernel: as many as leave the device enough threads. */
 function registerTile(adapter: AdapterKind, size: ProductSize): { DOWN: number; ACROSS: number } {
-  const fit = FITS[adapter];
+  const fit = BY_ADAPTER[adapter];
   const tile = (limit: number) => ({ DOWN: blocks(size.m, limit), ACROSS: blocks(size.n, limit) });
   const { DOWN, ACROSS } = tile(fit.blocks);
   return tiles(size, DOWN, ACROSS) < fit.threads ? tile(1) : { DOWN, ACROSS };
 }
 
-/** Blocks of 4 in a tile along a dimension: 1, 2 or 4, none of them empty but in the last tile. */
+/** Number of blocks of 4 in a tile along a dimension: 1, 2 or 4; only the last tile may have empty ones. */
 function blocks(dimension: number, limit: number): number {
   if (limit >= 4 && dimension > 8) return 4;
   return limit >= 2 && dimension > 4 ? 2 : 1;
 }
 
-/** Two narrow factors whose product, in the layout of the wide one (`nt` or `nn`), belongs to the same sum. */
+/** Two low-rank factors whose product, in the layout of the main product (`nt` or `nn`), is added to the same sum. */
 export interface LowRankFactors {
   /** (m, rank) */
   narrow: BufferView;
@@ -224,15 +229,15 @@ export interface ProductOptions {
   addend?: Tensor | undefined;
 }
 
-/** Multiplications of a trial at most: some milliseconds on a small GPU. */
+/** Maximum number of multiplications in a measurement: some milliseconds on a small GPU. */
 const TRIAL_WORK = 2 ** 32;
-/** Numbers in the factors and the result of a trial at most. */
+/** Maximum total size of factors and result in a measurement. */
 const TRIAL_SIZE = 2 ** 25;
 
 export const PRODUCT: Operation<ProductShape, ProductVariant> = {
   name: 'product',
   variants: PRODUCT_VARIANTS,
-  // Rows are tokens in a layer's product and in its gradient; the sum runs over tokens where weights get theirs.
+  // In a layer's product and its gradient, rows are tokens; for the gradient of weights, the sum runs over tokens.
   classOf: ({ layout, format, m, n, k }) =>
     layout === 'tn'
       ? `tn ${sizeClass(m)} ${sizeClass(n)} ${tokenClass(k)}`
@@ -256,13 +261,13 @@ export const PRODUCT: Operation<ProductShape, ProductVariant> = {
   },
 };
 
-/** The shape with rows as long as their strides may be: one after the other, and whole vectors. */
+/** The shape with dense rows that are whole vectors. */
 function compact({ layout, format, adapter, m, n, k }: ProductShape): ProductShape {
   const rows = layout === 'tn' ? padded(m) : m;
   return { layout, format, adapter, m: rows, n: padded(n), k: padded(k) };
 }
 
-/** The shape with its longest side halved, and again, until a trial is short. */
+/** The shape with its longest side halved repeatedly until a measurement is short. */
 function smaller(shape: ProductShape): ProductShape {
   const { m, n, k } = shape;
   if (m * n * k <= TRIAL_WORK && m * k + k * n + m * n <= TRIAL_SIZE) return shape;
@@ -270,18 +275,18 @@ function smaller(shape: ProductShape): ProductShape {
   return smaller({ ...shape, [longest]: Math.ceil(shape[longest] / 8) * 4 });
 }
 
-/** What of a product's ends its kernel computes itself; the rest is for passes of their own. */
+/** The parts of a product's epilogue that its kernel computes; separate passes compute the others. */
 export function joinedEnds(
   { adapter }: ProductShape,
   { slices }: Plan,
   { lowRank, addend }: Pick<ProductOptions, 'lowRank' | 'addend'>,
 ): Pick<ProductOptions, 'lowRank' | 'addend'> {
   const rank = lowRank?.rank ?? 0;
-  if (rank < FITS[adapter].joinedRank) return {};
+  if (rank < BY_ADAPTER[adapter].joinedRank) return {};
   return { addend, lowRank: slices === 1 && rank % 4 === 0 ? lowRank : undefined };
 }
 
-/** Starts the kernels of a product by a plan. A low-rank pair is for a plan of one slice, and its rank a multiple of 4. */
+/** Starts the kernels of a plan. Low-rank factors require a plan with one slice, and a rank that is a multiple of 4. */
 export function launch(
   gpu: Gpu,
   { kernels }: ProductVariant,
@@ -304,7 +309,7 @@ export function launch(
   const parts = gpu.pool.allocate(slices * m * c_stride * 4, 'slices of a product');
   const ofParts = { ...params, c_stride, scale: 1, accumulate: 0 };
   kernels.plain[format].product(gpu, { ...factors, c: parts }, ofParts, constants);
-  const { workgroup: WORKGROUP } = FITS[adapter];
+  const { workgroup: WORKGROUP } = BY_ADAPTER[adapter];
   tiled[end].f32.sum_slices(gpu, { parts, ...more, c }, params, { WORKGROUP });
   gpu.pool.release(parts);
 }

@@ -1,5 +1,5 @@
 /**
- * An exponential mixture of a long buffer with its past: what a reference that follows the policy is made of.
+ * An exponential moving average of a long buffer, for a reference that follows the policy.
  */
 import shader from '../../shaders/optimizer/moving-average.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -11,7 +11,9 @@ export const movingAverageKernels = kernels(shader, { step: { threads: (p) => p.
 /** values (n), average (n): average ← α values + (1 − α) average. */
 export function movingAverage(gpu: Gpu, values: BufferView, average: BufferView, alpha: number): void {
   if (values.size !== average.size) {
-    throw new RangeError(`movingAverage: ${values.size} bytes do not mix with ${average.size}`);
+    throw new RangeError(
+      `movingAverage: ${values.size} bytes of values do not match ${average.size} bytes of the average`,
+    );
   }
   movingAverageKernels.step(gpu, { values, average }, { count: values.size / 4, alpha });
 }

@@ -1,6 +1,7 @@
 /**
- * Splits a sum over many rows, such as the gradient of a bias over tokens, into several dispatches, because a kernel may make
- * only so many iterations (`gpu/loops.ts`). The first dispatch sets or adds, the others add. This file runs no kernel.
+ * Splits a sum over many rows, such as the gradient of a bias over tokens, into several dispatches, because a kernel may
+ * only make a limited number of iterations (`gpu/loops.ts`). The first dispatch sets or adds, the others add. This file
+ * runs no kernel.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -29,7 +30,7 @@ export function rowsOfPart(tensor: Tensor, rows: number, { first, count }: SumPa
   return { buffer: tensor.buffer, offset: tensor.offset + first * rowBytes, size: count * rowBytes };
 }
 
-/** A view that skips the first numbers of a matrix: whole rows, or columns if the stride stays. The start must be aligned. */
+/** A view that skips the first numbers of a matrix: whole rows, or columns if the stride is kept. The start must be aligned. */
 export function behind({ buffer, offset, size }: BufferView, first: number): BufferView {
   return { buffer, offset: offset + 4 * first, size: size - 4 * first };
 }

@@ -1,6 +1,6 @@
 /**
- * The repetition penalty on the logits of live sequences, in place. Integer atomics decide which thread changes a logit, and
- * all would change it alike, so that the result is the same in every run. Records nothing.
+ * Applies the repetition penalty to the logits of live sequences, in place. Integer atomics decide which thread changes a
+ * logit; all would change it equally, so the result is deterministic. Records nothing.
  */
 import shader from '../../shaders/decode/penalize.wgsl';
 import { kernels } from '../gpu/kernel.ts';
@@ -11,15 +11,15 @@ import type { LiveSequences, StepOfRows } from './sample.ts';
 export const penalizeKernels = kernels(shader, { forward: { threads: (p) => p.rows * p.span } });
 
 export interface Repetition {
-  /** Above 1 makes tokens less likely that are there already, below 1 more likely. */
+  /** Above 1 makes tokens that already occur less likely, below 1 more likely. */
   penalty: number;
-  /** u32: ids of all prompts, one after the other, as `places` counts them. */
+  /** u32: ids of all prompts, concatenated, as indexed by `places`. */
   prompts: Tensor;
-  /** Tokens of the longest prompt. */
+  /** Number of tokens in the longest prompt. */
   longestPrompt: number;
 }
 
-/** logits (R, V) of the live rows from `firstRow` on, before the token of `step` is chosen. */
+/** logits (R, V) of the live rows from `firstRow`, before the token of `step` is chosen. */
 export function penalize(
   tape: Tape,
   logits: Tensor,

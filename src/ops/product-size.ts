@@ -1,6 +1,5 @@
 /**
- * Sizes of matrix products: which layouts there are, how far apart rows lie, and which rows can be read as vectors. Plain
- * numbers; it runs nothing.
+ * Sizes of matrix products: layouts, row strides, and which rows can be read as vectors. Runs nothing.
  */
 
 /** `nt`: a (m, k) · b (n, k)ᵀ. `nn`: a (m, k) · b (k, n). `tn`: a (k, m)ᵀ · b (k, n). */
@@ -11,15 +10,15 @@ export interface ProductSize {
   n: number;
   k: number;
   /**
-   * Numbers from one row of a to the next; without it rows lie one after the other. Where the length is odd and the stride
-   * {@link padded}, rows are read as vectors: in `nn` what lies behind a row must be 0 then.
+   * Row stride of a; default: dense rows. If the length is odd and the stride is {@link padded}, rows are read as vectors;
+   * in `nn` the padding must then be 0.
    */
   aStride?: number;
-  /** The same of c. What lies behind a row up to the next four is written too. */
+  /** The same for c. The padding of a row up to a multiple of four is also written. */
   cStride?: number;
 }
 
-/** A length as whole vectors. */
+/** A length rounded up to whole vectors. */
 export function padded(length: number): number {
   return 4 * Math.ceil(length / 4);
 }
@@ -28,7 +27,7 @@ export function strides(layout: Layout, { m, n, k, aStride, cStride }: ProductSi
   return { a_stride: aStride ?? (layout === 'tn' ? m : k), c_stride: cStride ?? n };
 }
 
-/** Whether the variants take a product, which read rows as vectors; {@link general} takes any. */
+/** Whether the variants, which read rows as vectors, support a product; {@link general} supports any. */
 export function isTiled(layout: Layout, size: ProductSize): boolean {
   const { a_stride, c_stride } = strides(layout, size);
   const b_stride = layout === 'nt' ? size.k : size.n;

@@ -1,7 +1,7 @@
 /**
- * Matrix products on views, whatever their shape: by the variants of `matmul.ts` where dimensions are vectors, by the general
- * kernel elsewhere, in blocks where no binding holds the weights. What else belongs to the result, a low-rank adapter or an
- * addend, is computed in the same pass where the kernel can. Not an op: it records nothing on the tape.
+ * Matrix products on views of any shape: with the variants of `matmul.ts` if dimensions are multiples of vectors, with the
+ * general kernel otherwise, in blocks if no binding can hold the weights. A low-rank adapter or an added matrix is computed
+ * in the same pass if the kernel supports it. Not an op: records nothing on the tape.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -23,8 +23,8 @@ import { isTiled, type Layout, type ProductSize, strides } from './product-size.
 import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
 
 /**
- * c (m, n) = scale · (product + low-rank product) + addend, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in
- * any format. With a low-rank pair or an addend the rows of a and c lie one after the other.
+ * c (m, n) = scale · (product + low-rank product) + addend, added to c if `accumulate` is 1. In `nt` and `nn` b may have
+ * any format. With low-rank factors or an addend, the rows of a and c are dense.
  */
 export function product(
   gpu: Gpu,
@@ -90,7 +90,7 @@ function inBlocksOfTerms(
   }
 }
 
-/** What a product is added to, for kernels that cannot do it themselves. */
+/** Initializes c with the addend, for kernels that cannot add it themselves. */
 function begin(gpu: Gpu, addend: Tensor, c: BufferView, { m, n }: ProductSize, accumulate: 0 | 1): void {
   const y = new Tensor(c, [m, n]);
   if (addend.length < m * n) fillWithBias(gpu, addend, y, { accumulate });
@@ -117,7 +117,7 @@ type InBlocks = (
   options: { scale: number; accumulate: 0 | 1 },
 ) => void;
 
-/** Products with weights that no binding can hold: a block of their rows gives some columns of c, or takes some of a. */
+/** Products with weights that exceed a binding: a block of their rows gives some columns of c, or reads some columns of a. */
 const inBlocks: Readonly<Record<'nt' | 'nn', InBlocks>> = {
   nt(gpu, a, b, c, size, options) {
     const cStride = size.cStride ?? size.n;

@@ -1,5 +1,5 @@
 /**
- * Root-mean-square normalisation (Zhang and Sennrich 2019), y = x · rstd · weight.
+ * Root-mean-square normalization (Zhang and Sennrich 2019), y = x · rstd · weight.
  */
 import shader from '../../shaders/layers/rms-norm.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -9,12 +9,12 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { partsOf, rowsOfPart } from './parts.ts';
 
-/** One row a workgroup, or `ROWS`. */
+/** One row per workgroup, or `ROWS`. */
 export const rows: Grid = { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) };
 /**
- * Rows are usually short. Where a row would have no more than four threads, each row has one and a workgroup takes 16 rows:
- * that keeps a processor's vectors full without a barrier, and takes half the time at (900, 96). Rows that one thread may not
- * loop over get more threads.
+ * Rows are usually short. If a row would get at most four threads, each row gets one, and a workgroup processes 16 rows:
+ * that fills a processor's vectors without a barrier, and takes half the time at (900, 96). Rows that exceed one thread's
+ * loop limit get more threads.
  */
 export function rowGroups(gpu: Gpu, cols: number): { WORKGROUP: number; ROWS: number } {
   const { rowThreads, loopLimit } = gpu;
@@ -30,11 +30,11 @@ export const rmsNormKernels = kernels(shader, {
 
 export interface RmsNormOptions {
   eps: number;
-  /** The weight counts from one. */
+  /** Whether 1 is added to the weight. */
   offset?: boolean;
 }
 
-/** x (N, h · d), weight (d) → y (N, h · d), each head of d by itself. */
+/** x (N, h · d), weight (d) → y (N, h · d), each head of size d separately. */
 export function rmsNorm(
   tape: Tape,
   x: Tensor,

@@ -10,7 +10,7 @@ export const ropeKernels = kernels(shader, {
   rotate: { threads: (p) => ((p.tokens as number) * (p.heads as number) * (p.head_dim as number)) / 2 },
 });
 
-/** Cosines and sines (positions, pairs, 2) of the angles position · frequency, times a factor, in float64 until stored. */
+/** Cosines and sines (positions, pairs, 2) of the angles position · frequency, times a factor, computed in float64. */
 export function ropeTable(positions: number, frequencies: Float64Array, factor = 1): Float32Array {
   const half = frequencies.length;
   const table = new Float32Array(positions * half * 2);
@@ -25,8 +25,8 @@ export function ropeTable(positions: number, frequencies: Float64Array, factor =
 }
 
 /**
- * x (N, heads · headDim), positions (N) u32, turns from {@link ropeTable} → the rotated x. If the table has fewer than headDim / 2
- * pairs, the other coordinates of a head stay as they are, behind those that turn.
+ * x (N, heads · headDim), positions (N) u32, turns from {@link ropeTable} → the rotated x. If the table has fewer than
+ * headDim / 2 pairs, the remaining coordinates of a head, which follow the rotated ones, are unchanged.
  */
 export function rope(tape: Tape, x: Tensor, positions: Tensor, turns: Tensor, headDim: number): Tensor {
   const { gpu } = tape;

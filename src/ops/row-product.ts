@@ -1,7 +1,7 @@
 /**
- * Products of few rows, the parts of a decoding step: a norm before them and what follows them belong to the same pass. How one ends
- * is a file of `shaders/epilogues`. They share weights (n, k) in any format, and round a row alike whatever the number of rows.
- * Records nothing: a step of generation has no gradient.
+ * Products of few rows, the parts of a decoding step: a preceding norm and an epilogue are part of the same pass. The
+ * epilogue is a file of `shaders/epilogues`. The weights (n, k) may have any format, and a row is rounded equally whatever
+ * the number of rows. Records nothing: generation has no gradient.
  */
 
 import shader from '../../shaders/decode/row-product.wgsl';
@@ -24,10 +24,10 @@ import type { Activation } from './elementwise.ts';
 import { bound, formatOf, type Weights, weightKernels } from './weights.ts';
 
 /**
- * Rows of a thread at most, and threads of a workgroup. A software adapter gathers every load lane by lane: at (64, 256, 128) one core
- * reached 1.4, 3.4 and 4.1 GFLOP/s with 1, 4 and 8 rows. A GPU needs more threads first.
+ * Maximum rows per thread, and threads per workgroup. A software adapter gathers every load lane by lane: at (64, 256, 128)
+ * one core reached 1.4, 3.4 and 4.1 GFLOP/s with 1, 4 and 8 rows. A GPU first needs more threads.
  */
-const FITS: Readonly<Record<AdapterKind, { rows: number; workgroup: number }>> = {
+const BY_ADAPTER: Readonly<Record<AdapterKind, { rows: number; workgroup: number }>> = {
   software: { rows: 8, workgroup: 8 },
   hardware: { rows: 4, workgroup: 64 },
 };
@@ -52,19 +52,19 @@ export interface RowWeights {
   weights: Weights;
   n: number;
   k: number;
-  /** (n) numbers behind the weights belong to the sums. Only in float32, n a multiple of 4. */
+  /** Whether (n) biases follow the weights. Only in float32, with n a multiple of 4. */
   biased?: boolean;
 }
 
 export interface RowProductOptions {
-  /** Factor of all but the residual. */
+  /** Factor of everything except the residual. */
   scale?: number | undefined;
-  /** Divide x by its root mean square first: what is added to the mean square. The gain is a matter of the weights. */
+  /** Divides x by its root mean square first: ε, added to the mean square. The norm's weight must be folded into the weights. */
   normEps?: number | undefined;
 }
 
 interface Launch {
-  /** Vectors from row to row of y, and pairs of blocks. */
+  /** Row stride of y in vectors, and number of pairs of blocks. */
   width: number;
   tiles: number;
   cached?: number;
@@ -83,7 +83,7 @@ function launch(
 ): void {
   if (x.cols !== k) throw new RangeError(`rowProduct: x is ${x}, but the weights are (${n}, ${k})`);
   const { rows } = x;
-  const fit = FITS[gpu.adapterProfile.kind];
+  const fit = BY_ADAPTER[gpu.adapterProfile.kind];
   const ROWS = Math.min(fit.rows, 2 ** Math.ceil(Math.log2(rows)));
   const params = { rows, n, k, tiles, width, cached, scale, eps: normEps ?? 0 };
   const shared = { WORKGROUP: fit.workgroup, ROWS, NORMED: normEps !== undefined, BIASED: biased };
@@ -95,7 +95,7 @@ function launch(
   );
 }
 
-/** x (R, k) → y (R, n), rows of y whole vectors apart. */
+/** x (R, k) → y (R, n), with rows padded to whole vectors. */
 export function rowProduct(
   gpu: Gpu,
   x: Tensor,
@@ -107,7 +107,7 @@ export function rowProduct(
   launch(gpu, 'plain', x, weights, y, options, { width, tiles: Math.ceil(width / 2) });
 }
 
-/** x (R, k) and residual (R, n) → their sum (R, n), n a multiple of 4. */
+/** x (R, k) and residual (R, n) → product + residual (R, n), n a multiple of 4. */
 export function rowProductOnto(
   tape: Tape,
   x: Tensor,
@@ -123,8 +123,8 @@ export function rowProductOnto(
 }
 
 /**
- * x (R, k) → act(gate) · up (R, n / 2), where the first n / 2 rows of the weights are the gate's; n a multiple of 8. Without a gate
- * act(product) (R, n).
+ * x (R, k) → act(gate) · up (R, n / 2), where the first n / 2 rows of the weights are the gate's; n a multiple of 8.
+ * Without a gate: act(product) (R, n).
  */
 export function rowActivation(
   tape: Tape,
@@ -143,25 +143,25 @@ export function rowActivation(
   return y;
 }
 
-/** Where the heads of a step go. */
+/** The destination of a step's heads. */
 export interface HeadPlaces {
   cache: LayerCache;
-  /** (R, 4) u32: cache rows [0, 1) of the prompt, the first of the sequence's own, and its number. */
+  /** (R, 4) u32: cache rows [0, 1) of the prompt, the first of the sequence's own, and its index. */
   places: Tensor;
-  /** Tokens that each sequence has in its own part of the cache. */
+  /** Number of tokens in each sequence's own part of the cache. */
   cached: number;
   /** From `ropeTable`; undefined for a layer without positions. */
   turns: Tensor | undefined;
 }
 
-/** Whether {@link rowHeads} takes heads of this size, of which so many pairs turn. */
+/** Whether {@link rowHeads} supports heads of this size with the given number of rotated pairs. */
 export function turnsInVectors(headDim: number, pairs: number): boolean {
   return headDim % 8 === 0 && pairs % 4 === 0;
 }
 
 /**
- * x (R, k) → rotated queries (R, heads · headDim); rotated keys and values go into the cache. Rows of the weights: queries, keys,
- * values.
+ * x (R, k) → rotated queries (R, heads · headDim); rotated keys and values are stored in the cache. Row order of the
+ * weights: queries, keys, values.
  */
 export function rowHeads(
   tape: Tape,
@@ -173,7 +173,7 @@ export function rowHeads(
 ): Tensor {
   const query = tape.empty([x.rows, heads * headDim], 'query');
   const pairs = turns ? (turns.shape[1] as number) : 0;
-  // Where nothing turns, no turn is read.
+  // Without rotation, `turns` is not read.
   const buffers = { places, turns: turns ?? x, keys: cache.keys, values: cache.values };
   const constants = {
     HEADS: heads,

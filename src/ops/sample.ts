@@ -1,7 +1,7 @@
 /**
- * The next token of each live sequence from its logits, on the device, so that no step waits for the host. Which token a
- * sequence gets is a matter of its logits, the seed, its number and the step, never of who shares its batch. Records
- * nothing: there is no gradient through a choice.
+ * Samples the next token of each live sequence from its logits, on the device, so that no step waits for the host. The
+ * token depends on the sequence's logits, the seed, its index and the step, not on the rest of the batch. Records nothing:
+ * there is no gradient through a choice.
  */
 import shader from '../../shaders/decode/sample.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -18,60 +18,63 @@ export const sampleKernels = kernels(shader, {
   sample_logprobs: perRow,
 });
 
-/** What stands in `tokens` for a row whose logits are not numbers. */
+/** Value in `tokens` for a row whose logits are NaN. */
 export const INVALID_TOKEN = 0xffffffff;
 
-/** How a token is drawn. transformers' names and meanings. */
+/** How a token is sampled, with transformers' names and meanings. */
 export interface SamplingSettings {
-  /** 0 takes the likeliest token. */
+  /** 0 takes the most likely token. */
   temperature: number;
-  /** 0: off. */
+  /** 0 disables it. */
   topK: number;
-  /** 1: off. */
+  /** 1 disables it. */
   topP: number;
-  /** 0: off. */
+  /** 0 disables it. */
   minP: number;
-  /** A whole number below 2³². */
+  /** An integer below 2³². */
   seed: number;
 }
 
 /** Upper bound of iterations per token of the vocabulary: 5 passes, 28 passes of four tokens per iteration, and overhead. */
 const PER_TOKEN = 13;
 
-/** The sequences that are being written. */
+/** The unfinished sequences. */
 export interface LiveSequences {
-  /** (B, 4) u32: the cache rows [0, 1) of the prompt, the first of its own, and its number below S. */
+  /** (B, 4) u32: the cache rows [0, 1) of the prompt, the first of the sequence's own, and its index below S. */
   places: Tensor;
-  /** (T, S) u32: token of step and sequence. */
+  /** (T, S) u32: token by step and sequence. */
   tokens: Tensor;
-  /** u32: the ids that end a sequence; {@link INVALID_TOKEN} where none does. */
+  /** u32: the ids that end a sequence; {@link INVALID_TOKEN} if there are none. */
   eos: BufferView;
-  /** What the sequence numbers are counted from, for the random numbers. */
+  /** Offset of the sequence indices, for the random numbers. */
   firstSequence: number;
-  /** Where the log-probabilities of the tokens go, if they are wanted. */
+  /** Where to store the log-probabilities of the tokens, if requested. */
   logprobs?: TokenLogprobTensors | undefined;
 }
 
 /** (T, S) f32 each: log-probabilities of the tokens of {@link LiveSequences}. */
 export interface TokenLogprobTensors {
-  /** Under the distribution that they were drawn from; {@link sample} writes them. */
+  /** Under the sampling distribution; written by {@link sample}. */
   sampling: Tensor;
-  /** Under the model at temperature 1; {@link sample} writes them where the logits are the model's own, else {@link chosenLogprobs}. */
+  /**
+   * Under the model at temperature 1; {@link sample} writes them if the logits are the model's own, otherwise {@link
+   * chosenLogprobs}.
+   */
   model: Tensor;
 }
 
-/** What a step of generation is about. */
+/** The part of a generation step to process. */
 export interface StepOfRows {
   step: number;
-  /** The first live row that the logits are of. */
+  /** The first live row of the logits. */
   firstRow?: number;
-  /** Tokens of a row of logits; what a row has behind them is not read. */
+  /** Number of tokens in a row of logits; padding after them is not read. */
   vocabulary?: number;
 }
 
 /**
- * logits (R, V) of the live rows from `firstRow` on → tokens of `step`, and their log-probabilities if they are wanted: under the model
- * too, where these are its own logits and not penalized ones.
+ * logits (R, V) of the live rows from `firstRow` → tokens of `step`, and their log-probabilities if requested; those under
+ * the model only if the logits are its own rather than penalized ones.
  */
 export function sample(
   gpu: Gpu,

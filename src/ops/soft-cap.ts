@@ -1,6 +1,6 @@
 /**
- * The soft cap of logits (Gemma 2), cap · tanh(logit / cap), in place, in strips of the vocabulary or whole. Records nothing: what
- * takes the logits knows its derivative.
+ * The soft cap of logits (Gemma 2), cap · tanh(logit / cap), in place, on strips of the vocabulary or on all of it. Records
+ * nothing: the consumer of the logits includes its derivative.
  */
 import shader from '../../shaders/logits/soft-cap.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -13,12 +13,12 @@ const perRow: Grid = { groups: (p) => p.rows as number };
 
 export const softCapKernels = kernels(shader, { forward: perRow, forward_mean: perRow });
 
-/** The constants of a kernel whose scores or logits go through a cap; none without one, so that it costs nothing. */
+/** The constants of a kernel that caps scores or logits; empty without a cap, so that there is no cost. */
 export function cappedBy(cap: number | undefined): Constants {
   return cap === undefined ? {} : { CAPPED: true };
 }
 
-/** What a strip adds to. */
+/** The running means to which a strip adds. */
 export interface MeanOfRows {
   /** (R): the mean of a row's capped logits over the vocabulary. */
   means: Tensor;

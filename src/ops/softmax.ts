@@ -1,6 +1,6 @@
 /**
- * Softmax and log-softmax over the rows of a logits buffer, with their gradients. Entries of −∞ are masked: see the
- * shader. Forward there are variants: one that reads a row twice, and one that holds it.
+ * Softmax and log-softmax over the rows of a logits buffer, with their gradients. Entries of −∞ are masked: see the shader.
+ * The forward pass has variants: one reads a row twice, the other keeps it in registers.
  */
 import shader from '../../shaders/logits/softmax.wgsl';
 import heldShader from '../../shaders/logits/softmax-held.wgsl';
@@ -26,11 +26,11 @@ export const heldKernels = kernels(heldShader, { forward: perRow });
 export interface SoftmaxShape {
   rows: number;
   cols: number;
-  /** Most threads of a workgroup. */
+  /** Maximum number of threads in a workgroup. */
   threads: number;
 }
 
-/** Rows of logits, and where their probabilities or log-probabilities go. */
+/** Rows of logits, and the destination of their probabilities or log-probabilities. */
 interface Rows {
   logits: BufferView;
   result: BufferView;
@@ -41,9 +41,9 @@ interface SoftmaxVariant extends Variant<SoftmaxShape> {
   run(gpu: Gpu, rows: Rows, shape: SoftmaxShape): void;
 }
 
-/** Numbers of a part. Rows are held by threads with one part each, until there are no more threads. */
+/** Numbers per part. Each thread holds one part of a row; if there are not enough threads, several. */
 const PART = 16;
-/** More would not stay in registers. */
+/** More parts would not fit into registers. */
 const MOST_PARTS = 4;
 const LEAST_THREADS = 32;
 const MOST_THREADS = 1024;
@@ -71,19 +71,19 @@ export const SOFTMAX_VARIANTS: readonly SoftmaxVariant[] = [
   },
 ];
 
-/** The smallest that is not below `size`. */
+/** The smallest power of two that is at least `size`. */
 function powerOfTwo(size: number): number {
   return 2 ** Math.ceil(Math.log2(size));
 }
 
-/** Threads that a workgroup may have here, a power of two, as reductions want it. */
+/** Maximum number of threads in a workgroup, rounded down to a power of two as reductions require. */
 function mostThreads({ limits }: Gpu): number {
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = limits;
   const most = Math.min(MOST_THREADS, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX);
   return 2 ** Math.floor(Math.log2(most));
 }
 
-/** Numbers of a trial at most: what no cache holds. */
+/** Maximum size of a measurement: more than fits into any cache. */
 const TRIAL_SIZE = 2 ** 25;
 
 export const SOFTMAX: Operation<SoftmaxShape, SoftmaxVariant> = {

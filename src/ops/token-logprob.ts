@@ -1,8 +1,9 @@
 /**
- * The log-probability of one target a row. `tokenLogprobs` takes logits that exist; `headLogprobs`, which training
- * uses, takes hidden states and the head and makes the logits in vocabulary strips, so that no buffer of N × V is
- * ever held. Forward keeps seven numbers a row. Backward makes each strip again and turns it into its own gradient;
- * with a frozen head it need not, because forward has left the vocabulary's pull on each hidden state.
+ * The log-probability of one target per row. `tokenLogprobs` takes existing logits; `headLogprobs`, which training uses,
+ * takes hidden states and the head and computes the logits in vocabulary strips, so that no N × V buffer is ever needed.
+ * The forward pass keeps seven numbers per row. The backward pass recomputes each strip and overwrites it with its
+ * gradient; with a frozen head this is not necessary, because the forward pass has stored the gradient's vocabulary term
+ * for each hidden state.
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -19,7 +20,7 @@ import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };
 /** Tokens per workgroup of `head_sparse`, as in the shader. */
-const TOGETHER = 4;
+const TOKENS_PER_GROUP = 4;
 
 const kernelsByFormat = weightKernels(shader, 'one', {
   forward: perRow,
@@ -29,30 +30,30 @@ const kernelsByFormat = weightKernels(shader, 'one', {
   backward_strip: perRow,
   backward_pull: perRow,
   pull_sparse: perRow,
-  head_sparse: { groups: (p) => Math.ceil(p.cols / TOGETHER) },
+  head_sparse: { groups: (p) => Math.ceil(p.cols / TOKENS_PER_GROUP) },
 });
-/** All but `pull_sparse` and `backward_pull` read no weights. */
+/** All except `pull_sparse` and `backward_pull` read no weights. */
 export const tokenLogprobKernels = kernelsByFormat.f32;
 
 export interface TokenLogprobs {
-  /** (R) log p of each target; −∞ where it is masked. */
+  /** (R) log p of each target; −∞ if it is masked. */
   logprobs: Tensor;
   /**
-   * (R, {@link STATS_WIDTH}): entropy in nats, 1 where the target is the argmax (the lowest index of the largest
-   * logit), and log Σ p². No gradient.
+   * (R, {@link STATS_WIDTH}): entropy in nats, 1 if the target is the argmax (the lowest index of the largest logit), and
+   * log Σ p². No gradient.
    */
   stats: Tensor;
 }
 
 /** Columns of `stats`. */
 export const STATS_WIDTH = 3;
-/** Numbers that the shader keeps for a row: `TargetState`. */
+/** Numbers per row in the shader: `TargetState`. */
 const STATE_WIDTH = 7;
-/** Parameters of kernels on rows that are not made in strips. */
+/** Parameters of kernels on whole rows rather than strips. */
 const WHOLE = { start: 0, accumulate: 0, width: 0, filter_eps: 0, soft_cap: 0 };
 
 export interface TokenLogprobOptions {
-  /** The backward pass overwrites the logits with their gradient, which needs no buffer then. */
+  /** The backward pass overwrites the logits with their gradient, which then needs no buffer. */
   inPlace?: boolean;
 }
 
@@ -109,20 +110,20 @@ export function tokenLogprobs(
 
 export interface HeadOptions {
   /**
-   * 0 is exact. Above it gradients leave out the tokens less probable than this, unless they are the target (Wijmans et al.
-   * 2024, *Cut Your Losses*, §4.3). ‖Δ dhidden‖ ≤ |dlogprob| · Σ p · max ‖W‖ then, over the tokens left out and their rows W
-   * of the head; ‖Δ dhead[v]‖ ≤ Σ |dlogprob| · p · ‖hidden‖, over the rows that leave v out, where each p is below it.
+   * 0 is exact. Above 0, gradients omit the tokens less probable than this, unless they are the target (Wijmans et al.
+   * 2024, *Cut Your Losses*, §4.3). Then ‖Δ dhidden‖ ≤ |dlogprob| · Σ p · max ‖W‖, over the omitted tokens and their rows W
+   * of the head; ‖Δ dhead[v]‖ ≤ Σ |dlogprob| · p · ‖hidden‖, over the rows that omit v, where each p is below it.
    */
   filterEps?: number;
-  /** Logits are cap · tanh(hidden · headᵀ / cap); undefined for logits as they are. */
+  /** Logits are cap · tanh(hidden · headᵀ / cap); undefined: no cap. */
   softCap?: number | undefined;
-  /** (R): where the means of capped logits over the vocabulary go, if they are wanted; with `softCap` alone. */
+  /** (R): destination of the means of capped logits over the vocabulary, if needed; only with `softCap`. */
   cappedMeans?: Tensor | undefined;
 }
 
 /**
- * hidden (R, d), head (V, d), targets (R) u32, each below V → the log-probabilities under logits = hidden · headᵀ.
- * The results' `stats` live as long as the tape: read them before its backward pass.
+ * hidden (R, d), head (V, d), targets (R) u32, each below V → the log-probabilities under logits = hidden · headᵀ. The
+ * results' `stats` live as long as the tape: read them before its backward pass.
  */
 export function headLogprobs(
   tape: Tape,
@@ -145,7 +146,7 @@ export function headLogprobs(
   const { logprobs, stats, states } = results;
   const shared = { rows: count, width, filter_eps: filterEps, soft_cap: cap ?? 0 };
 
-  /** Makes the logits of each strip in turn and hands them over. */
+  /** Computes the logits of each strip in turn and passes them to `visit`. */
   const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void, cappedMeans?: Tensor) => {
     const strip = tape.empty([count, strips[0].stride], 'strip of logits', 'f32', 'head');
     for (const at of strips) {
@@ -159,8 +160,8 @@ export function headLogprobs(
     tape.release(strip);
   };
 
-  // With a frozen head the forward pass can leave all that the gradient needs, at one product instead of two; at hardly
-  // any work where most of the vocabulary is negligible, and then with a trained head too.
+  // With a frozen head, the forward pass can store everything that the gradient needs, with one product instead of two; if
+  // most of the vocabulary is negligible, this costs almost nothing, so it is then done for a trained head too.
   const pulls = tape.recording && hidden.requiresGrad && (sparse || !head.requiresGrad);
   const pull = pulls ? tape.empty([count, width], 'pull of the vocabulary', 'f32', 'head') : undefined;
   eachStrip((strip, { start, cols, stride }, ofHead) => {
@@ -220,8 +221,8 @@ export function headLogprobs(
         const ofGrad = grad.rowsFrom(start, cols);
         if (sparse) {
           if (accumulate === 0) gpu.recorder.clear(ofGrad);
-          const WORKGROUP = Math.max(TOGETHER, threadsOfLikely(gpu, TOGETHER * count, width));
-          for (const part of partsOf(gpu, count, TOGETHER * perLikely(width, WORKGROUP))) {
+          const WORKGROUP = Math.max(TOKENS_PER_GROUP, threadsOfLikely(gpu, TOKENS_PER_GROUP * count, width));
+          for (const part of partsOf(gpu, count, TOKENS_PER_GROUP * perLikely(width, WORKGROUP))) {
             const dstrip = behind(strip, part.first * stride);
             const ofHidden = behind(hidden, part.first * width);
             const buffers = { dstrip, hidden: ofHidden, dhead: ofGrad };
@@ -247,7 +248,7 @@ export function headLogprobs(
   return { logprobs, stats };
 }
 
-/** Caps a strip; the first of a row begins its mean. */
+/** Caps a strip; the first strip of a row initializes its mean. */
 function capStrip(
   gpu: Gpu,
   strip: Tensor,

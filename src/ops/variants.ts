@@ -1,5 +1,5 @@
 /**
- * All operations of which there are variants, for those who name one: the table behind `--variant`. Runs nothing.
+ * All operations with variants, for users who select one by name: the table behind `--variant`. Runs nothing.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { GpuValidationError } from '../gpu/errors.ts';
@@ -9,16 +9,16 @@ import { SOFTMAX_VARIANTS } from './softmax.ts';
 
 const ALL = [...PRODUCT_VARIANTS, ...ATTENTION_VARIANTS, ...SOFTMAX_VARIANTS];
 
-/** Names that may be asked for. */
+/** Names that can be requested. */
 export const VARIANT_NAMES: readonly string[] = [...new Set(ALL.map(({ name }) => name))];
 
-/** Throws a {@link GpuValidationError} for a variant that was asked for and is none, or that the device cannot run. */
+/** Throws a {@link GpuValidationError} for a requested variant that does not exist, or that the device cannot run. */
 export function requireVariants({ variants, adapter }: Gpu): void {
   for (const asked of variants.asked) {
     const named = ALL.filter(({ name }) => name === asked);
     if (named.length === 0) {
       const names = VARIANT_NAMES.join(', ');
-      throw new GpuValidationError(`there is no kernel variant ${asked}. There are ${names}.`);
+      throw new GpuValidationError(`unknown kernel variant ${asked}. Supported variants: ${names}.`);
     }
     const missing = named
       .map(({ feature }) => feature)

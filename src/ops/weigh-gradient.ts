@@ -1,6 +1,6 @@
 /**
- * Rows that count by a weight each: values pass unchanged, their gradients are multiplied. A batch of all outcomes, each
- * weighed by its probability, has the expected gradient of a batch that is sampled.
+ * Weighted rows: values pass unchanged, their gradients are multiplied. A batch of all outcomes, weighted by their
+ * probabilities, has the expected gradient of a sampled batch.
  */
 import shader from '../../shaders/layers/weigh-gradient.wgsl';
 import { kernels } from '../gpu/kernel.ts';
@@ -10,7 +10,7 @@ import { copyInto } from './add.ts';
 
 export const weighGradientKernels = kernels(shader, { backward: { threads: (p) => p.count as number } });
 
-/** x and weights of one shape → x, with dx = weights · dy. The weights get no gradient. */
+/** Returns x, with dx = weights · dy; x and weights have the same shape. The weights get no gradient. */
 export function weighGradient(tape: Tape, x: Tensor, weights: Tensor): Tensor {
   const { gpu } = tape;
   if (x.length !== weights.length) throw new RangeError(`weighGradient: ${x} and ${weights} differ in size`);

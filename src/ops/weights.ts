@@ -1,6 +1,6 @@
 /**
- * What operations that read weights share: a kernel for each format they may lie in, and how a matrix larger than a binding
- * may be is taken in blocks of rows. It runs no kernel.
+ * Shared code of operations that read weights: a kernel for each storage format, and splitting a matrix that exceeds a
+ * binding into blocks of rows. Runs no kernel.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { joined } from '../gpu/join.ts';
@@ -10,12 +10,12 @@ import type { Shader } from '../gpu/shader.ts';
 import { FORMATS, type WeightDtype, type WeightFormat } from '../tensor/formats.ts';
 import type { DType, Tensor } from '../tensor/tensor.ts';
 
-/** Rows of a block are a multiple of this: products have a column for each, and views of those begin on a border. */
+/** The rows of a block are a multiple of this: they are columns of a product, whose views must be aligned. */
 const BLOCK_ROWS = 64;
-/** Where bindings may begin, bytes. */
-const BORDER = 256;
+/** Alignment of bindings, in bytes. */
+const ALIGNMENT = 256;
 
-/** The kernels of a shader that leaves the format of its `weights` open, for each format. */
+/** The kernels of a shader with an open weight format, for each format. */
 export function weightKernels<Entry extends string>(
   shader: Shader,
   reads: 'four' | 'one',
@@ -30,31 +30,31 @@ export function weightKernels<Entry extends string>(
   ) as Record<WeightDtype, Record<Entry, Kernel>>;
 }
 
-/** A matrix as a factor: a tensor, or a view of float32. */
+/** A matrix factor: a tensor, or a view of float32. */
 export type Weights = BufferView & { readonly dtype?: DType };
 
-/** The format of weights; a RangeError for a tensor that holds none. */
+/** The format of weights; throws a RangeError for a tensor of another type. */
 export function formatOf({ dtype = 'f32' }: Weights): WeightDtype {
-  if (dtype === 'u32') throw new RangeError('whole numbers are no weights');
+  if (dtype === 'u32') throw new RangeError('integer tensors cannot be used as weights');
   return dtype;
 }
 
 /**
- * Weights as a kernel binds them: up to the end of the last four that a kernel reads at once. Buffers are longer than that
- * (a pool's are whole multiples of 256 bytes), and what is behind the weights is not looked at.
+ * Weights as a kernel binds them: up to the end of the last vector of four that a kernel reads. Buffers are longer than
+ * that (the pool uses multiples of 256 bytes), and values after the weights are ignored.
  */
 export function bound({ buffer, offset, size }: BufferView): BufferView {
   return { buffer, offset, size: Math.ceil(size / 16) * 16 };
 }
 
-/** The fewest rows, and all their multiples, behind which a view may begin; at least `least`, a power of two. */
+/** The smallest number of rows whose multiples are aligned offsets for views; at least `least`, a power of two. */
 export function rowStep({ rowBytes }: Tensor, least: number): number {
   let step = least;
-  while ((step * rowBytes) % BORDER !== 0) step *= 2;
+  while ((step * rowBytes) % ALIGNMENT !== 0) step *= 2;
   return step;
 }
 
-/** Calls `run` for each block of rows that a single binding can hold, in order; mostly there is one. */
+/** Calls `run` for each block of rows that fits into a binding, in order; usually there is one. */
 export function inBlocksOfRows(gpu: Gpu, matrix: Tensor, run: (block: Tensor, start: number) => void): void {
   const { rows } = matrix;
   const step = rowStep(matrix, BLOCK_ROWS);

@@ -1,7 +1,6 @@
 /**
- * Weighted preference optimisation (Zhou et al. 2024): after a loss has written its records and its derivative,
- * each pair is weighed by how likely the policy itself would have written it. Knows of a record where its loss and its
- * weight stand, nothing else.
+ * Weighted preference optimization (Zhou et al. 2024): after a loss has written its records and its derivative, weights
+ * each pair by the policy's own probability of generating it. Only depends on the positions of loss and weight in a record.
  */
 import shader from '../../shaders/logits/wpo.wgsl';
 import type { Gpu } from '../gpu/device.ts';
@@ -17,15 +16,15 @@ export const wpoKernels = kernels(shader, {
 });
 
 export interface WeighedPairs {
-  /** (P, width): the loss is multiplied by the weight, and the weight written beside it. */
+  /** (P, width): the loss is multiplied by the weight, and the weight is stored beside it. */
   records: Tensor;
   /** Columns of a record. */
   columns: { loss: number; weight: number };
-  /** (2P) Each: derivatives, multiplied too; none where nothing is differentiated. */
+  /** (2P) each: derivatives, which are also multiplied; empty if nothing is differentiated. */
   slopes: readonly Tensor[];
 }
 
-/** Scores (R) of 2P completions, the chosen one of a pair first; offsets (2P + 1) u32 say whose rows are whose. */
+/** Scores (R) of 2P completions, the chosen one of a pair first; offsets (2P + 1) u32 define the rows of each completion. */
 export function weighPairs(
   gpu: Gpu,
   { logprobs, stats }: TokenLogprobs,

@@ -1,6 +1,7 @@
 /**
- * A*-PO (Brantley et al. 2025) with TRL's names and defaults: Theorem 1 as an algorithm. V* = β log Z is estimated once from the
- * reference's completions; then the implicit reward β log π/π_ref of one completion a prompt is regressed on r − V*.
+ * A*-PO (Brantley et al. 2025) with TRL's names and defaults: Theorem 1 as an algorithm. V* = β log Z is estimated once
+ * from the reference's completions; then the implicit reward β log π/π_ref of one completion per prompt is regressed on r −
+ * V*.
  */
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { A2PO, type A2POArgs, type A2POConfig } from '../train/settings/a2po.ts';
@@ -14,12 +15,12 @@ import { type Reward, weighedRewards } from './rewards.ts';
 import { RolloutSource } from './source.ts';
 
 export interface A2POTrainerOptions extends DataOptions<A2POArgs, readonly PromptRow[]> {
-  /** What completions are rated by; several add up by `rewardWeights`. */
+  /** The reward functions; several are summed with `rewardWeights`. */
   rewardFuncs: Reward | readonly Reward[];
 }
 
 export class A2POTrainer extends Trainer<A2POConfig> {
-  /** Throws `InputError` for settings that make no sense, and for a prompt that does not fit, by its row. */
+  /** Throws `InputError` for invalid settings, and for a prompt that is too long, with its row. */
   constructor(options: A2POTrainerOptions) {
     const { model, rewardFuncs } = options;
     const given = resolveConfig<A2POConfig>(A2PO, options.args, options.peftConfig);

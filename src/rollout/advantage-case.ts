@@ -1,6 +1,6 @@
 /**
- * A case for advantages as people write it down: rewards of completions, and how they are compared. Checks everything and
- * names the field; the advantages are those of `advantages.ts`.
+ * User-written input for computing advantages: rewards of completions, and how they are compared. Validates everything and
+ * names the invalid field; `advantages.ts` computes the advantages.
  */
 import { counted } from '../base/counted.ts';
 import { isOwn, own } from '../base/lookup.ts';
@@ -15,24 +15,24 @@ import {
   type Scale,
 } from './advantages.ts';
 
-/** Under TRL's names, with GRPO's defaults. */
+/** Fields under TRL's names, with GRPO's defaults. */
 export interface AdvantageCase {
   /**
-   * Of each reward function a number for each completion, those of a prompt next to each other, or null for one that it cannot
-   * rate. A list of numbers is that of a single function.
+   * For each reward function, one number per completion, grouped by prompt, or null for a completion that it cannot rate. A
+   * plain list of numbers is that of a single function.
    */
   rewards: readonly (readonly (number | null)[])[] | readonly (number | null)[];
-  /** Completions of a prompt. */
+  /** Completions per prompt. */
   numGenerations: number;
-  /** Default `group_mean`; RLOO's is `leave_one_out`. */
+  /** Default: `group_mean`; RLOO uses `leave_one_out`. */
   baseline?: Baseline;
-  /** Default `group`, and `none` with another baseline. True is `group`, false is `none`. */
+  /** Default: `group`, or `none` with another baseline. True means `group`, false means `none`. */
   scaleRewards?: Scale | boolean;
-  /** Default `sum_then_normalize`. */
+  /** Default: `sum_then_normalize`. */
   multiObjectiveAggregation?: Aggregation;
-  /** A weight for each function. */
+  /** One weight per function. */
   rewardWeights?: readonly number[] | null;
-  /** Whether advantages are standardized over the batch, default false. */
+  /** Whether advantages are standardized over the batch; default: false. */
   normalizeAdvantages?: boolean;
 }
 
@@ -41,7 +41,7 @@ type Rewards = readonly (number | null)[];
 
 const SPELLINGS: Readonly<Record<string, Scale>> = { true: 'group', false: 'none' };
 
-/** An advantage for each completion. `where` names the case in errors. Throws {@link InputError} that names the field. */
+/** The advantage of each completion. `where` names the case in errors. Throws {@link InputError} with the invalid field. */
 export function advantagesOfCase(input: AdvantageCase, where = 'advantages'): number[] {
   const values = input as unknown as Values;
   checkNames(values, where);
@@ -51,8 +51,8 @@ export function advantagesOfCase(input: AdvantageCase, where = 'advantages'): nu
   if (!(Number.isSafeInteger(numGenerations) && numGenerations >= 1))
     throw new InputError(where, `numGenerations is ${quote(numGenerations)}`, 'Give a whole number from 1');
   if (count % numGenerations !== 0) {
-    const what = `numGenerations is ${numGenerations}, and there are ${count} completions`;
-    throw new InputError(where, what, 'Give as many rewards as there are completions in whole groups');
+    const what = `numGenerations is ${numGenerations}, but there are ${count} completions`;
+    throw new InputError(where, what, 'Give rewards for a multiple of numGenerations completions');
   }
   if (typeof normalize !== 'boolean')
     throw new InputError(where, `normalizeAdvantages is ${quote(normalize)}`, 'Give true or false');
@@ -90,20 +90,24 @@ function functionsOf(rewards: unknown, where: string): readonly Rewards[] {
   for (const [f, list] of functions.entries()) {
     if (!Array.isArray(list)) throw new InputError(where, `rewards ${f + 1} is ${quote(list)}`, wayOut);
     if (list.length !== count || count === 0) {
-      const what = `rewards ${f + 1} has ${counted(list.length, 'number')}, and rewards 1 has ${count}`;
-      throw new InputError(where, what, 'Give one for each completion, or null');
+      const what = `rewards ${f + 1} has ${counted(list.length, 'number')}, but rewards 1 has ${count}`;
+      throw new InputError(where, what, 'Give one number per completion, or null');
     }
     const wrong = list.findIndex((value) => value !== null && !Number.isFinite(value));
     if (wrong < 0) continue;
     const what = `rewards ${f + 1} has ${quote(list[wrong])} for completion ${wrong + 1}`;
-    throw new InputError(where, what, 'Give a number, or null where there is none');
+    throw new InputError(where, what, 'Give a number, or null if there is none');
   }
   return functions as Rewards[];
 }
 
 function weightsOf(weights: unknown, count: number, where: string): readonly number[] {
   if (Array.isArray(weights) && weights.length === count && weights.every(Number.isFinite)) return weights;
-  throw new InputError(where, `rewardWeights is ${quote(weights)}`, `Give ${count} numbers, one a function`);
+  throw new InputError(
+    where,
+    `rewardWeights is ${quote(weights)}`,
+    `Give ${count} numbers, one per function`,
+  );
 }
 
 function oneOf<Table extends object>(

@@ -26,23 +26,23 @@ export interface RegressionSettings {
   temperature: number;
   rewardTimeout: number;
   seed: number;
-  /** Prompts whose values are estimated at a time. */
+  /** Number of prompts whose values are estimated at a time. */
   promptsAtATime: number;
 }
 
-/** The reference's completions must not share the random numbers of the policy's or of those held out. */
+/** Offset of the seed: the reference's completions must use other random numbers than the policy's and the held-out ones. */
 const VALUE_SEED = 2 ** 30;
 
 type Rewards = readonly (number | null)[];
 
-/** V* of a prompt from rewards of the reference's completions, β log mean e^(r/β); undefined where none is rated. */
+/** V* of a prompt from rewards of the reference's completions, β log mean e^(r/β); undefined if none is rated. */
 export function optimalValue(rewards: Rewards, beta: number): number | undefined {
   const rated = rewards.filter((reward) => reward !== null);
   if (rated.length === 0) return undefined;
   return beta * estimateOptimum([rated], beta).logPartition.mean;
 }
 
-/** Which prompts there is something to learn from: an optimal value for each of the others is left out. */
+/** The optimal values of the prompts to learn from; prompts with nothing to learn are omitted. */
 export function learnable(
   rewards: readonly Rewards[],
   { filterAllIncorrect }: { filterAllIncorrect: boolean },
@@ -57,13 +57,13 @@ export function learnable(
 
 export class AdvantageRegression implements ExperienceMaker {
   readonly completions = 1;
-  /** The loss has it. */
+  /** The loss uses it. */
   readonly usesReference = false;
   readonly identity: unknown;
   readonly drawnAhead: number;
-  /** Of the first so many prompts: rewards of the reference's completions. */
+  /** Rewards of the reference's completions, for the prompts processed so far. */
   private known: Rewards[] = [];
-  /** The prompts to learn from, with V*, once all are known. */
+  /** The prompts to learn from, with V*, after all are known. */
   private values: ReadonlyMap<Prompt, number> | undefined;
 
   constructor(
@@ -88,7 +88,7 @@ export class AdvantageRegression implements ExperienceMaker {
     while (this.known.length < prompts.length) {
       const start = this.known.length;
       const some = prompts.slice(start, start + promptsAtATime);
-      // Before the first step the policy is the reference.
+      // Before the first step, the policy is the reference.
       const drawing = { ...settings, numGenerations, seed: VALUE_SEED + seed + start };
       const samples = yield* writeCompletions(model, this.tokenizer, some, drawing, options);
       if (!samples) return undefined;
@@ -134,7 +134,7 @@ export class AdvantageRegression implements ExperienceMaker {
     };
   }
 
-  /** J, where the completions are samples of the policy itself; at another temperature their log-ratio is no KL. */
+  /** J, if the completions are samples of the policy itself; at another temperature their log-ratio is not a KL. */
   derive({ 'kl/sequence': logRatio }: Metrics, { reward }: Metrics): Partial<Metrics> {
     const { beta2, temperature } = this.settings;
     if (logRatio === undefined) return {};
@@ -146,7 +146,7 @@ export class AdvantageRegression implements ExperienceMaker {
     return this.known.length > 0 ? ({ rewards: this.known } as unknown as Json) : undefined;
   }
 
-  /** The hash detects corruption, not tampering, so the numbers are validated all the same. */
+  /** The hash detects corruption, not tampering, so the numbers are validated too. */
   restore(saved: Json): void {
     const rewards = isObject(saved) ? saved.rewards : undefined;
     const { numValueSamples } = this.settings;

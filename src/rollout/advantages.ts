@@ -1,42 +1,42 @@
 /**
- * From the rewards of a rollout batch to the advantage of every completion, as data: a row for each baseline, each scale and
- * each way to make one reward of several. Pure float64. A completion without a reward gets advantage 0 and is left out of its
+ * Computes the advantage of every completion from the rewards of a rollout batch, as data: one row per baseline, scale and
+ * way to combine several rewards. Pure float64. A completion without a reward gets advantage 0 and is excluded from its
  * group's statistics.
  */
 import { mean, sum } from '../base/mean.ts';
 
-/** What a reward is compared with: from the scorable rewards of a group to as many differences. */
+/** Baselines: from the valid rewards of a group to one difference per reward. */
 export const BASELINES = {
-  /** The mean of the others (RLOO, Kool et al. 2019): with rewards that hold the KL, unbiased for objective (1). */
+  /** The mean of the others (RLOO, Kool et al. 2019): unbiased for objective (1) if the rewards include the KL. */
   leave_one_out: (rewards) => {
     const n = rewards.length;
     const differences = fromFirst(rewards);
     const all = sum(differences);
-    // One alone has no others to compare with.
+    // A single reward has no others to compare with.
     return differences.map((own) => (n > 1 ? own - (all - own) / (n - 1) : 0));
   },
-  /** The mean of the group, itself included (GRPO): smaller by the factor 1 − 1/n. */
+  /** The mean of the group, including the reward itself (GRPO): smaller by the factor 1 − 1/n. */
   group_mean: (rewards) => {
     const differences = fromFirst(rewards);
     const average = mean(differences);
     return differences.map((own) => own - average);
   },
-  /** Nothing (REINFORCE): unbiased, with the largest variance. */
+  /** No baseline (REINFORCE): unbiased, with the largest variance. */
   none: (rewards) => [...rewards],
 } as const satisfies Readonly<Record<string, (rewards: readonly number[]) => number[]>>;
 
 export type Baseline = keyof typeof BASELINES;
 
-/** Added to a standard deviation before something is divided by it, as TRL does. */
+/** Added to a standard deviation before division, as in TRL. */
 const EPSILON = 1e-4;
 
-/** What a group's differences are divided by, from its own scorable rewards and those of the batch. */
+/** Divisors of a group's differences, from the valid rewards of the group and of the batch. */
 export const SCALES = {
-  /** The standard deviation of the group (GRPO): what is hard or easy weighs as much as what is in between. */
+  /** The standard deviation of the group (GRPO): hard and easy prompts weigh as much as others. */
   group: (group) => standardDeviation(group) + EPSILON,
   /** The standard deviation of the batch (arXiv 2508.08221). */
   batch: (_, batch) => standardDeviation(batch) + EPSILON,
-  /** Nothing (Dr. GRPO, RLOO). */
+  /** No scaling (Dr. GRPO, RLOO). */
   none: () => 1,
 } as const satisfies Readonly<Record<string, (group: readonly number[], batch: readonly number[]) => number>>;
 
@@ -45,18 +45,18 @@ export type Scale = keyof typeof SCALES;
 type Rewards = readonly (number | null)[];
 
 export interface AdvantageOptions {
-  /** Completions of a prompt, which lie next to each other. */
+  /** Completions per prompt, which are adjacent. */
   numGenerations: number;
   baseline: Baseline;
-  /** What differences are divided by; nothing where it is left out. */
+  /** Divisor of the differences; default: none. */
   scale?: Scale;
   /** Whether advantages are standardized over the whole batch (REINFORCE++, Hu 2025). */
   normalize?: boolean;
 }
 
 /**
- * rewards (prompts · numGenerations), null for a completion that nothing could rate → an advantage for each. Throws a
- * RangeError where the rewards are no whole number of groups.
+ * rewards (prompts · numGenerations), null for an unrated completion → one advantage each. Throws a RangeError unless the
+ * number of rewards is a multiple of numGenerations.
  */
 export function advantages(
   rewards: Rewards,
@@ -70,36 +70,36 @@ export function advantages(
   return normalize ? standardized(all, rewards) : all;
 }
 
-/** What a reward function gave for a batch, and its weight. */
+/** The values of a reward function for a batch, and its weight. */
 export interface WeighedValues {
   weight: number;
   values: Rewards;
 }
 
-/** What advantages are made of. */
+/** The inputs of an advantage function. */
 export interface AdvantageBatch {
   /**
-   * Per completion, those of a prompt next to each other: its rewards weighed and added up, less the KL penalty where that
-   * is in the reward. Null where nothing rated it.
+   * Per completion, grouped by prompt: the weighted sum of its rewards, minus the KL penalty if that is part of the reward.
+   * Null if it is unrated.
    */
   returns: Rewards;
-  /** The rewards of each function by its name. */
+  /** The rewards of each function by name. */
   byFunction: ReadonlyMap<string, WeighedValues>;
-  /** Completions of a prompt. */
+  /** Completions per prompt. */
   numGenerations: number;
 }
 
-/** Makes an advantage of each completion. */
+/** Computes the advantage of each completion. */
 export type AdvantageFunction = (batch: AdvantageBatch) => ArrayLike<number>;
 
-/** How several rewards become one advantage (TRL's `multi_objective_aggregation`). */
+/** How several rewards are combined into one advantage (TRL's `multi_objective_aggregation`). */
 export const AGGREGATIONS = {
-  /** Added up, then compared and scaled. */
+  /** Summed, then compared and scaled. */
   sum_then_normalize:
     (options: Omit<AdvantageOptions, 'numGenerations'>): AdvantageFunction =>
     ({ returns, numGenerations }) =>
       advantages(returns, { ...options, numGenerations }),
-  /** Each function standardized in its group, then added up, then standardized over the batch (GDPO, arXiv 2601.05242). */
+  /** Each function standardized in its group, then summed, then standardized over the batch (GDPO, arXiv 2601.05242). */
   normalize_then_sum:
     (): AdvantageFunction =>
     ({ returns, byFunction, numGenerations }) => {
@@ -116,14 +116,14 @@ export const AGGREGATIONS = {
 
 export type Aggregation = keyof typeof AGGREGATIONS;
 
-/** What is made of the scorable values of each group, in their places; 0 elsewhere. */
+/** Applies a function to the valid values of each group; 0 for the others. */
 function byGroup(
   rewards: Rewards,
   numGenerations: number,
   made: (group: readonly number[]) => readonly number[],
 ): Float64Array {
   if (rewards.length % numGenerations !== 0)
-    throw new RangeError(`${rewards.length} rewards are no whole number of groups of ${numGenerations}`);
+    throw new RangeError(`${rewards.length} rewards are not a multiple of the group size ${numGenerations}`);
   const all = new Float64Array(rewards.length);
   for (let start = 0; start < rewards.length; start += numGenerations) {
     const group = rewards.slice(start, start + numGenerations);
@@ -141,13 +141,13 @@ function standardized(values: Float64Array, rewards: Rewards): Float64Array {
   return values.map((value, i) => (rewards[i] === null ? 0 : (value - average) / (deviation + EPSILON)));
 }
 
-/** Less the first: a mean of equal numbers may be off by a rounding, one of zeros is not. */
+/** Subtracts the first value: a mean of equal numbers may have a rounding error, a mean of zeros does not. */
 function fromFirst(rewards: readonly number[]): number[] {
   const [first = 0] = rewards;
   return rewards.map((reward) => reward - first);
 }
 
-/** With Bessel's correction; 0 for fewer than two values. */
+/** Uses Bessel's correction; 0 for fewer than two values. */
 export function standardDeviation(values: readonly number[]): number {
   if (values.length < 2) return 0;
   const average = mean(values);

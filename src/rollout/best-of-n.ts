@@ -1,6 +1,7 @@
 /**
- * Best of n: of every prompt n completions are drawn, and the one of highest reward is kept. The simplest use of a reward: no
- * training, and a policy at most log n − (n − 1)/n nats from the model. Its texts are data for supervised fine-tuning too.
+ * Best of n: samples n completions of every prompt and keeps the one with the highest reward. This is the simplest use of a
+ * reward: no training, and a policy at most log n − (n − 1)/n nats from the model. The texts are also data for supervised
+ * fine-tuning.
  */
 import { say, setting } from '../base/sentence.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
@@ -16,39 +17,39 @@ export interface BestOfNOptions {
   /** The model's tokenizer. */
   processingClass: Tokenizer;
   prompts: readonly PromptRow[];
-  /** What completions are rated by; several add up by `rewardWeights`. */
+  /** The reward functions; several are summed with `rewardWeights`. */
   rewardFuncs: Reward | readonly Reward[];
   rewardWeights?: readonly number[] | null | undefined;
-  /** Completions of each prompt. */
+  /** Completions per prompt. */
   n: number;
-  /** Most new tokens of a completion. */
+  /** Maximum new tokens of a completion. */
   maxCompletionLength: number;
-  /** Default 1. */
+  /** Default: 1. */
   temperature?: number | undefined;
-  /** Default 42. */
+  /** Default: 42. */
   seed?: number | undefined;
-  /** Seconds that a reward function may take for a batch, default 600. */
+  /** Maximum seconds of a reward function for a batch; default: 600. */
   rewardTimeout?: number | undefined;
-  /** Prompts whose completions are written at a time, default 8. */
+  /** Number of prompts processed at a time; default: 8. */
   promptsAtATime?: number | undefined;
-  /** Stops with the signal's reason. */
+  /** Aborts with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Hears of tokens as they are written: all so far. */
+  /** Reports the total number of tokens generated so far. */
   onTokens?: ((tokens: number) => void) | undefined;
 }
 
-/** A prompt with the best of its completions. */
+/** A prompt with its best completion. */
 export interface BestCompletion {
   row: PromptRow;
   completion: Samples['completions'][number];
   reward: number;
-  /** Of all n, in the order in which they were drawn; null where nothing rated one. */
+  /** Of all n completions, in sampling order; null for an unrated one. */
   rewards: (number | null)[];
 }
 
 /**
- * The prompts in their order, each as soon as it is known; one of whose completions none is rated is left out. The first of
- * equals is the best. Throws {@link InputError} for what makes no sense, by the row, and where a reward is at fault.
+ * The prompts in order, each as soon as it is done; a prompt without a rated completion is omitted. The first of equal
+ * rewards wins. Throws {@link InputError} for invalid options, with the row, and for a faulty reward.
  */
 export async function* bestOfN(options: BestOfNOptions): AsyncGenerator<BestCompletion> {
   const { model, processingClass: tokenizer, prompts: rows, n, maxCompletionLength, signal } = options;
@@ -57,7 +58,7 @@ export async function* bestOfN(options: BestOfNOptions): AsyncGenerator<BestComp
     throw new InputError('best of n', say`${setting('n')} is ${n}`, 'Give a whole number from 1');
   if (!(Number.isSafeInteger(promptsAtATime) && promptsAtATime >= 1))
     throw new InputError('best of n', `promptsAtATime is ${promptsAtATime}`, 'Give a whole number from 1');
-  if (rows.length === 0) throw new InputError('prompts', 'there are none', 'Give at least one');
+  if (rows.length === 0) throw new InputError('prompts', 'the list is empty', 'Give at least one prompt');
   const rewards = weighedRewards([options.rewardFuncs].flat(), options.rewardWeights);
   const prompts = tokenizePrompts(rows, tokenizer, model, maxCompletionLength);
   let before = 0;
@@ -89,7 +90,7 @@ export async function* bestOfN(options: BestOfNOptions): AsyncGenerator<BestComp
   }
 }
 
-/** The first of the highest; undefined where there is no number. */
+/** The index of the first maximum; undefined if there is no number. */
 function indexOfBest(rewards: readonly (number | null)[]): number | undefined {
   const rated = rewards.flatMap((reward, i) => (reward === null ? [] : [{ reward, i }]));
   return rated.reduce<{ reward: number; i: number } | undefined>(

@@ -1,21 +1,21 @@
 /**
- * Rewards that need nothing but the completion, or a column, as data: a row each, by the name that the command line knows.
- * Those of TRL's `trl.rewards` are computed as there.
+ * Rewards that only need the completion, or a column, as data: one row each, by its command-line name. Those of TRL's
+ * `trl.rewards` are computed in the same way.
  */
 
 import { InputError } from '../io/errors.ts';
 import { type BatchReward, type RewardBatch, textOfCompletion } from './rewards.ts';
 import { sentiment as sentimentOf } from './sentiment.ts';
 
-/** What the rows may be told. */
+/** Options that the rewards may use. */
 export interface RewardOptions {
-  /** Most tokens of a completion. */
+  /** Maximum tokens of a completion. */
   maxCompletionLength: number;
 }
 
-/** Tokens in a row that are not to come again. */
+/** Length of the token sequences that should not repeat. */
 const NGRAM = 3;
-/** The share of the completion's length over which `overlong` falls from 0 to −1. */
+/** The fraction of the completion's length over which `overlong` falls from 0 to −1. */
 const OVERLONG_SHARE = 0.2;
 
 const perText =
@@ -26,12 +26,12 @@ const perText =
 export const REWARDS: Readonly<Record<string, (options: RewardOptions) => BatchReward>> = {
   /** The sum of the ratings of its words (AFINN-165). */
   sentiment: () => perText(sentimentOf),
-  /** Its number of tokens, the end token included. */
+  /** Its number of tokens, including the end token. */
   length:
     () =>
     ({ completionIds }) =>
       completionIds.map(({ length }) => length),
-  /** −1 times the share of trigrams of tokens that have been there before (TRL's `get_repetition_penalty_reward`). */
+  /** −1 times the fraction of repeated token trigrams (TRL's `get_repetition_penalty_reward`). */
   repetition:
     () =>
     ({ completionIds }) =>
@@ -44,9 +44,9 @@ export const REWARDS: Readonly<Record<string, (options: RewardOptions) => BatchR
         Math.min(0, Math.max(-1, (maxCompletionLength - room - length) / room)),
       );
   },
-  /** 1 where the completion is `<think>…</think>` and something behind it, else 0 (TRL's `think_format_reward`). */
+  /** 1 if the completion is `<think>…</think>` followed by any text, else 0 (TRL's `think_format_reward`). */
   think_format: () => perText((text) => (/^<think>(?!.*<think>).*?<\/think>.*$/s.test(text) ? 1 : 0)),
-  /** 1 where the completion's last line, or what stands behind `</think>`, is the row's `solution`, else 0. */
+  /** 1 if the completion's last line, or the text after `</think>`, equals the row's `solution`, else 0. */
   accuracy:
     () =>
     ({ completions, columns: { solution } }) => {
@@ -62,7 +62,7 @@ export const REWARDS: Readonly<Record<string, (options: RewardOptions) => BatchR
     },
 };
 
-/** The share of n-grams that are not the first of their kind; 0 for a list shorter than one. */
+/** The fraction of n-grams that have occurred before; 0 for a list shorter than n. */
 export function repeatedShare(ids: readonly number[], n: number): number {
   const total = ids.length - n + 1;
   if (total <= 0) return 0;

@@ -1,6 +1,6 @@
 /**
- * What sampled completions earn: rewards, log-probabilities under the policy and the reference, and their difference as a
- * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
+ * Computes rewards of sampled completions, their log-probabilities under the policy and the reference, and the KL penalty.
+ * With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
 import { mean, sum } from '../base/mean.ts';
 import { say, setting } from '../base/sentence.ts';
@@ -18,18 +18,18 @@ import { rewardBatch } from './reward-batch.ts';
 import { type Rated, rate, type WeighedReward } from './rewards.ts';
 import { policyLogprobs, policyScores, referenceLogprobs, type Samples, sequencesOf } from './sampling.ts';
 
-/** What is scored. */
+/** What to score. */
 export interface ScoreSettings {
   beta: number;
   temperature: number;
-  /** Whether log-probabilities of the policy are wanted where no penalty needs them. */
+  /** Whether log-probabilities of the policy are needed even without a penalty. */
   scoresPolicy?: boolean;
-  /** Whether entropies are wanted. */
+  /** Whether entropies are needed. */
   scoresEntropies?: boolean;
 }
 
 export interface EarningSettings extends ScoreSettings {
-  /** From, to: rewards are clipped to it before the penalty; null leaves them. */
+  /** [min, max]: rewards are clipped to it before the penalty; null disables clipping. */
   rewardClipRange: readonly number[] | null;
   rewardTimeout: number;
   /** Undefined in an evaluation. */
@@ -38,23 +38,23 @@ export interface EarningSettings extends ScoreSettings {
 }
 
 export interface Earned extends Rated {
-  /** Per completion, r − β K1; null where nothing rated it. */
+  /** Per completion, r − β K1; null if it is unrated. */
   returns: (number | null)[];
-  /** Σ log π − log π_ref of each completion; undefined where β is 0. */
+  /** Σ log π − log π_ref of each completion; undefined if β is 0. */
   logRatios: number[] | undefined;
-  /** log π of each token under the policy that sampled; undefined where nothing needs it. */
+  /** log π of each token under the sampling policy; undefined if not needed. */
   oldLogprobs: Float32Array[] | undefined;
-  /** log π_ref of each token; undefined where β is 0. */
+  /** log π_ref of each token; undefined if β is 0. */
   referenceLogprobs: Float32Array[] | undefined;
-  /** Of the distribution of each token; undefined where they are not wanted. */
+  /** Entropy of each token's distribution; undefined if not needed. */
   entropies: Float32Array[] | undefined;
   seconds: { rewarding: number; scoring: number };
 }
 
-/** Groups that a reference scores at a time. */
+/** Number of groups that a reference scores at a time. */
 const REFERENCE_GROUPS = 4;
 
-/** Rates samples: each completion with its prompt's columns. Throws as {@link rate} does. */
+/** Rates samples: each completion with its prompt's columns. Throws like {@link rate}. */
 export function rateSamples(
   samples: Samples,
   rewards: readonly WeighedReward[],
@@ -63,7 +63,7 @@ export function rateSamples(
   return rate(rewards, rewardBatch(samples, step), { timeout: rewardTimeout, signal });
 }
 
-/** Rates and scores samples. Throws as {@link rate} does. */
+/** Rates and scores samples. Throws like {@link rate}. */
 export async function earnings(
   { model, reference }: Pick<StepContext, 'model' | 'reference'>,
   samples: Samples,
@@ -94,7 +94,7 @@ export async function earnings(
   return { ...rated, returns, logRatios, oldLogprobs, referenceLogprobs: referenced, entropies, seconds };
 }
 
-/** What {@link earnings} does on the device with completions as long as these, on one that only counts. */
+/** Rehearses the device work of {@link earnings} for completions of these lengths, on a counting device. */
 export function rehearseEarnings(
   gpu: Gpu,
   { model, reference }: Pick<StepContext, 'model' | 'reference'>,
@@ -112,7 +112,7 @@ export function rehearseEarnings(
   batch.dispose();
 }
 
-/** The rating alone. */
+/** Rehearses only the rewards. */
 export function rehearseRewards(
   gpu: Gpu,
   examples: readonly TokenizedExample[],
@@ -121,7 +121,7 @@ export function rehearseRewards(
   for (const { rehearse } of rewards) rehearse?.(gpu, sequencesOf(examples));
 }
 
-/** Nothing that is not asked for. */
+/** Computes only the requested scores. */
 async function scoresOf(
   model: StepContext['model'],
   examples: Samples['examples'],
@@ -150,8 +150,8 @@ function clipped(reward: number, range: readonly number[] | null): number {
 }
 
 /**
- * Figures of a batch of samples, under TRL's names where it has them; `kl/sequence`, `objective`, and standard errors are ours.
- * Errors are the spread between prompts; of one prompt alone, that between its completions.
+ * Metrics of a batch of samples, under TRL's names where they exist; `kl/sequence`, `objective`, and standard errors are
+ * additions. Errors are computed from the spread between prompts; for a single prompt, between its completions.
  */
 export function rolloutMetrics(
   { examples, finished }: Pick<Samples, 'examples' | 'finished'>,
@@ -207,7 +207,7 @@ function spread(prefix: string, kind: string, lengths: readonly number[]): Metri
   };
 }
 
-/** The share of groups whose rewards are all the same, from which nothing but the penalty is learned. */
+/** The fraction of groups with equal rewards, which only learn from the penalty. */
 function shareWithoutSpread(rewards: readonly (number | null)[], numGenerations: number): number {
   const groups = inGroups(rewards, numGenerations);
   const same = groups.filter((group) => new Set(numbers(group)).size <= 1);

@@ -1,6 +1,6 @@
 /**
- * How an on-policy run is judged: completions on prompts held out, sampled from the whole policy at temperature 1, what they
- * earn, how far the policy has moved, and how far it is from the best policy at this β (the certificate).
+ * Evaluation of an on-policy run: samples completions of held-out prompts from the policy at temperature 1, and measures
+ * their rewards, the KL to the reference, and the gap to the best policy at this β (the certificate).
  */
 import { resultOf } from '../base/result-of.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -25,43 +25,43 @@ import {
 
 export interface RewardEvaluationSettings {
   beta: number;
-  /** Completions of every prompt. */
+  /** Completions per prompt. */
   numGenerationsEval: number;
   maxCompletionLength: number;
   rewardTimeout: number;
   seed: number;
 }
 
-/** Completions a prompt below which no certificate is given: it would be biased far down. */
+/** Minimum number of completions per prompt for a certificate: with fewer it would be biased far down. */
 const LEAST_FOR_GAP = 64;
-/** Held-out prompts must not share the random numbers of those that are trained on. */
+/** Offset of the seed: held-out prompts must use other random numbers than training. */
 const EVALUATION_SEED = 2 ** 31;
-/** Nor the reference's completions those of the policy. */
+/** Likewise for the reference's completions. */
 const REFERENCE_SEED = 2 ** 33;
 
-/** What a certificate depends on; `betaName` is what the trainer calls β. */
+/** Settings of a certificate; `betaName` is the trainer's name for β. */
 export interface CertifiedSettings extends Pick<RewardEvaluationSettings, 'beta' | 'numGenerationsEval'> {
   betaName?: string;
 }
 
-/** Why there will be no certificate though there are completions enough for one; undefined where that is not so. */
+/** Why there will be no certificate despite enough completions; undefined if there will be one, or too few completions. */
 export function certificateNotice(
   { beta, betaName = 'beta', numGenerationsEval }: CertifiedSettings,
   heldOut: number,
 ): string | undefined {
   if (beta > 0 || heldOut === 0 || numGenerationsEval < LEAST_FOR_GAP) return undefined;
   return (
-    `${betaName} is 0: objective (1) has no optimum then, and no optimality_gap is given for the ${numGenerationsEval} completions of ` +
-    `each held-out prompt. Give a ${betaName} above 0 for it, or a lower numGenerationsEval to save the time.`
+    `${betaName} is 0: objective (1) then has no optimum, so no optimality_gap is computed for the ${numGenerationsEval} completions of ` +
+    `each held-out prompt. Use a ${betaName} above 0, or lower numGenerationsEval to save time.`
   );
 }
 
 export class RewardEvaluation implements Evaluation {
   readonly length: number;
   readonly identity: unknown;
-  /** A reference scores what is sampled, when it is. */
+  /** Samples are scored by the reference when they are generated, not in advance. */
   readonly examples = [];
-  /** Of the reference's completions, prompt by prompt: the reference stays, and so do they. */
+  /** Rewards of the reference's completions, by prompt; computed once, because the reference does not change. */
   private referenceRewards: number[][] | undefined;
 
   constructor(
@@ -86,12 +86,12 @@ export class RewardEvaluation implements Evaluation {
     return (await rateSamples(samples, this.rewards, { rewardTimeout, step: undefined, signal })).rewards;
   }
 
-  /** Nothing is scored beside what is sampled, which the source's plan covers. */
+  /** Only samples are scored, which the source's plan covers. */
   largest(): [] {
     return [];
   }
 
-  /** Writing on the prompts that are held out, and what is scored of it. */
+  /** Rehearses generation for the held-out prompts, and scoring. */
   rehearse(context: StepContext): readonly Rehearsal[] {
     const { model, heldOut, rewards } = this;
     const { numGenerationsEval, maxCompletionLength, beta } = this.settings;
@@ -107,7 +107,7 @@ export class RewardEvaluation implements Evaluation {
     ];
   }
 
-  // biome-ignore lint/correctness/useYield: it has no events of its own
+  // biome-ignore lint/correctness/useYield: it has no events
   async *run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics | undefined> {
     const { beta, numGenerationsEval, rewardTimeout } = this.settings;
     const samples = await this.sample(EVALUATION_SEED, signal);
@@ -133,15 +133,15 @@ export class RewardEvaluation implements Evaluation {
     return { numGenerations, maxCompletionLength, temperature: 1, seed: seedOffset + seed };
   }
 
-  /** The completions of all prompts by the model as it stands; undefined where the signal ended it. */
+  /** The completions of all prompts by the current model; undefined if aborted. */
   private async sample(seedOffset: number, signal: AbortSignal | undefined): Promise<Samples | undefined> {
     const { model, tokenizer, heldOut } = this;
     return resultOf(sampleCompletions(model, tokenizer, heldOut, this.drawing(seedOffset), signal));
   }
 
   /**
-   * Rewards of the reference's own completions. Undefined where it cannot write any, where a reward rates too few of them, and
-   * where the signal ended it.
+   * Rewards of the reference's own completions. Undefined if it cannot generate, if a reward rates too few of them, or if
+   * aborted.
    */
   private async ofReference(
     { reference }: StepContext,
@@ -158,7 +158,7 @@ export class RewardEvaluation implements Evaluation {
     return rewards;
   }
 
-  /** What was rated of each prompt. */
+  /** The valid values of each prompt. */
   private byPrompt(values: readonly (number | null)[]): number[][] {
     const { numGenerationsEval: copies } = this.settings;
     return this.heldOut.map((_, p) =>
@@ -171,8 +171,8 @@ const isEnough = (groups: readonly (readonly number[])[]) =>
   groups.every(({ length }) => length >= LEAST_FOR_GAP);
 
 /**
- * β log Z from below by two routes, the policy's samples and the reference's, and how far the policy is from it by its own.
- * Each is given plain and corrected by the jackknife.
+ * Lower bounds of β log Z from two estimates, with the policy's samples and with the reference's, and the policy's gap to
+ * it by its own samples. Each is given plain and with jackknife correction.
  */
 function certificate(
   returns: readonly (readonly number[])[],

@@ -1,6 +1,6 @@
 /**
- * How sampled completions become examples to learn from: a strategy, one file for each method. It rates the completions and
- * gives the columns that the loss reads. The source that calls it knows no method.
+ * A strategy that turns sampled completions into training examples, one file per method. It rates the completions and
+ * provides the columns that the loss reads. The calling source does not depend on the method.
  */
 import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -12,12 +12,12 @@ import type { Prompt, Samples } from './sampling.ts';
 export interface Experience {
   /** In the order of the prompts, with the columns that the loss reads. */
   examples: TokenizedExample[];
-  /** For each example, whether its gradient is known to be zero. It is then counted and not computed; none where left out. */
+  /** For each example, whether its gradient is known to be zero. Such examples are counted but not computed. Default: none. */
   silent?: boolean[];
   metrics: Metrics;
-  /** Per completion; null where no function rated it. */
+  /** Per completion; null if it is unrated. */
   rewards: (number | null)[];
-  /** What each function gave, by its name; nothing where it is left out. */
+  /** The values of each function by name; may be omitted. */
   byFunction?: ReadonlyMap<string, readonly (number | null)[]>;
   /** Per completion. */
   advantages: number[];
@@ -25,51 +25,51 @@ export interface Experience {
 }
 
 export interface MakeOptions {
-  /** The optimizer step that the completions are for. */
+  /** The optimizer step that uses the completions. */
   step: number;
   signal: AbortSignal | undefined;
-  /** Writes a checkpoint that holds what the maker saves, for answers that must not be lost. */
+  /** Writes a checkpoint with the maker's saved state, for answers that must not be lost. */
   keep(): Promise<void>;
 }
 
-/** Columns for what learns beside the policy, and the rows that it scores. */
+/** Columns for a role besides the policy, and the rows that it scores. */
 export interface OwnColumns {
   readonly reads: ColumnSpecs;
   readonly rows: ScoredRows;
 }
 
 export interface ExperienceMaker {
-  /** Columns of the examples, as the loss declares them. */
+  /** Columns of the examples, as declared by the loss. */
   readonly reads: ColumnSpecs;
-  /** The same for the roles beside the policy, where there are any. */
+  /** The same for other roles, if any. */
   readonly beside?: readonly OwnColumns[];
-  /** Whether each pass over a batch of completions has an order of its own. */
+  /** Whether each pass over a batch of completions has its own order. */
   readonly permutesPasses?: boolean;
-  /** Completions in an example. */
+  /** Completions per example. */
   readonly completions: number;
-  /** Whether it asks the context's reference. */
+  /** Whether it uses the context's reference. */
   readonly usesReference: boolean;
-  /** All that decides what is made of the same completions, as JSON: a part of the run's hash. */
+  /** Everything that determines the result for given completions, as JSON: a part of the run's hash. */
   readonly identity: unknown;
-  /** Completions of each prompt that it draws before training. */
+  /** Completions of each prompt that it samples before training. */
   readonly drawnAhead?: number;
   /**
-   * What must be known of the prompts before a batch of completions is written: the prompts to learn from; undefined where the
-   * signal ended it. Called for every batch, and quick where all is known.
+   * Computes what must be known of the prompts before a batch of completions is generated, and returns the prompts to learn
+   * from; undefined if aborted. Called for every batch, and fast if everything is known.
    */
   prepare?(
     prompts: readonly Prompt[],
     context: StepContext,
     options: MakeOptions,
   ): AsyncGenerator<TrainEvent, readonly Prompt[] | undefined>;
-  /** What {@link make} does on the device with such examples, on one that only counts; nothing where it is left out. */
+  /** Rehearses the device work of {@link make} for such examples, on a counting device; may be omitted. */
   rehearse?(gpu: Gpu, examples: readonly TokenizedExample[], context: StepContext): void;
-  /** Throws `InputError` where a reward is at fault. */
+  /** Throws `InputError` for a faulty reward. */
   make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience>;
-  /** Further figures of a step: of the means of its batches and the metrics of its completions. */
+  /** Additional metrics of a step, from the means of its batches and the metrics of its completions. */
   derive?(means: Metrics, metrics: Metrics): Partial<Metrics>;
-  /** What a checkpoint keeps of it; undefined for nothing. */
+  /** State for a checkpoint; undefined if there is none. */
   save?(): Json | undefined;
-  /** Takes it back. Throws `InputError` for what it has not written. */
+  /** Restores the state. Throws `InputError` if `save` did not write it. */
   restore?(saved: Json): void;
 }

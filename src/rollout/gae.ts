@@ -1,22 +1,22 @@
 /**
- * Generalized advantage estimation (Schulman et al. 2016): from the rewards and values of a completion's states to an
- * advantage for each of its tokens, and whitening over a batch, as TRL's PPO does both. Pure float64.
+ * Generalized advantage estimation (Schulman et al. 2016): computes the advantage of each token from the rewards and values
+ * of a completion's states, and whitens over a batch, both as in TRL's PPO. Pure float64.
  */
 import { sum } from '../base/mean.ts';
 
 export interface GaeOptions {
-  /** Discount of later rewards. */
+  /** Discount factor of later rewards. */
   gamma: number;
-  /** 1: advantages are rewards to come less the value. 0: one step ahead, everything else by the values. */
+  /** 1: the advantage is the sum of future rewards minus the value. 0: one step ahead, with values for the rest. */
   lam: number;
 }
 
-/** Added to a variance before its square root divides. */
+/** Added to a variance before taking the square root. */
 const EPSILON = 1e-8;
 
 /**
- * rewards (n) and values (n) of the states of a completion → A_t = δ_t + γλ A_{t+1} with δ_t = r_t + γ V_{t+1} − V_t. Behind
- * the last state nothing is earned. Throws a RangeError where there are not as many values as rewards.
+ * rewards (n) and values (n) of the states of a completion → A_t = δ_t + γλ A_{t+1} with δ_t = r_t + γ V_{t+1} − V_t. After
+ * the last state there is no reward. Throws a RangeError if the lengths differ.
  */
 export function generalizedAdvantages(
   rewards: ArrayLike<number>,
@@ -38,14 +38,14 @@ export function generalizedAdvantages(
   return advantages;
 }
 
-/** What a value is to become: its advantage added to it. */
+/** The training targets of the values: value plus advantage. */
 export function valueTargets(advantages: ArrayLike<number>, values: ArrayLike<number>): Float64Array {
   return Float64Array.from(advantages, (advantage, t) => advantage + (values[t] as number));
 }
 
 /**
- * The rewards of a completion's states: −klCoef (log π − log π_ref) of each token, and the score on the last of `states`
- * states. With as many states as tokens that is the last token; TRL's place is the state behind it.
+ * The rewards of a completion's states: −klCoef (log π − log π_ref) of each token, plus the score on the last of `states`
+ * states. With as many states as tokens that is the last token; TRL uses the state after it.
  */
 export function tokenRewards(
   logRatios: ArrayLike<number>,
@@ -59,8 +59,8 @@ export function tokenRewards(
 }
 
 /**
- * Lists of numbers divided by the standard deviation of all of them (with Bessel's correction), less their mean unless
- * `shiftMean` is false. A single number has no deviation and stays as it is, up to the mean.
+ * Divides lists of numbers by their common standard deviation (with Bessel's correction), after subtracting the mean unless
+ * `shiftMean` is false. A single number has no deviation and is only shifted.
  */
 export function whitened(
   lists: readonly ArrayLike<number>[],

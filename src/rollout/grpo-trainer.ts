@@ -1,6 +1,6 @@
 /**
- * Group-relative policy optimization (Shao et al. 2024) with TRL's names and defaults: every completion is compared with the
- * mean of its group, and what is made of the ratio to the policy that wrote it is a loss of the catalogue.
+ * Group-relative policy optimization (Shao et al. 2024) with TRL's names and defaults: every completion is compared with
+ * the mean of its group, and a loss of the catalogue uses the ratio to the sampling policy.
  */
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
@@ -19,7 +19,7 @@ export interface GRPOTrainerOptions<Args = GRPOArgs> extends RolloutTrainerOptio
 export class GRPOTrainer extends Trainer<GRPOConfig> {
   constructor(options: GRPOTrainerOptions);
   constructor(options: GRPOTrainerOptions<WithOwnOptions<GRPOArgs>>);
-  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  /** Throws {@link InputError} for invalid settings, and for a prompt that is too long, with its row. */
   constructor(options: GRPOTrainerOptions) {
     const given = resolveConfig<GRPOConfig>(GRPO, options.args, options.peftConfig);
     const { config, notices } = withFittingLength(given, options);
@@ -48,11 +48,11 @@ function moving({ refModelMixupAlpha: alpha, refModelSyncSteps: everySteps }: GR
     new MovingReference(model, parameters, { alpha, everySteps }, temperature);
 }
 
-/** Each function is standardized by itself, so that there is no one reward to take the penalty from. */
+/** Each function is standardized separately, so there is no single reward from which to subtract the penalty. */
 function requireOneReturn({ multiObjectiveAggregation: aggregation }: GRPOConfig, penalty: number): void {
   if (aggregation !== 'normalize_then_sum' || penalty === 0) return;
-  const what = say`${setting('klIn')} is reward, and ${setting('multiObjectiveAggregation')} ${aggregation} has no one reward to take the KL from`;
-  throw new InputError('settings', what, say`Put the KL in the loss, or take sum_then_normalize`);
+  const what = say`${setting('klIn')} is reward, but ${setting('multiObjectiveAggregation')} ${aggregation} has no single reward from which to subtract the KL`;
+  throw new InputError('settings', what, say`Put the KL in the loss, or use sum_then_normalize`);
 }
 
 function noticesOf({ lossType, epsilonHigh, epsilon }: GRPOConfig): string[] {

@@ -1,6 +1,6 @@
 /**
- * Labels by a judge: a function, a service or a person that says which of two completions is better. What a judge has said is
- * kept in the checkpoint before it is used, so that a person's answers are not lost when a run ends.
+ * Labels by a judge: a function, a service or a person that decides which of two completions is better. Answers are stored
+ * in the checkpoint before they are used, so that a person's answers are not lost when a run ends.
  */
 import { counted } from '../base/counted.ts';
 import type { Message } from '../data/chat-template.ts';
@@ -20,19 +20,19 @@ export interface JudgedPair {
 }
 
 export interface JudgeOptions {
-  /** The optimizer step that the pairs are for. */
+  /** The optimizer step that uses the pairs. */
   step: number;
   /** Aborts when the run is stopped. */
   signal: AbortSignal | undefined;
 }
 
-/** For each pair the index of the better completion, 0 or 1, or −1 where it is undecided. May take its time. */
+/** For each pair the index of the better completion, 0 or 1, or −1 if undecided. May be slow. */
 export type Judge = (
   pairs: readonly JudgedPair[],
   options: JudgeOptions,
 ) => readonly number[] | Promise<readonly number[]>;
 
-/** An answer with the token ids that it is about: answers about other completions are not used. */
+/** An answer with the token ids of its pair: answers about other completions are not used. */
 interface Answer {
   ids: [prompt: number[], first: number[], second: number[]];
   better: Better;
@@ -40,12 +40,12 @@ interface Answer {
 
 export class JudgeLabels implements PairLabeler {
   readonly identity: unknown;
-  /** Of the batch that is judged, by the ids of the pair. */
+  /** Answers for the current batch, by the ids of the pair. */
   private answers = new Map<string, Answer>();
 
   /**
-   * A judge is given `batchSize` pairs at a time; all of a batch where it is left out. Throws {@link InputError} for a size that
-   * is not a whole number from 1.
+   * The judge gets `batchSize` pairs at a time; default: the whole batch. Throws {@link InputError} unless it is a positive
+   * integer.
    */
   constructor(
     private readonly judge: Judge,
@@ -65,7 +65,7 @@ export class JudgeLabels implements PairLabeler {
     ]);
     const keys = all.map((ids) => JSON.stringify(ids));
     this.answers = new Map([...this.answers].filter(([key]) => keys.includes(key)));
-    // Pairs that are the same have one answer.
+    // Identical pairs get the same answer.
     const open = keys.flatMap((key, p) => (this.answers.has(key) || keys.indexOf(key) < p ? [] : [p]));
     const size = this.batchSize ?? Math.max(1, open.length);
     for (let start = 0; start < open.length; start += size) {
@@ -91,7 +91,7 @@ export class JudgeLabels implements PairLabeler {
     return this.answers.size > 0 ? ([...this.answers.values()] as unknown as Json) : undefined;
   }
 
-  /** The hash detects corruption, not tampering, so the answers are validated all the same. */
+  /** The hash detects corruption, not tampering, so the answers are validated too. */
   restore(saved: Json): void {
     if (!Array.isArray(saved) || !saved.every(isAnswer))
       throw new InputError('checkpoint', 'has no answers of a judge', 'Start again');
@@ -106,10 +106,9 @@ export class JudgeLabels implements PairLabeler {
     const answers = await untilAborted(asking(), signal).catch((cause: unknown) => {
       if (signal?.aborted) throw cause;
       const what = `threw ${quote(cause instanceof Error ? cause.message : String(cause))}`;
-      throw new InputError('judge', what, 'Mend the function', { cause });
+      throw new InputError('judge', what, 'Fix the function', { cause });
     });
-    const wayOut =
-      'Return 0 or 1 for each pair, the index of the better completion, or −1 where it is undecided';
+    const wayOut = 'Return 0 or 1 for each pair, the index of the better completion, or −1 if undecided';
     if (!Array.isArray(answers)) throw new InputError('judge', `returned ${quote(answers)}`, wayOut);
     if (answers.length !== pairs.length)
       throw new InputError(
@@ -133,7 +132,7 @@ function isAnswer(value: unknown): value is Answer & { [field: string]: Json } {
   return Array.isArray(ids) && ids.length === 3 && ids.every(isIds);
 }
 
-/** The work's result, or the signal's reason as soon as it aborts. */
+/** The result of the work; rejects with the signal's reason as soon as it aborts. */
 async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;
   const done = new AbortController();

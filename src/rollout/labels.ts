@@ -1,6 +1,6 @@
 /**
- * Which of a prompt's two completions is the better one: a strategy. By their rewards, greedily or by lot, here; by a judge in
- * `judge.ts`.
+ * A strategy that decides which of a prompt's two completions is better. This file compares rewards, greedily or by
+ * sampling; `judge.ts` asks a judge.
  */
 import { mean } from '../base/mean.ts';
 import type { TokenizedExample } from '../data/packing.ts';
@@ -13,38 +13,39 @@ import type { MakeOptions } from './experience.ts';
 import type { WeighedReward } from './rewards.ts';
 import type { Samples } from './sampling.ts';
 
-/** The index of the better completion, or −1 where it is undecided. */
+/** The index of the better completion, or −1 if undecided. */
 export type Better = 0 | 1 | -1;
 
 export const UNDECIDED = -1;
 
 export interface PairLabels {
-  /** For each prompt. */
+  /** One per prompt. */
   better: Better[];
-  /** Per completion; null where nothing rated it. */
+  /** Per completion; null if it is unrated. */
   rewards: (number | null)[];
   metrics: Metrics;
 }
 
 export interface PairLabeler {
-  /** All that decides the labels of the same completions, as JSON: a part of the run's hash. */
+  /** Everything that determines the labels of given completions, as JSON: a part of the run's hash. */
   readonly identity: unknown;
-  /** Throws `InputError` where a reward or a judge is at fault. */
+  /** Throws `InputError` for a faulty reward or judge. */
   label(samples: Samples, options: MakeOptions): Promise<PairLabels>;
-  /** The rating of such completions on a device that only counts; nothing where it is left out. */
+  /** Rehearses the rating of such completions on a counting device; may be omitted. */
   rehearse?(gpu: Gpu, examples: readonly TokenizedExample[]): void;
-  /** What a checkpoint keeps of it; undefined for nothing. */
+  /** State for a checkpoint; undefined if there is none. */
   save?(): Json | undefined;
-  /** Takes it back. Throws `InputError` for what it has not written. */
+  /** Restores the state. Throws `InputError` if `save` did not write it. */
   restore?(saved: Json): void;
 }
 
 /**
- * How two rewards become a label, as data. `chance` is uniform in [0, 1). With `sampled` the labels are those of Bradley and
- * Terry, so that a policy whose implicit reward is the reward has expected gradient 0 on every pair; with `greedy` no policy has.
+ * Rules that turn two rewards into a label, as data. `chance` is uniform in [0, 1). With `sampled`, labels follow the
+ * Bradley–Terry model, so that a policy whose implicit reward is the reward has expected gradient 0 on every pair; with
+ * `greedy`, no policy does.
  */
 export const LABEL_RULES = {
-  /** The first one where they are equal, as in TRL. */
+  /** The first one if the rewards are equal, as in TRL. */
   greedy: (first: number, second: number): Better => (first >= second ? 0 : 1),
   sampled: (first: number, second: number, chance: number): Better =>
     chance < 1 / (1 + Math.exp(second - first)) ? 0 : 1,

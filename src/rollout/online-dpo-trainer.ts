@@ -1,6 +1,6 @@
 /**
- * Online DPO (Guo et al. 2024) with TRL's names and defaults: the policy writes two completions of each prompt, rewards or a judge
- * say which is better, and the loss of DPO learns from the pair.
+ * Online DPO (Guo et al. 2024) with TRL's names and defaults: the policy generates two completions per prompt, rewards or a
+ * judge decide which is better, and the DPO loss learns from the pair.
  */
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
@@ -16,41 +16,37 @@ import { preparePrompts, withFittingLength } from './prepare.ts';
 import { type Reward, weighedRewards } from './rewards.ts';
 import { RolloutSource } from './source.ts';
 
-/** Completions of a prompt. */
+/** Completions per prompt. */
 const PAIR = 2;
 
 export interface OnlineDPOTrainerOptions extends DataOptions<OnlineDPOArgs, readonly PromptRow[]> {
-  /** What completions are rated by; several add up by `rewardWeights`. With a judge it only evaluates. */
+  /** The reward functions; several are summed with `rewardWeights`. With a judge they are only used for evaluation. */
   rewardFuncs?: Reward | readonly Reward[];
-  /** What says which completion is better, in place of rewards. */
+  /** Decides which completion is better, instead of rewards. */
   judge?: Judge;
-  /** Pairs that the judge is given at a time, whose answers are kept before the next; all of a batch where it is left out. */
+  /** Number of pairs that the judge gets at a time; their answers are stored before the next ones. Default: the whole batch. */
   judgeBatchSize?: number;
 }
 
 export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
-  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  /** Throws {@link InputError} for invalid settings, and for a prompt that is too long, with its row. */
   constructor(options: OnlineDPOTrainerOptions) {
     const { model, judge, judgeBatchSize, rewardFuncs = [], evalDataset = [] } = options;
     const given = resolveConfig<OnlineDPOConfig>(ONLINE_DPO, options.args, options.peftConfig);
     const functions = [rewardFuncs].flat();
     if (functions.length === 0 && !judge)
-      throw new InputError(
-        'online DPO',
-        'has nothing that compares completions',
-        'Give rewardFuncs or a judge',
-      );
+      throw new InputError('online DPO', 'has neither rewards nor a judge', 'Give rewardFuncs or a judge');
     const rewards = functions.length > 0 ? weighedRewards(functions, given.rewardWeights) : [];
     const { config, notices: ofLength } = withFittingLength(given, options);
     const { tokenizer, prompts, heldOut, notices } = preparePrompts(
       { ...options, evalDataset: rewards.length > 0 ? evalDataset : [] },
       config,
     );
-    // As TRL has it: sums over completions.
+    // As in TRL: sums over completions.
     const loss = resolveLoss(ONLINE_DPO.family, { ...config, ipoTokenMean: 0 });
     const labeler = judge ? new JudgeLabels(judge, judgeBatchSize) : new RewardLabels(rewards, config);
     const maker = new PairExperience(labeler, config);
-    // A batch counts prompts, as TRL's does.
+    // The batch size counts prompts, as in TRL.
     const perDeviceTrainBatchSize = PAIR * config.perDeviceTrainBatchSize;
     const settings = { ...config, numGenerations: PAIR, perDeviceTrainBatchSize };
     super(options, {
@@ -77,7 +73,7 @@ function judgeNotices(
     ...(labels === 'greedy' ? [] : ['labels']),
     ...(missingEosPenalty === null ? [] : ['missingEosPenalty']),
   ];
-  const unused = idle.map((name) => `${name} has no part where a judge says which completion is better.`);
+  const unused = idle.map((name) => `${name} has no effect with a judge.`);
   if (isRated || evalDataset.length === 0) return unused;
   return [...unused, 'Held-out prompts are not evaluated: there is no reward to rate their completions.'];
 }

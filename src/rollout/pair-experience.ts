@@ -1,5 +1,5 @@
 /**
- * Experience for online DPO: the two completions of a prompt become a pair, the better one first. A pair that is undecided has no
+ * Experience for online DPO: the two completions of a prompt become a pair, the better one first. An undecided pair has no
  * gradient.
  */
 import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
@@ -13,14 +13,14 @@ import type { Samples } from './sampling.ts';
 
 export interface PairSettings {
   beta: number;
-  /** At which completions are sampled; their log-probabilities are at 1. */
+  /** Sampling temperature of the completions; their log-probabilities are at temperature 1. */
   temperature: number;
 }
 
 export class PairExperience implements ExperienceMaker {
   readonly reads: ColumnSpecs = {};
   readonly completions = 2;
-  /** The loss has it. */
+  /** The loss uses it. */
   readonly usesReference = false;
   readonly identity: unknown;
 
@@ -55,7 +55,7 @@ export class PairExperience implements ExperienceMaker {
     this.labeler.rehearse?.(gpu, examples);
   }
 
-  /** TRL's figures of the objective, and its own name for J where the completions are samples of the policy itself. */
+  /** TRL's metrics of the objective, and `objective` for J if the completions are samples of the policy itself. */
   derive(means: Metrics, metrics: Metrics): Metrics {
     const { beta, temperature } = this.settings;
     const { 'logps/chosen': chosen, 'logps/rejected': rejected } = means;
@@ -69,7 +69,7 @@ export class PairExperience implements ExperienceMaker {
       beta,
       'objective/kl': kl,
       'objective/entropy': -(chosen + rejected) / 2,
-      // Never −0, which a checkpoint would not keep.
+      // Never −0, which a checkpoint would not preserve.
       'objective/non_score_reward': 0 - beta * kl,
       ...(scores === undefined ? {} : { 'objective/rlhf_reward': scores - beta * kl }),
       ...(ended === undefined ? {} : { 'val/contain_eos_token': 1 - ended }),

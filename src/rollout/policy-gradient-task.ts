@@ -1,6 +1,6 @@
 /**
- * What trainers by policy gradient have in common: prompts, rewards and a source of completions, made of what a person gives.
- * A trainer adds its loss, its advantages and what of β is in the rewards.
+ * The common part of policy gradient trainers: creates prompts, rewards and a source of completions from the user's
+ * options. A trainer adds its loss, its advantages and the coefficient of the penalty in the rewards.
  */
 import { say, setting } from '../base/sentence.ts';
 import type { SettingTable } from '../base/setting.ts';
@@ -17,30 +17,30 @@ import { type Reward, weighedRewards } from './rewards.ts';
 import { type RolloutSettings, RolloutSource, stepsServed } from './source.ts';
 
 export interface RolloutTrainerOptions<Args> extends DataOptions<Args, readonly PromptRow[]> {
-  /** What completions are rated by; several add up by `rewardWeights`. */
+  /** The reward functions; several are summed with `rewardWeights`. */
   rewardFuncs: Reward | readonly Reward[];
-  /** Makes advantages of rewards in the place of the method's own rule. */
+  /** Computes advantages from rewards instead of the method's own rule. */
   advantageFunc?: AdvantageFunction;
 }
 
-/** What a configuration has of rollouts. */
+/** Settings of rollouts. */
 type RolloutConfig = TrainingConfig &
   RolloutSettings &
   RewardEvaluationSettings & { rewardWeights: readonly number[] | null };
 
-/** The method's own part. */
+/** The method-specific part. */
 export interface PolicyGradientMethod<Config> {
   loss: TrainingLoss;
   /** The trainer's declarations. */
   declared: SettingTable;
   advantages: AdvantageFunction;
-  /** Of the KL penalty in the rewards. */
+  /** Coefficient of the KL penalty in the rewards. */
   penalty: number;
   notices?: readonly string[];
   reference?: Task<TrainingConfig & Config>['reference'];
 }
 
-/** Throws {@link InputError} for a prompt that does not fit, by its row, and for rewards that make no sense. */
+/** Throws {@link InputError} for a prompt that is too long, with its row, and for invalid rewards. */
 export function policyGradientTask<Config extends RolloutConfig>(
   options: RolloutTrainerOptions<object>,
   config: Config &
@@ -66,9 +66,9 @@ export function policyGradientTask<Config extends RolloutConfig>(
   };
 }
 
-/** Throws {@link InputError} for a reference that is to move where there is none. */
+/** Throws {@link InputError} for a moving reference if there is no reference. */
 export function requireReference(moves: boolean, beta: number): void {
   if (!moves || beta > 0) return;
-  const what = say`${setting('syncRefModel')} moves the reference, and with ${setting('beta')} 0 there is none`;
+  const what = say`${setting('syncRefModel')} moves the reference, but with ${setting('beta')} 0 there is none`;
   throw new InputError('settings', what, say`Raise ${setting('beta')}, or leave it out`);
 }

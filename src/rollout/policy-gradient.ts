@@ -1,7 +1,7 @@
 /**
- * Experience for policy gradients: every completion learns in proportion to its advantage. What is scored ahead of the step is
- * what the loss cannot have for nothing: where the policy that learns is the one that wrote, ratios are 1, and a KL in the
- * loss is computed with it. A group whose advantages are all zero has no gradient unless the loss holds a KL.
+ * Experience for policy gradients: every completion learns in proportion to its advantage. Scores only what the loss cannot
+ * compute itself: if the learning policy is the sampling policy, ratios are 1, and the loss computes its own KL. A group
+ * whose advantages are all zero has no gradient unless the loss includes a KL.
  */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
@@ -20,30 +20,30 @@ import type { Samples } from './sampling.ts';
 export interface PolicyGradientSettings {
   numGenerations: number;
   temperature: number;
-  /** Of the KL penalty in the rewards; 0 where there is none. */
+  /** Coefficient of the KL penalty in the rewards; 0 if there is none. */
   beta: number;
   rewardClipRange?: readonly number[] | null;
   rewardTimeout: number;
-  /** Whether completions serve more than one step, so that the policy will have moved on from the one that wrote them. */
+  /** Whether completions serve more than one step, so that the policy changes between sampling and learning. */
   isReused: boolean;
-  /** Whether completions that were cut at their full length are left out of the loss. */
+  /** Whether completions that were cut at the maximum length are excluded from the loss. */
   maskTruncatedCompletions?: boolean;
-  /** The share of tokens, those of the largest entropy, that have an advantage. */
+  /** The fraction of tokens, those with the highest entropy, that have an advantage. */
   topEntropyQuantile?: number;
-  /** Completions of a micro-batch, of whose tokens that share is taken. */
+  /** Completions per micro-batch; the fraction applies to the tokens of a micro-batch. */
   perDeviceTrainBatchSize: number;
 }
 
-/** What a column may hold. */
+/** The values that columns are made of. */
 interface Findings {
   /** Per completion. */
   advantages: readonly number[];
   earned: Earned;
-  /** Per completion; undefined where every token has the advantage of its completion. */
+  /** Per completion; undefined if every token has the advantage of its completion. */
   masks: readonly (readonly boolean[])[] | undefined;
 }
 
-/** The columns that losses may read: numbers of completion i, one for each of its tokens where `perToken`. */
+/** The columns that losses may read: the numbers of completion i, one per token if `perToken`. */
 const COLUMNS: Readonly<
   Record<string, (found: Findings, i: number, tokens: number, perToken: boolean) => number[] | undefined>
 > = {
@@ -66,7 +66,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
   private readonly skipsSilent: boolean;
   private readonly hasKlInLoss: boolean;
 
-  /** Throws {@link InputError} for a loss that reads what rollouts do not have. */
+  /** Throws {@link InputError} for a loss that reads a column that rollouts do not have. */
   constructor(
     loss: Pick<TrainingLoss, 'reads' | 'usesReference' | 'terms'>,
     private readonly rewards: readonly WeighedReward[],
@@ -81,7 +81,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
     this.identity = rewards.map(({ name, weight }) => [name, weight]);
     const { oldLogprobs } = loss.reads;
     this.scoresPolicy = (oldLogprobs && (isReused || oldLogprobs.default === undefined)) ?? false;
-    // What divides by the tokens of its micro-batch counts those of silent groups too.
+    // A loss divided by the tokens of its micro-batch also counts those of silent groups.
     this.skipsSilent = !this.hasKlInLoss && loss.terms.every(({ loss: { over } }) => over !== 'batch');
     requireColumns(loss.reads);
     requireTokens(loss.reads, topEntropyQuantile);
@@ -125,7 +125,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
     return { scoresPolicy: this.scoresPolicy, scoresEntropies: topEntropyQuantile < 1 };
   }
 
-  /** J is not known here where the KL is computed with the loss. */
+  /** J is unknown here if the loss computes the KL. */
   private metrics(samples: Samples, earned: Earned): Metrics {
     const all = rolloutMetrics(samples, earned, this.settings.numGenerations);
     if (!this.hasKlInLoss) return all;
@@ -133,7 +133,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
     return known;
   }
 
-  /** A completion that is left out of the loss keeps its place, without tokens. */
+  /** A completion that is excluded from the loss keeps its place, without tokens. */
   private examples({ examples, finished }: Samples, found: Findings): TokenizedExample[] {
     const { numGenerations, maskTruncatedCompletions = false } = this.settings;
     return examples.map(({ prompt, completions: written }, p) => {
@@ -152,7 +152,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
     });
   }
 
-  /** Of each completion the tokens that have an advantage, by the entropies of a micro-batch. */
+  /** For each completion the tokens that have an advantage, by the entropies of a micro-batch. */
   private masks({ finished }: Samples, { entropies }: Earned): boolean[][] | undefined {
     const { topEntropyQuantile = 1, maskTruncatedCompletions, perDeviceTrainBatchSize: size } = this.settings;
     if (!entropies) return undefined;
@@ -170,7 +170,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
   }
 }
 
-/** Linear between the two neighbors, as torch.quantile; 0 of nothing. */
+/** Linear interpolation between neighbors, like torch.quantile; 0 for an empty list. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = share * (sorted.length - 1);
@@ -183,7 +183,7 @@ function checked(values: ArrayLike<number>, count: number): number[] {
   const all = Array.from(values);
   if (all.length !== count) {
     const what = `returned ${counted(all.length, 'advantage')} for ${counted(count, 'completion')}`;
-    throw new InputError('advantage function', what, 'Return one for each');
+    throw new InputError('advantage function', what, 'Return one per completion');
   }
   const wrong = all.findIndex((value) => !Number.isFinite(value));
   if (wrong < 0) return all;
@@ -206,6 +206,6 @@ function requireColumns(reads: ColumnSpecs): void {
 
 function requireTokens({ advantage }: ColumnSpecs, topEntropyQuantile: number): void {
   if (topEntropyQuantile === 1 || advantage?.per === 'row') return;
-  const what = 'topEntropyQuantile chooses tokens, and the loss reads one advantage for each completion';
+  const what = 'topEntropyQuantile selects tokens, but the loss reads one advantage per completion';
   throw new InputError('settings', what, "Let the loss read advantages per 'row'");
 }

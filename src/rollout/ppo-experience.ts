@@ -1,6 +1,7 @@
 /**
- * Experience for PPO: every token earns the KL penalty and the last one the completion's score, the value model says what each
- * state is worth, and generalized advantages are made of both. The figures have the names of TRL's PPO.
+ * Experience for PPO: the reward of each token is the KL penalty, plus the completion's score for the last one; the value
+ * model estimates the value of each state, and generalized advantages combine both. The metrics have the names of TRL's
+ * PPO.
  */
 import { sum } from '../base/mean.ts';
 import { say, setting } from '../base/sentence.ts';
@@ -26,14 +27,14 @@ export interface PPOExperienceSettings {
   whitenRewards: boolean;
   whitenAdvantages: boolean;
   rewardTimeout: number;
-  /** Completions that are scored at a time. */
+  /** Number of completions that are scored at a time. */
   perDeviceTrainBatchSize: number;
-  /** Completions of a batch, and the optimizer steps that it serves. */
+  /** Completions per batch, and the optimizer steps that use it. */
   episodes: number;
   serves: number;
 }
 
-/** What a completion has earned, state by state. */
+/** The rewards of a completion, state by state. */
 interface Walk {
   oldLogprobs: Float32Array;
   /** log π/π_ref of each token. */
@@ -110,7 +111,7 @@ export class PPOExperience implements ExperienceMaker {
     return Math.ceil(perDeviceTrainBatchSize / numGenerations);
   }
 
-  /** The numbers of prompt p's completions, one completion behind the other. */
+  /** The numbers of prompt p's completions, concatenated. */
   private ofGroup(p: number, columns: Readonly<Record<string, readonly ArrayLike<number>[]>>): Columns {
     const { numGenerations: size } = this.settings;
     const joined = Object.entries(columns).map(([name, lists]): [string, number[]] => [
@@ -132,7 +133,7 @@ export class PPOExperience implements ExperienceMaker {
   ): Promise<Walk[]> {
     const { missingEosPenalty } = this.settings;
     const [role] = context.beside ?? [];
-    if (!role) throw new Error('PPO needs a role that says what states are worth');
+    if (!role) throw new Error('PPO needs a value role');
     const { kept, filterEps } = context;
     const values = await roleScores(context.model, role, examples, {
       batchSize: this.groupsAtATime,
@@ -142,7 +143,7 @@ export class PPOExperience implements ExperienceMaker {
     return finished.map((end, i) => {
       const reward = rewards[i];
       if (typeof reward !== 'number') {
-        const what = `gave completion ${i + 1} no number, and PPO needs one for each`;
+        const what = `returned no number for completion ${i + 1}, but PPO needs one for each`;
         throw new InputError('rewards', what, 'Return a number, or train with RLOO');
       }
       const own = oldLogprobs?.[i] as Float32Array;
@@ -166,7 +167,7 @@ export class PPOExperience implements ExperienceMaker {
       generalizedAdvantages(rewards[i] as Float64Array, values, { gamma, lam }),
     );
     const returns = walks.map(({ values }, i) => valueTargets(all[i] as Float64Array, values));
-    // A state behind the end has a value, and no token that an advantage would be for.
+    // The state after the end has a value, but no token for an advantage.
     const ofTokens = all.map((list, i) => list.slice(0, (walks[i] as Walk).oldLogprobs.length));
     return { advantages: whitenAdvantages ? whitened(ofTokens) : ofTokens, returns };
   }
@@ -186,10 +187,10 @@ export class PPOExperience implements ExperienceMaker {
   }
 }
 
-/** Throws {@link InputError} for an estimator of the KL whose gradient is wrong. */
+/** Throws {@link InputError} for a KL estimator with a wrong gradient. */
 export function requireEstimator(klEstimator: string): void {
   if (klEstimator === 'k1') return;
-  const what = say`${setting('klEstimator')} ${klEstimator} in a reward has an expected gradient that points away from a smaller KL`;
+  const what = say`${setting('klEstimator')} ${klEstimator} in a reward has a wrong expected gradient, which does not reduce the KL`;
   throw new InputError(
     'settings',
     what,
@@ -197,5 +198,5 @@ export function requireEstimator(klEstimator: string): void {
   );
 }
 
-/** A completion may have no token. */
+/** A completion may have no tokens. */
 const meanOr0 = (values: ArrayLike<number>) => sum(values) / Math.max(1, values.length);

@@ -1,7 +1,7 @@
 /**
- * PPO (Schulman et al. 2017; Ouyang et al. 2022) with the names and defaults of TRL 1.12. The policy writes a completion of each
- * prompt; a value model, an adapter with a head on the same base, says what each state is worth; tokens learn from their
- * advantages over several passes, with clipped ratios and values.
+ * PPO (Schulman et al. 2017; Ouyang et al. 2022) with the names and defaults of TRL 1.12. The policy generates a completion
+ * of each prompt; a value model, an adapter with a head on the same base, estimates the value of each state; tokens learn
+ * from their advantages over several passes, with clipped ratios and values.
  */
 import { say, setting } from '../base/sentence.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
@@ -19,14 +19,14 @@ import { type Reward, weighedRewards } from './rewards.ts';
 import { RolloutSource } from './source.ts';
 
 export interface PPOTrainerOptions extends DataOptions<PPOArgs, readonly PromptRow[]> {
-  /** What completions are rated by; several add up by `rewardWeights`. */
+  /** The reward functions; several are summed with `rewardWeights`. */
   rewardFuncs: Reward | readonly Reward[];
-  /** What the value model begins as, such as the adapter and head of a reward model; a fresh one where it is left out. */
+  /** The initial value model, such as the adapter and head of a reward model; default: a new one. */
   valueModel?: RoleStart;
 }
 
 export class PPOTrainer extends Trainer<PPOConfig> {
-  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  /** Throws {@link InputError} for invalid settings, and for a prompt that is too long, with its row. */
   constructor(options: PPOTrainerOptions) {
     const { model, rewardFuncs, valueModel } = options;
     const given = resolveConfig<PPOConfig>(PPO, options.args, options.peftConfig);
@@ -61,7 +61,7 @@ export class PPOTrainer extends Trainer<PPOConfig> {
   }
 }
 
-/** A pass over the batch in `numMiniBatches` optimizer steps, as the source of completions takes it. */
+/** Settings of the source for one pass over the batch in `numMiniBatches` optimizer steps. */
 function passSettings({
   perDeviceTrainBatchSize,
   gradientAccumulationSteps,
@@ -74,12 +74,12 @@ function passSettings({
   const batch = Math.min(perDeviceTrainBatchSize, ofStep);
   const accumulation = ofStep / batch;
   if (!Number.isInteger(ofStep) || !Number.isInteger(accumulation)) {
-    const what = say`${setting('numMiniBatches')} is ${numMiniBatches}, and a batch has ${gradientAccumulationSteps} times ${perDeviceTrainBatchSize} completions`;
-    throw new InputError('settings', what, 'Give a number that divides them into whole batches');
+    const what = say`${setting('numMiniBatches')} is ${numMiniBatches}, but a batch has ${gradientAccumulationSteps} times ${perDeviceTrainBatchSize} completions`;
+    throw new InputError('settings', what, 'Give a divisor of this number');
   }
   if (batch % numGenerations !== 0) {
-    const what = say`${setting('numGenerations')} is ${numGenerations}, and ${batch} completions are learned from at a time`;
-    throw new InputError('settings', what, 'Give a number that divides them into whole groups');
+    const what = say`${setting('numGenerations')} is ${numGenerations}, but an optimizer step has ${batch} completions`;
+    throw new InputError('settings', what, 'Give a divisor of this number');
   }
   return {
     perDeviceTrainBatchSize: batch,

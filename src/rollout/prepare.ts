@@ -1,6 +1,6 @@
 /**
- * What trainers on rollouts make of their options before they begin: prompts in tokens, a length that fits the model, and what a
- * person should know.
+ * Prepares the options of trainers on rollouts: tokenizes prompts, limits the completion length to the model, and collects
+ * notices.
  */
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -10,7 +10,7 @@ import { type CertifiedSettings, certificateNotice } from './evaluation.ts';
 import { type Reward, rewardNotices } from './rewards.ts';
 import { type Prompt, repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 
-/** What a trainer on prompts is given. */
+/** The options of a trainer on prompts. */
 export interface PromptOptions extends DataOptions<object, readonly PromptRow[]> {
   rewardFuncs?: Reward | readonly Reward[];
 }
@@ -22,13 +22,13 @@ export interface PreparedPrompts {
   notices: string[];
 }
 
-/** Throws {@link InputError} where there is no tokenizer, and for a prompt that does not fit, by its row. */
+/** Throws {@link InputError} if there is no tokenizer, and for a prompt that is too long, with its row. */
 export function preparePrompts(
   { model, processingClass: tokenizer, trainDataset, evalDataset = [], rewardFuncs = [] }: PromptOptions,
   { maxCompletionLength, ...settings }: CertifiedSettings & { maxCompletionLength: number },
 ): PreparedPrompts {
   if (!tokenizer)
-    throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
+    throw new InputError('training data', 'is text, but no tokenizer was given', 'Give a processingClass');
   const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
   const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
   const lines = [
@@ -40,7 +40,7 @@ export function preparePrompts(
   return { tokenizer, prompts, heldOut, notices: lines.filter((line) => line !== undefined) };
 }
 
-/** A default length shrinks to half of the model's positions where it would leave no room for a prompt. */
+/** Reduces a default length to half of the model's positions if it would leave no room for a prompt. */
 export function withFittingLength<Config extends { maxCompletionLength: number }>(
   config: Config,
   { model, args = {} }: Pick<PromptOptions, 'model' | 'args'>,
@@ -50,7 +50,7 @@ export function withFittingLength<Config extends { maxCompletionLength: number }
   const given: { [Name in (typeof LENGTH_NAMES)[number]]?: number } = args;
   const isChosen = LENGTH_NAMES.some((name) => given[name] !== undefined);
   if (isChosen || config.maxCompletionLength <= most) return { config, notices: [] };
-  const notice = `maxCompletionLength is ${most}: the model has ${positions} positions, and prompts need some.`;
+  const notice = `maxCompletionLength is ${most}: the model only has ${positions} positions, and prompts need some of them.`;
   return { config: { ...config, maxCompletionLength: most }, notices: [notice] };
 }
 

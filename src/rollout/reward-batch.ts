@@ -1,11 +1,11 @@
 /**
- * Sampled completions as reward functions are given them.
+ * Sampled completions in the form that reward functions receive.
  */
 import { own } from '../base/lookup.ts';
 import type { RewardBatch } from './rewards.ts';
 import type { Samples } from './sampling.ts';
 
-/** All lists in the order of the completions; `step` is undefined outside of training. */
+/** All lists are in the order of the completions; `step` is undefined outside training. */
 export function rewardBatch(
   { prompts, examples, completions, finished, tokenizer }: Samples,
   step: number | undefined,

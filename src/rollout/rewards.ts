@@ -1,6 +1,6 @@
 /**
- * Rewards of sampled completions: what a reward function is given, how several are weighed and added up, and what is wrong
- * with what one returns. Knows neither a model nor a loss.
+ * Rewards of sampled completions: the input of a reward function, the weighted sum of several, and validation of their
+ * results. Does not depend on a model or a loss.
  */
 
 import { counted } from '../base/counted.ts';
@@ -12,46 +12,46 @@ import type { Gpu } from '../gpu/device.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Json } from '../io/json.ts';
 
-/** A batch of completions, one entry each in all lists; a prompt stands as often as it has completions. */
+/** A batch of completions, with one entry per completion in all lists; prompts are repeated. */
 export interface RewardBatch {
   prompts: readonly (string | readonly Message[])[];
-  /** Text after a text, one message of the assistant after messages; without special tokens. */
+  /** Text if the prompt is text, one message of the assistant if it is messages; without special tokens. */
   completions: readonly (string | readonly Message[])[];
   /** The tokens of each prompt. */
   promptIds: readonly (readonly number[])[];
-  /** The sampled tokens, the one that ended the completion included. */
+  /** The sampled tokens, including the end token. */
   completionIds: readonly (readonly number[])[];
-  /** What the ids mean. */
+  /** The tokenizer of the ids. */
   tokenizer: Tokenizer;
   /** The other columns of the prompts' rows. */
   columns: Readonly<Record<string, readonly (Json | undefined)[]>>;
   /** How each completion ended: by an end token, or by its length. */
   finished: readonly ('eos' | 'length')[];
-  /** The optimizer step that the completions are for; undefined in an evaluation. */
+  /** The optimizer step that uses the completions; undefined in an evaluation. */
   step: number | undefined;
-  /** Logs a figure of the function's own with the step. */
+  /** Logs an additional metric of the function with the step. */
   logMetric(name: string, value: number): void;
 }
 
 /**
- * A number for each completion, or null for one that it cannot rate. It may be asynchronous; its name is what it is logged
- * under (TRL's reward functions).
+ * One number per completion, or null if it cannot be rated. May be asynchronous; the function's name is its name in the log
+ * (TRL's reward functions).
  */
 export type BatchReward = (
   batch: RewardBatch,
 ) => readonly (number | null)[] | Promise<readonly (number | null)[]>;
 
-/** A reward that is more than a function, such as a reward model. */
+/** A reward with more than a function, such as a reward model. */
 export interface Rater {
   readonly name: string;
   rate(batch: RewardBatch): ReturnType<BatchReward>;
-  /** Goes through the rating of such completions on a device that only counts, where it needs one: a part of the plan. */
+  /** Rehearses the rating of such completions on a counting device, if it uses the device: a part of the plan. */
   rehearse?(gpu: Gpu, sequences: readonly TokenizedSequence[]): void;
-  /** What a person should know where it rates completions of a policy with this tokenizer. */
+  /** A notice for the user about rating completions of a policy with this tokenizer. */
   noticeFor?(tokenizer: Tokenizer): string | undefined;
 }
 
-/** What completions are rated by. */
+/** A reward for completions. */
 export type Reward = BatchReward | Rater;
 
 export interface WeighedReward {
@@ -62,29 +62,30 @@ export interface WeighedReward {
 }
 
 export interface Rated {
-  /** The weighed sum of each completion; null where no function rated it. */
+  /** The weighted sum of each completion; null if no function rated it. */
   rewards: (number | null)[];
-  /** What each function gave, by its name. */
+  /** The values of each function by name. */
   byFunction: ReadonlyMap<string, readonly (number | null)[]>;
-  /** What the functions logged. */
+  /** The metrics that the functions logged. */
   metrics: Record<string, number>;
 }
 
 export interface RatingOptions {
-  /** Seconds that a function may take for a batch. */
+  /** Maximum seconds of a function for a batch. */
   timeout: number;
   signal?: AbortSignal | undefined;
 }
 
-/** Functions with their names and weights. Throws {@link InputError} for none, for one name twice, and for weights that do not fit. */
+/** Functions with names and weights. Throws {@link InputError} for an empty list, duplicate names, and invalid weights. */
 export function weighedRewards(
   functions: readonly Reward[],
   weights: readonly number[] | null = null,
 ): WeighedReward[] {
-  if (functions.length === 0) throw new InputError('rewards', 'there are none', 'Give at least one function');
+  if (functions.length === 0)
+    throw new InputError('rewards', 'the list is empty', 'Give at least one function');
   if (weights && (weights.length !== functions.length || !weights.every(Number.isFinite))) {
     const what = say`${setting('rewardWeights')} has ${weights.length} entries for ${functions.length} functions`;
-    throw new InputError('settings', what, 'Give a number for each');
+    throw new InputError('settings', what, 'Give one number per function');
   }
   const weighed = functions.map((reward, i) => ({
     name: reward.name || `reward_${i + 1}`,
@@ -95,12 +96,12 @@ export function weighedRewards(
   const names = weighed.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice === undefined) return weighed;
-  throw new InputError('rewards', `two functions are called ${quote(twice)}`, 'Give each a name of its own');
+  throw new InputError('rewards', `two functions are called ${quote(twice)}`, 'Give each a different name');
 }
 
 /**
- * Rates a batch by all functions at once. Throws {@link InputError} that names the function, and the completion where it is
- * one: for a function that throws or takes too long, a wrong count, and what is neither a finite number nor null.
+ * Rates a batch with all functions concurrently. Throws {@link InputError} with the function, and the completion if
+ * applicable: for an exception or timeout, a wrong count, and a value that is neither a finite number nor null.
  */
 export async function rate(
   rewards: readonly WeighedReward[],
@@ -139,7 +140,7 @@ async function inTime<T>(
   const ended = new Promise<never>((_, reject) => {
     const late = setTimeout(() => {
       const wayOut = say`Make it faster, or raise ${setting('rewardTimeout')}`;
-      reject(new InputError(where, `has not answered within ${timeout} s`, wayOut));
+      reject(new InputError(where, `did not return within ${timeout} s`, wayOut));
     }, timeout * 1000);
     const stop = () => reject(signal?.reason);
     if (signal?.aborted) stop();
@@ -151,7 +152,7 @@ async function inTime<T>(
   });
   const answer = work().catch((cause: unknown) => {
     const what = `threw ${quote(cause instanceof Error ? cause.message : String(cause))}`;
-    throw new InputError(where, what, 'Mend the function', { cause });
+    throw new InputError(where, what, 'Fix the function', { cause });
   });
   try {
     return await Promise.race([answer, ended]);
@@ -163,16 +164,12 @@ async function inTime<T>(
 function requireValues(values: unknown, count: number, name: string): asserts values is (number | null)[] {
   const where = `reward function ${quote(name)}`;
   if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
-    throw new InputError(
-      where,
-      `returned ${quote(values)}`,
-      'Return a list with a number for each completion',
-    );
+    throw new InputError(where, `returned ${quote(values)}`, 'Return a list with one number per completion');
   }
   const list = values as ArrayLike<unknown>;
   if (list.length !== count) {
     const what = `returned ${counted(list.length, 'value')} for ${counted(count, 'completion')}`;
-    throw new InputError(where, what, 'Return one for each, or null where there is none');
+    throw new InputError(where, what, 'Return one per completion, or null for those that cannot be rated');
   }
   for (let i = 0; i < count; i++) {
     const value = list[i];
@@ -182,14 +179,14 @@ function requireValues(values: unknown, count: number, name: string): asserts va
   }
 }
 
-/** What the rewards have to say beside a policy with this tokenizer, a line each. */
+/** Notices about the rewards for a policy with this tokenizer, one line each. */
 export function rewardNotices(rewards: readonly Reward[], tokenizer: Tokenizer): string[] {
   return rewards.flatMap((reward) =>
     typeof reward === 'function' ? [] : (reward.noticeFor?.(tokenizer) ?? []),
   );
 }
 
-/** The text of a completion, whichever form it has. */
+/** The text of a completion in either form. */
 export function textOfCompletion(completion: string | readonly Message[]): string {
   return typeof completion === 'string' ? completion : completion.map(({ content }) => content).join('\n');
 }

@@ -1,7 +1,7 @@
 /**
- * REINFORCE leave-one-out (Ahmadian et al. 2024) with TRL's names and defaults: the unbiased solver of objective (1). The policy
- * writes several completions of each prompt, and each learns from its reward, less β times its log-ratio to the reference,
- * compared with those of the others.
+ * REINFORCE leave-one-out (Ahmadian et al. 2024) with TRL's names and defaults: the unbiased method for objective (1). The
+ * policy generates several completions of each prompt; each learns from its reward minus β times its log-ratio to the
+ * reference, compared with the mean of the others.
  */
 
 import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
@@ -14,7 +14,7 @@ import { withFittingLength } from './prepare.ts';
 export interface RLOOTrainerOptions extends RolloutTrainerOptions<RLOOArgs> {}
 
 export class RLOOTrainer extends Trainer<RLOOConfig> {
-  /** Throws `InputError` for settings that make no sense, and for a prompt that does not fit, by its row. */
+  /** Throws `InputError` for invalid settings, and for a prompt that is too long, with its row. */
   constructor(options: RLOOTrainerOptions) {
     const given = resolveConfig<RLOOConfig>(RLOO, options.args, options.peftConfig);
     const { config, notices } = withFittingLength(given, options);

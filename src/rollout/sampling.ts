@@ -1,7 +1,7 @@
 /**
- * Completions of prompts as they are needed for learning: sampled from all of the model's distribution, with the end token
- * that was drawn, the text that rewards are given, and their log-probabilities under the policy and the reference, by the
- * kernels that train. Knows no loss.
+ * Samples completions of prompts for training: from the model's full distribution, with the sampled end token, the text for
+ * rewards, and log-probabilities under the policy and the reference, computed by the training kernels. Does not depend on a
+ * loss.
  */
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
@@ -35,7 +35,7 @@ export interface Prompt {
   ids: number[];
 }
 
-/** What is drawn of every prompt. */
+/** What to sample for every prompt. */
 export interface SamplingSettings {
   numGenerations: number;
   maxCompletionLength: number;
@@ -43,10 +43,10 @@ export interface SamplingSettings {
   seed: number;
 }
 
-/** Of every prompt `numGenerations` completions, next to each other. */
+/** `numGenerations` completions of every prompt, adjacent. */
 export interface Samples {
   prompts: readonly Prompt[];
-  /** Each prompt with its completions, end tokens included. */
+  /** Each prompt with its completions, including end tokens. */
   examples: TokenizedExample[];
   completions: (string | Message[])[];
   tokenizer: Tokenizer;
@@ -54,8 +54,8 @@ export interface Samples {
 }
 
 /**
- * Tokenizes prompts, a conversation with the generation prompt. Throws {@link InputError} that names the row for one that is
- * empty, or too long for a completion of `maxCompletionLength` tokens in the model's positions.
+ * Tokenizes prompts, conversations with the generation prompt. Throws {@link InputError} with the row if a prompt is empty,
+ * or leaves too few of the model's positions for `maxCompletionLength` tokens.
  */
 export function tokenizePrompts(
   rows: readonly PromptRow[],
@@ -72,7 +72,7 @@ export function tokenizePrompts(
         : tokenizer.encodeChat(row.prompt, { addGenerationPrompt: true });
     const prompt = tokenizer.addsEos && typeof row.prompt === 'string' ? ids.slice(0, -1) : ids;
     if (prompt.length === 0) {
-      const wayOut = 'Write something, or use a tokenizer that adds a BOS token';
+      const wayOut = 'Write a prompt, or use a tokenizer that adds a BOS token';
       throw new InputError(where, 'the prompt has no tokens', wayOut);
     }
     requireEmbedded(tokenizer, prompt, config.vocabSize, where);
@@ -88,13 +88,13 @@ export function tokenizePrompts(
   });
 }
 
-/** What a person should know about a model that is to write, a line each. */
+/** Notices about a model that generates, one line each. */
 export function samplingNotices({ config, name }: Pick<CausalLM, 'config' | 'name'>): string[] {
   if (config.eosTokenIds.length > 0) return [];
   return [`${name} has no end token: every completion is cut at its full length.`];
 }
 
-/** Rows whose prompt stands more than once are drawn more often than others. */
+/** A notice about rows with repeated prompts, which are sampled more often than others. */
 export function repeatedPrompts(prompts: readonly Prompt[]): string | undefined {
   const seen = new Set<string>();
   const repeated = prompts.flatMap(({ ids }, i) => {
@@ -103,12 +103,12 @@ export function repeatedPrompts(prompts: readonly Prompt[]): string | undefined 
     seen.add(key);
     return [];
   });
-  return notice(repeated, 'the prompt has stood before; it counts once more');
+  return notice(repeated, 'the prompt repeats an earlier one, so it is sampled more often');
 }
 
 /**
- * Samples at the temperature from all of the distribution, because log-probabilities, ratios and KL are of that. Yields the
- * tokens written so far; returns undefined where the signal ends it.
+ * Samples at the temperature from the full distribution, because log-probabilities, ratios and KL refer to it. Yields the
+ * number of tokens generated so far; returns undefined if aborted.
  */
 export async function* sampleCompletions(
   model: CausalLM,
@@ -121,7 +121,7 @@ export async function* sampleCompletions(
   const written = emptyGenerations(prompts.length * numGenerations);
   const ids = prompts.map((prompt) => prompt.ids);
   let tokens = 0;
-  // Writing and training take turns: neither is to hold the other's buffers, so that a run needs the larger of the two.
+  // Generation and training take turns: neither may keep the other's buffers, so that a run needs the larger of the two.
   const { pool } = model.gpu;
   pool.trim();
   try {
@@ -141,7 +141,7 @@ export async function* sampleCompletions(
   return samplesOf(prompts, written, tokenizer, numGenerations);
 }
 
-/** What was written to prompts, `copies` completions of each, next to each other. */
+/** Samples from the generations of prompts, `copies` per prompt, adjacent. */
 export function samplesOf(
   prompts: readonly Prompt[],
   written: readonly Generation[],
@@ -160,7 +160,7 @@ export function samplesOf(
   return { prompts, examples, completions, tokenizer, finished: written.map(({ finished }) => finished) };
 }
 
-/** {@link sampleCompletions} for a step, telling how far it is as events. */
+/** {@link sampleCompletions} for a step, with progress events. */
 export async function* writeCompletions(
   model: CausalLM,
   tokenizer: Tokenizer,
@@ -185,7 +185,7 @@ export async function* writeCompletions(
   }
 }
 
-/** What generation is asked for. */
+/** The options for generation. */
 export function drawn({
   numGenerations,
   maxCompletionLength,
@@ -195,7 +195,7 @@ export function drawn({
   return { numReturnSequences: numGenerations, maxNewTokens: maxCompletionLength, temperature, seed };
 }
 
-/** log π of every token of every completion, as the model stands. */
+/** log π of every token of every completion, with the current model. */
 export function policyLogprobs(
   model: CausalLM,
   examples: readonly TokenizedExample[],

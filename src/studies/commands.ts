@@ -1,4 +1,4 @@
-/** The studies of the embedded model, as commands; `src/main.ts` adds them to those of the command line. */
+/** The commands of the studies of the embedded model; `src/main.ts` adds them to those of the command line. */
 import type { Command } from '../cli/command.ts';
 import { fixedPoints } from './fixed-points/command.ts';
 import { frontier } from './frontier/command.ts';

@@ -1,15 +1,15 @@
 /**
- * Compares numbers that a shader wrote with the numbers that it should have written. Knows no test runner and no device: a
- * comparison gives a verdict with a message, and each runner's entry makes a matcher of it.
+ * Compares numbers that a shader wrote with expected ones. Does not depend on a test runner or a device: a comparison
+ * returns a verdict with a message, and each runner's entry makes a matcher of it.
  */
 
-/** Numbers in a row, typed or not. */
+/** A list of numbers, typed or not. */
 export type Numbers = ArrayLike<number>;
 
 /**
- * How far an element may be from what is expected. It is close if |actual − expected| ≤ atol + rtol·|expected|, or if both lie
- * within `ulp` float32 numbers of each other. Without any of the three: rtol 1.3e-6 and atol 1e-5, as `torch.testing.assert_close`
- * has for float32; exact if `expected` is an integer array. With some of the three, the others are 0.
+ * Allowed difference of an element from its expected value. It is close if |actual − expected| ≤ atol + rtol·|expected|, or
+ * if both are within `ulp` float32 numbers of each other. If none of the three is given: rtol 1.3e-6 and atol 1e-5, as in
+ * `torch.testing.assert_close` for float32; exact if `expected` is an integer array. If some are given, the others are 0.
  */
 export interface Closeness {
   /** Relative tolerance. */
@@ -18,11 +18,11 @@ export interface Closeness {
   atol?: number;
   /** Units in the last place of float32. */
   ulp?: number;
-  /** Shape of the tensor: the message then names indices by dimension. */
+  /** Shape of the tensor: the message then shows indices by dimension. */
   shape?: readonly number[];
 }
 
-/** Whether numbers are close, and a message that says where not. */
+/** Whether numbers are close, with a message that shows where they are not. */
 export interface Verdict {
   pass: boolean;
   message: string;
@@ -32,8 +32,8 @@ const FLOAT32 = { rtol: 1.3e-6, atol: 1e-5 };
 const EXACT = { rtol: 0, atol: 0 };
 
 /**
- * Compares element by element. The message counts the elements that differ and shows the first and the worst. A NaN is close to
- * nothing, an infinity to itself alone; a different length fails.
+ * Compares element by element. The message counts the elements that differ and shows the first and the worst. A NaN is
+ * never close, an infinity only to itself; different lengths fail.
  */
 export function compareTensors(actual: Numbers, expected: Numbers, closeness: Closeness = {}): Verdict {
   if (actual.length !== expected.length)
@@ -69,7 +69,7 @@ export function assertCloseToTensor(actual: Numbers, expected: Numbers, closenes
   if (!pass) throw new Error(message);
 }
 
-/** How many float32 numbers lie between two, the second included; infinite with NaN or an infinity that is not equal. */
+/** The number of float32 steps between two numbers; infinite for NaN or an infinity that is not equal. */
 export function ulpDistance(a: number, b: number): number {
   if (!Number.isFinite(Math.fround(a)) || !Number.isFinite(Math.fround(b)))
     return a === b ? 0 : Number.POSITIVE_INFINITY;
@@ -77,7 +77,7 @@ export function ulpDistance(a: number, b: number): number {
   return Math.abs(ordered(x as number) - ordered(y as number));
 }
 
-/** Bits of a float32 as a number that grows as the float32 does. */
+/** Maps the bits of a float32 to an integer with the same order. */
 function ordered(bits: number): number {
   return bits < 0 ? -(bits & 0x7fffffff) : bits;
 }

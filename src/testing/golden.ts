@@ -1,18 +1,18 @@
 /**
- * Golden files: numbers that were right once, kept as JSON beside the tests. Node only; a file is written only when it is asked for.
+ * Golden files: known good numbers, stored as JSON beside the tests. Node only; a file is only written on request.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Closeness, compareTensors, type Numbers } from './closeness.ts';
 
 export interface GoldenOptions extends Closeness {
-  /** Write the file instead of comparing with it; `WEBALIGN_GOLDEN=write` in the environment by default. */
+  /** Write the file instead of comparing with it; default: `WEBALIGN_GOLDEN=write` in the environment. */
   write?: boolean | undefined;
 }
 
 /**
- * Compares numbers with those of a file. Throws an Error where they are not close, or where there is no such file; it says how to
- * write one.
+ * Compares numbers with those of a file. Throws an Error if they are not close, or if the file does not exist; the message
+ * says how to write it.
  */
 export function assertGolden(actual: Numbers, path: string, options: GoldenOptions = {}): void {
   const { write = process.env.WEBALIGN_GOLDEN === 'write', ...closeness } = options;

@@ -1,22 +1,22 @@
 /**
- * An adapter that offers less than it has: WebGPU's default limits, or some of its features, so that code is tried as on a weaker
- * GPU. The function refers to nothing outside of itself, because a page gets it as text, before its own scripts run.
+ * Restricts an adapter to WebGPU's default limits, or to some features, to test code as on a weaker GPU. The function has
+ * no outside references, because pages get it as text, before their own scripts run.
  */
 
-/** What a device of a test may have. */
+/** Capabilities of a test's device. */
 export interface Capabilities {
-  /** `default`: the limits that WebGPU guarantees everywhere. By default those of the adapter. */
+  /** `default`: the limits that WebGPU guarantees everywhere. Default: those of the adapter. */
   limits?: 'default' | undefined;
-  /** Features beside WebGPU's core, such as `shader-f16`; `[]` for none. By default those of the adapter. */
+  /** Optional features, such as `shader-f16`; `[]` for none. Default: those of the adapter. */
   features?: readonly string[] | undefined;
 }
 
 /**
- * The adapter itself, which from now on shows and gives at most the capabilities. `requestDevice` rejects a request for more, as
- * an adapter without them does.
+ * Modifies the adapter so that it shows and offers at most the capabilities. `requestDevice` rejects a request for more,
+ * like an adapter without them.
  */
 export function narrowAdapter(adapter: GPUAdapter, { limits, features }: Capabilities): GPUAdapter {
-  // https://www.w3.org/TR/webgpu/#limits: the defaults of those that compute needs.
+  // https://www.w3.org/TR/webgpu/#limits: the default limits for compute.
   const defaults: Record<string, number> = {
     maxBindGroups: 4,
     maxBindingsPerBindGroup: 1000,
@@ -49,7 +49,7 @@ export function narrowAdapter(adapter: GPUAdapter, { limits, features }: Capabil
   }
   const narrowed = async (descriptor: GPUDeviceDescriptor = {}): Promise<GPUDevice> => {
     for (const name of features ? (descriptor.requiredFeatures ?? []) : [])
-      if (!adapter.features.has(name)) throw new TypeError(`The test allows no feature ${name}.`);
+      if (!adapter.features.has(name)) throw new TypeError(`The test does not allow the feature ${name}.`);
     for (const [name, value] of Object.entries(limits ? (descriptor.requiredLimits ?? {}) : {}))
       if (Object.hasOwn(defaults, name) && Number(value) > (defaults[name] as number))
         throw new DOMException(

@@ -1,6 +1,6 @@
 /**
- * `webalign/testing/node`: tests of WGSL under Node's own runner, on Dawn, without a browser. No GPU is needed: SwiftShader comes by
- * npm on Linux x64.
+ * `webalign/testing/node`: tests of WGSL under Node's own runner, on Dawn, without a browser. No GPU is needed: SwiftShader
+ * is installed from npm on Linux x64.
  *
  * ```js
  * import { assertCloseToTensor, test } from 'webalign/testing/node';
@@ -14,7 +14,7 @@
  * });
  * ```
  *
- * `node --test` runs each file in a process of its own, which Dawn needs: it crashes in worker threads.
+ * `node --test` runs each file in a separate process, as Dawn requires: it crashes in worker threads.
  *
  * @module webalign/testing/node
  */
@@ -44,18 +44,18 @@ export { GpuTestError, type LeakPolicy } from './verdict.ts';
 
 /** How tests run; see `GpuTestOptions` of `webalign/testing/playwright`. */
 export interface NodeTestOptions extends Capabilities {
-  /** Which adapter to run on; the machine's GPU, else SwiftShader, by default. The first of a process counts. */
+  /** Adapter to run on; default: the machine's GPU, otherwise SwiftShader. The first choice of a process applies. */
   adapter?: AdapterName | undefined;
-  /** What becomes of buffers and textures that a test leaves; `warn` by default. */
+  /** Handling of buffers and textures that a test leaves; default: `warn`. */
   leaks?: LeakPolicy | undefined;
 }
 
-/** A test gets a device that it shares with the tests before and after it, and the context of Node's runner. */
+/** A test gets a device, shared with other tests, and the context of Node's runner. */
 export type NodeTestBody = (fixtures: { gpu: TestGpu; context: TestContext }) => void | Promise<void>;
 
 /**
- * A `test` with these options: `const test = gpuTest({ limits: 'default' })`. Its tests share a device. Without an adapter they fail,
- * and say why.
+ * A `test` with these options: `const test = gpuTest({ limits: 'default' })`. Its tests share a device. Without an adapter
+ * they fail with the reason.
  */
 export function gpuTest({ adapter, leaks = 'warn', ...capabilities }: NodeTestOptions = {}) {
   let shared: Promise<LocalGpu> | undefined;
@@ -68,7 +68,7 @@ export function gpuTest({ adapter, leaks = 'warn', ...capabilities }: NodeTestOp
       const failed = await settled(async () => body({ gpu, context }));
       const { error, warning } = verdictOf(await gpu.finish(), leaks);
       if (warning) context.diagnostic(warning);
-      // What went wrong on the device is why the test has gone wrong.
+      // The error on the device is the cause of the test's failure.
       if (error && failed) error.cause = failed.reason;
       if (error) throw error;
       if (failed) throw failed.reason;

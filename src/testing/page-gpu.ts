@@ -1,6 +1,6 @@
 /**
- * `gpu` of the Playwright tests: a device in a page of its own, driven from Node. The page loads this package's own modules, so
- * that a shader is run by the same code as in Node.
+ * `gpu` of the Playwright tests: a device in a separate page, driven from Node. The page loads this package's own modules,
+ * so that shaders are run by the same code as in Node.
  */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,9 +11,9 @@ import type { Capabilities } from './narrowed.ts';
 import type { BindingData, ShaderRun } from './run-shader.ts';
 import type { Aftermath, LocalGpu, TestAdapter, TestGpu } from './test-gpu.ts';
 
-/** Where the package's modules are served. */
+/** The path where the package's modules are served. */
 const MODULES = '/webalign/';
-/** How often a device is asked for after the browser's GPU process has ended, and how long it is waited for in between. */
+/** Maximum requests for a device after the browser's GPU process has ended, and the delay between them. */
 const ATTEMPTS = 10;
 const PAUSE = 300;
 
@@ -39,7 +39,7 @@ export class PageGpu implements TestGpu {
     return new PageGpu(page, capabilities, remote, adapter, () => server.close());
   }
 
-  /** Makes the device in the page. */
+  /** Creates the device in the page. */
   private static async connect(page: Page, capabilities: Capabilities): Promise<JSHandle<LocalGpu>> {
     const opened = await page.evaluateHandle(
       async ([path, how]) => {
@@ -54,7 +54,7 @@ export class PageGpu implements TestGpu {
   }
 
   async run(run: ShaderRun): Promise<Record<string, BindingData>> {
-    // Typed arrays of Node are copied as they are; a view of part of a buffer is that part.
+    // Typed arrays of Node are copied; for a view, only its part of the buffer.
     const outcome = await this.remote.evaluate(
       (gpu, what): Promise<Outcome<Record<string, BindingData>>> =>
         gpu.run(what).then(
@@ -75,7 +75,7 @@ export class PageGpu implements TestGpu {
     return (await device.evaluate(work as never, arg as never)) as Result;
   }
 
-  /** See {@link LocalGpu.finish}. Where the page or its GPU process is gone, it is loaded again. */
+  /** See {@link LocalGpu.finish}. If the page or its GPU process is gone, the page is reloaded. */
   async finish(): Promise<Aftermath> {
     try {
       return await this.remote.evaluate((gpu) => gpu.finish());

@@ -1,6 +1,6 @@
 /**
- * Watches every device that pages of a browser context make, from their first line on, and narrows their adapters. Playwright
- * copies the page's half into each page as text. Devices of workers are not seen: a worker is no page.
+ * Watches every device created by pages of a browser context, from their start, and restricts their adapters. Playwright
+ * copies the page's part into each page as text. Devices in workers are not watched.
  */
 import type { BrowserContext } from 'playwright';
 import { type Capabilities, narrowAdapter } from './narrowed.ts';
@@ -12,11 +12,11 @@ interface PageWatch {
 }
 
 declare global {
-  /** In a watched page. */
+  /** Defined in a watched page. */
   var webalignPageWatch: PageWatch | undefined;
 }
 
-/** The page's half. Refers to nothing outside of itself. */
+/** The page's part. It has no outside references. */
 function watchPage(
   watch: typeof watchDevice,
   narrow: typeof narrowAdapter,
@@ -50,8 +50,8 @@ function watchPage(
 }
 
 /**
- * Watches the pages of a context from now on. What it returns collects what was found, once the test has ended and before the
- * pages are closed.
+ * Watches all pages of a context from now on. Returns a function that collects the findings, to be called after the test
+ * and before the pages are closed.
  */
 export async function watchPages(
   context: BrowserContext,
@@ -72,7 +72,7 @@ export async function watchPages(
       frames.map((frame) =>
         frame
           .evaluate(() => globalThis.webalignPageWatch?.finish())
-          // A page that crashed, or went elsewhere in between, has told what it had to tell.
+          // A page that crashed, or navigated, has already reported its findings.
           .catch(() => undefined),
       ),
     );

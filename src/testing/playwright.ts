@@ -1,6 +1,6 @@
 /**
- * `webalign/testing/playwright`: tests of WGSL and of pages with WebGPU, under Playwright's own runner. No GPU is needed: see
- * `webalign/testing` for the browser and the adapter that are taken.
+ * `webalign/testing/playwright`: tests of WGSL and of pages with WebGPU, under Playwright's own runner. No GPU is needed:
+ * see `webalign/testing` for the choice of browser and adapter.
  *
  * ```js
  * import { test, expect } from 'webalign/testing/playwright';
@@ -48,26 +48,29 @@ export { GpuTestError, type LeakPolicy } from './verdict.ts';
 
 /** Options of the runner, for `use` in its configuration. */
 export interface GpuTestOptions {
-  /** Which adapter to run on; the machine's GPU, else SwiftShader, by default. Without it tests fail. */
+  /** Adapter to run on; default: the machine's GPU, otherwise SwiftShader. Tests fail without it. */
   adapter: AdapterName | undefined;
   /** `default`: the limits that WebGPU guarantees everywhere, whatever the adapter has. */
   limits: Capabilities['limits'];
-  /** Features that the tests may use, such as `['shader-f16']`; all of the adapter's by default. */
+  /** Features that the tests may use, such as `['shader-f16']`; default: all of the adapter's. */
   features: Capabilities['features'];
-  /** What becomes of buffers and textures that a test leaves: the test fails (`error`), a warning (the default), or nothing. */
+  /**
+   * Handling of buffers and textures that a test leaves: the test fails (`error`), a warning (`warn`, the default), or
+   * nothing.
+   */
   leaks: LeakPolicy;
-  /** A folder whose files `gpuPage` can load, or several by prefix of their path; an empty page without. */
+  /** A folder whose files `gpuPage` can load, or several by path prefix; default: an empty page. */
   serve: string | Record<string, string> | undefined;
 }
 
-/** What a test can take. */
+/** Fixtures of a test. */
 export interface GpuFixtures {
   /**
-   * A page where `navigator.gpu` exists, with nothing loaded but `serve`. Errors of its devices fail the test. Devices of its
-   * workers are not watched.
+   * A page with `navigator.gpu` that only loads `serve`. Errors of its devices fail the test. Devices of its workers are
+   * not watched.
    */
   gpuPage: Page;
-  /** A device of the worker's, shared by its tests, for {@link TestGpu.run}. */
+  /** A device of the worker, shared by its tests, for {@link TestGpu.run}. */
   gpu: TestGpu;
 }
 
@@ -83,11 +86,11 @@ interface WorkerScope {
   adapter: GpuTestOptions['adapter'];
   limits: GpuTestOptions['limits'];
   features: GpuTestOptions['features'];
-  /** The worker's `gpu`, once a test has asked for it. */
+  /** The worker's `gpu`, after a test has requested it. */
   gpuInUse: { gpu?: PageGpu };
 }
 
-/** Playwright's `test` with the fixtures. Its `browser`, `context` and `page` have WebGPU too. */
+/** Playwright's `test` with the fixtures. Its `browser`, `context` and `page` also have WebGPU. */
 export const test = base.extend<TestScope, WorkerScope>({
   adapter: [undefined, { option: true, scope: 'worker' }],
   limits: [undefined, { option: true, scope: 'worker' }],
@@ -98,7 +101,9 @@ export const test = base.extend<TestScope, WorkerScope>({
   browser: [
     async ({ adapter, browserName, launchOptions, headless, channel }, use) => {
       if (browserName !== 'chromium')
-        throw new Error(`webalign/testing/playwright drives chromium, and this project has ${browserName}.`);
+        throw new Error(
+          `webalign/testing/playwright only supports chromium, but this project uses ${browserName}.`,
+        );
       const browser = await launchChromium({
         ...launchOptions,
         ...(headless !== undefined && { headless }),
@@ -112,7 +117,7 @@ export const test = base.extend<TestScope, WorkerScope>({
   ],
 
   gpuInUse: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of what a fixture needs out of its pattern.
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of a fixture's dependencies from its pattern.
     async ({}, use) => use({}),
     { scope: 'worker' },
   ],
@@ -147,7 +152,7 @@ export const test = base.extend<TestScope, WorkerScope>({
   },
 });
 
-/** Fails the test, or warns. What went wrong on the device comes before what the test has made of it. */
+/** Fails the test, or warns. Device errors are shown before the test's own error, because they may be its cause. */
 function judge(aftermath: Aftermath, leaks: LeakPolicy, info: TestInfo): void {
   const { error, warning } = verdictOf(aftermath, leaks);
   if (warning) {
@@ -161,7 +166,10 @@ function judge(aftermath: Aftermath, leaks: LeakPolicy, info: TestInfo): void {
 
 /** Playwright's `expect` with the matchers. */
 export const expect = baseExpect.extend({
-  /** Whether numbers are those of a tensor within a tolerance; see {@link Closeness}. The message names the first and the worst. */
+  /**
+   * Whether numbers are close to those of a tensor; see {@link Closeness}. The message shows the first and the worst
+   * difference.
+   */
   toBeCloseToTensor(actual: Numbers, expected: Numbers, closeness?: Closeness) {
     const { pass, message } = compareTensors(actual, expected, closeness);
     return { pass, message: () => message, name: 'toBeCloseToTensor' };

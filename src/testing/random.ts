@@ -1,5 +1,5 @@
 /**
- * Numbers and shapes to test kernels with. Deterministic: the same seed gives the same numbers in every browser and in Node.
+ * Numbers and shapes for testing kernels. Deterministic: the same seed gives the same numbers in every browser and in Node.
  */
 
 /** A stream of random numbers; see {@link random}. */
@@ -8,11 +8,11 @@ export interface Random {
   uniform(): number;
   /** Standard normal. */
   normal(): number;
-  /** A whole number in [0, bound). */
+  /** An integer in [0, bound). */
   int(bound: number): number;
   /** `count` normals times `scale`. */
   normals(count: number, scale?: number): Float64Array;
-  /** `count` whole numbers in [0, bound). */
+  /** `count` integers in [0, bound). */
   ints(count: number, bound: number): Uint32Array;
 }
 
@@ -42,21 +42,21 @@ export function random(seed: number): Random {
 }
 
 /**
- * A random upstream gradient of a shape: standard normals, float32. A gradient kernel that is tested with ones alone hides a sum
- * over the wrong axis.
+ * A random upstream gradient of a shape: standard normals, float32. An upstream gradient of ones would hide a sum over the
+ * wrong axis.
  */
 export function upstreamGradient(shape: readonly number[], seed = 1): Float32Array {
   return Float32Array.from(random(seed).normals(shape.reduce((product, size) => product * size, 1)));
 }
 
-/** Lengths at and beside what kernels divide by: vectors of four, workgroups of 64 and 256. */
+/** Lengths around the sizes that kernels use: vectors of four, workgroups of 64 and 256. */
 export const ODD_LENGTHS: readonly number[] = [1, 2, 3, 4, 5, 7, 63, 64, 65, 255, 256, 257, 1000];
 
 const ODD_SIZES = [1, 3, 5, 17, 33];
 
 /**
- * Shapes of so many dimensions whose sizes divide by nothing: `oddShapes(2)` gives [1, 3], [3, 5], [5, 17], [17, 33] and
- * [33, 1], each dimension being once 1 and once the largest.
+ * Shapes with this many dimensions and odd sizes: `oddShapes(2)` gives [1, 3], [3, 5], [5, 17], [17, 33] and [33, 1], so
+ * that each dimension is once 1 and once the largest.
  */
 export function oddShapes(dimensions: number): number[][] {
   return ODD_SIZES.map((_, at) =>

@@ -1,6 +1,6 @@
 /**
- * Runs a compute shader once, on numbers, and gives back what it wrote. Every storage buffer is longer than what is passed: behind
- * it, inside the same binding, lie guard words that a correct shader leaves alone.
+ * Runs a compute shader once on given numbers and returns its output. Every storage buffer is longer than the passed data:
+ * guard words follow it within the same binding, which a correct shader does not change.
  */
 import { GpuValidationError, ShaderError } from '../gpu/errors.ts';
 
@@ -17,19 +17,19 @@ export type BindingData =
 export interface ShaderRun {
   /** WGSL. */
   code: string;
-  /** What each buffer of the code holds at first, by the name of its variable. Its length is what the shader may use. */
+  /** Initial contents of each buffer, by the name of its variable. The length is what the shader may use. */
   buffers: Readonly<Record<string, BindingData>>;
-  /** How many workgroups to start, in up to three dimensions. */
+  /** Number of workgroups, in up to three dimensions. */
   workgroups: number | readonly number[];
-  /** The function to start; needed where the code has several. */
+  /** The entry point; required if the code has several. */
   entryPoint?: string | undefined;
   /** Values of `override` declarations. */
   constants?: Readonly<Record<string, number>> | undefined;
-  /** A name for errors, such as the path of the file; `shader.wgsl` by default. */
+  /** A name for errors, such as the path of the file; default: `shader.wgsl`. */
   name?: string | undefined;
 }
 
-/** A binding as it is declared: group, number, kind and name. */
+/** A declared binding: group, number, type and name. */
 interface Declared {
   group: number;
   binding: number;
@@ -37,28 +37,28 @@ interface Declared {
   name: string;
 }
 
-/** A buffer on the device with what belongs to it. */
+/** A buffer on the device with its metadata. */
 interface Bound extends Declared {
   data: BindingData;
   buffer: GPUBuffer;
-  /** Words of guard behind the data. */
+  /** Number of guard words after the data. */
   guard: number;
 }
 
-/** Guard words behind the data of a binding. */
+/** Default number of guard words after the data of a binding. */
 const GUARD = 64;
-/** As a float -100022.2: not a NaN, which arithmetic would leave as it is. */
+/** As a float -100022.2: not a NaN, which arithmetic would leave unchanged. */
 const SENTINEL = 0xc7c35b1d;
 const DECLARATION =
   /((?:@(?:group|binding)\s*\(\s*\d+[ui]?\s*\)\s*){2})var\s*<\s*(uniform|storage)\s*(?:,\s*(\w+)\s*)?>\s*(\w+)/g;
 
 /**
- * Contents of all `read_write` buffers afterwards, by name, in the type that was passed. Throws a {@link ShaderError} with line
- * and source where the code does not compile, a {@link GpuValidationError} where the device refuses it or a buffer's name is
- * wrong, and an Error where a guard was written: the shader wrote past the length that was passed. WebGPU clamps or drops a write
- * outside of the whole binding; where it clamps, the write meets the guard's last word.
+ * Returns the contents of all `read_write` buffers, by name, in the type that was passed. Throws a {@link ShaderError} with
+ * line and source if the code does not compile, a {@link GpuValidationError} if the device rejects it or a buffer's name is
+ * wrong, and an Error if a guard was changed: the shader wrote past the passed length. WebGPU clamps or drops a write
+ * outside the whole binding; if it clamps, the write hits the guard's last word.
  *
- * A buffer whose length the code asks for (`arrayLength(&x)`) has no guard, because the guard would count.
+ * A buffer whose length the code queries (`arrayLength(&x)`) has no guard, because the guard would be included.
  */
 export async function runShader(
   device: GPUDevice,
@@ -102,7 +102,7 @@ export async function runShader(
     if (findings) throw new ShaderError(findings);
     const error = (await errors).find((each) => each !== null);
     if (error) throw new GpuValidationError(`${name}: ${error.message}`);
-    // 1 is GPUMapMode.READ, which Node has no global for.
+    // 1 is GPUMapMode.READ, which is not a global in Node.
     await Promise.all(copies.map((copy) => copy.mapAsync(1)));
     const contents = copies.map((copy) => copy.getMappedRange().slice(0));
     const results = written.map((each, i) => [each.name, contentOf(name, each, contents[i] as ArrayBuffer)]);
@@ -133,7 +133,7 @@ function requireNames(shader: string, declared: readonly Declared[], passed: rea
   const unknown = passed.filter((name) => !known.includes(name));
   if (missing.length === 0 && unknown.length === 0) return;
   const parts = [
-    missing.length > 0 && `nothing was passed for ${missing.join(', ')}`,
+    missing.length > 0 && `no data for ${missing.join(', ')}`,
     unknown.length > 0 && `the code declares no buffer ${unknown.join(', ')}`,
   ];
   const all = known.join(', ') || 'none';
@@ -160,13 +160,13 @@ function upload(device: GPUDevice, { type, name }: Declared, data: BindingData, 
   return buffer;
 }
 
-/** A layout and a bind group for each group up to the highest; one that the code leaves out is empty. */
+/** A layout and a bind group for each group up to the highest; unused ones are empty. */
 function groupsOf(device: GPUDevice, bound: readonly Bound[]) {
   const count = Math.max(0, ...bound.map(({ group }) => group + 1));
   return Array.from({ length: count }, (_, group) => {
     const own = bound.filter((each) => each.group === group);
     const layout = device.createBindGroupLayout({
-      // 4 is GPUShaderStage.COMPUTE, which Node has no global for.
+      // 4 is GPUShaderStage.COMPUTE, which is not a global in Node.
       entries: own.map(({ binding, type }) => ({ binding, visibility: 4, buffer: { type } })),
     });
     const entries = own.map(({ binding, buffer }) => ({ binding, resource: { buffer } }));
@@ -187,7 +187,7 @@ async function compileErrors(module: GPUShaderModule, name: string, code: string
     .join('\n');
 }
 
-/** The data out of a buffer's bytes, once its guard is looked at. */
+/** The data from a buffer's bytes, after checking its guard. */
 function contentOf(shader: string, { name, data, guard }: Bound, bytes: ArrayBuffer): BindingData {
   const words = new Uint32Array(bytes);
   const first = words.length - guard;
@@ -196,7 +196,7 @@ function contentOf(shader: string, { name, data, guard }: Bound, bytes: ArrayBuf
     const Type = data.constructor as new (buffer: ArrayBuffer) => BindingData;
     const at = Math.floor((4 * changed) / data.BYTES_PER_ELEMENT);
     throw new Error(
-      `${shader}: wrote past the length of ${name}, which is ${data.length}: element ${at} is ${new Type(bytes)[at]} now.`,
+      `${shader}: wrote past the length of ${name}, which is ${data.length}: element ${at} is now ${new Type(bytes)[at]}.`,
     );
   }
   const Type = data.constructor as new (buffer: ArrayBuffer, offset: number, length: number) => BindingData;

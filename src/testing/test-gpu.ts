@@ -1,27 +1,27 @@
 /**
- * The device of the tests: one for many tests, watched, made anew once it was lost. Works on the WebGPU of the world that it is
- * in, a page or Node; a page gets this file as it is.
+ * The device of the tests: shared by many tests, watched, and recreated after a loss. Uses the WebGPU of its environment, a
+ * page or Node; a page loads this file unchanged.
  */
 import { DeviceLostError, NoAdapterError } from '../gpu/errors.ts';
 import { type Capabilities, narrowAdapter } from './narrowed.ts';
 import { type BindingData, runShader, type ShaderRun } from './run-shader.ts';
 import { type Finding, type Watch, watchDevice } from './watch.ts';
 
-/** Which adapter tests run on. */
+/** The adapter that tests run on. */
 export interface TestAdapter {
   vendor: string;
   architecture: string;
   description: string;
 }
 
-/** What a test gets as `gpu`. */
+/** The `gpu` of a test. */
 export interface TestGpu {
   readonly adapter: TestAdapter;
   /** Runs a compute shader once and returns its `read_write` buffers; see {@link runShader}. */
   run(run: ShaderRun): Promise<Record<string, BindingData>>;
   /**
-   * Calls `work` with the device. In Playwright it runs in the page: it sees nothing but its arguments, and `arg` and the result
-   * are copied.
+   * Calls `work` with the device. In Playwright it runs in the page: it can only use its arguments, and `arg` and the
+   * result are copied.
    */
   evaluate<Result, Arg = undefined>(
     work: (device: GPUDevice, arg: Arg) => Result | Promise<Result>,
@@ -29,18 +29,18 @@ export interface TestGpu {
   ): Promise<Result>;
 }
 
-/** What a test leaves behind. */
+/** Errors and leaks of a test. */
 export interface Aftermath {
   findings: Finding[];
   leaks: string[];
 }
 
-/** A `gpu` in this world. */
+/** A `gpu` in this environment. */
 export class LocalGpu implements TestGpu {
   private constructor(
     private readonly source: GPU,
     private readonly capabilities: Capabilities,
-    /** The device; another one after a loss. */
+    /** The device; replaced after a loss. */
     public device: GPUDevice,
     readonly adapter: TestAdapter,
     private watch: Watch,
@@ -49,16 +49,16 @@ export class LocalGpu implements TestGpu {
     this.hear(device);
   }
 
-  /** Asks for an adapter and a device. Throws {@link NoAdapterError}. */
+  /** Requests an adapter and a device. Throws {@link NoAdapterError}. */
   static async open(source: GPU | undefined, capabilities: Capabilities = {}): Promise<LocalGpu> {
-    if (!source) throw new NoAdapterError('This browser has no WebGPU here: navigator.gpu is missing.');
+    if (!source) throw new NoAdapterError('WebGPU is not available here: navigator.gpu is missing.');
     const { device, adapter } = await LocalGpu.request(source, capabilities);
     return new LocalGpu(source, capabilities, device, adapter, watchDevice(device, true));
   }
 
   private static async request(source: GPU, capabilities: Capabilities) {
     const found = await source.requestAdapter({ powerPreference: 'high-performance' });
-    if (!found) throw new NoAdapterError('WebGPU is here but offers no adapter.');
+    if (!found) throw new NoAdapterError('WebGPU is available but offers no adapter.');
     const adapter = narrowAdapter(found, capabilities);
     const requiredLimits: Record<string, number> = {};
     if (!capabilities.limits)
@@ -83,7 +83,7 @@ export class LocalGpu implements TestGpu {
     return this.whileAlive(async () => work(this.device, arg as Arg));
   }
 
-  /** What went wrong since the last call, and what was left. Afterwards there is a device for the next test. */
+  /** Errors and leaks since the last call. Afterwards there is a device for the next test. */
   async finish(): Promise<Aftermath> {
     await this.watch.settle();
     const aftermath = { findings: this.watch.take(), leaks: this.watch.takeLeaks() };
@@ -109,7 +109,7 @@ export class LocalGpu implements TestGpu {
     });
   }
 
-  /** What rejects on a device that is lost rejects because of that. */
+  /** Rejections on a lost device are reported as the loss. */
   private async whileAlive<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();

@@ -1,11 +1,11 @@
-/** Puts into sentences what a test left behind on its device. */
+/** Formats the errors and leaks of a test. */
 import type { Aftermath } from './test-gpu.ts';
 import type { Finding } from './watch.ts';
 
-/** What becomes of buffers and textures that a test neither destroys nor returns. */
+/** Handling of buffers and textures that a test neither destroys nor returns. */
 export type LeakPolicy = 'error' | 'warn' | 'off';
 
-/** A test did something wrong on its device; the message has each finding. */
+/** A test caused errors on its device; the message lists each finding. */
 export class GpuTestError extends Error {
   override name = 'GpuTestError';
 }
@@ -17,10 +17,10 @@ const WORDS: Record<Finding['kind'], string> = {
   internal: 'GPU internal error',
   lost: 'GPU device lost',
 };
-/** Findings and leaks that a message shows. */
+/** Maximum number of findings and of leaks in a message. */
 const SHOWN = 10;
 
-/** Why the test failed, undefined if it did not; and a warning, undefined if there is nothing to warn of. */
+/** The error of the test and the warning; undefined if there is none. */
 export function verdictOf({ findings, leaks }: Aftermath, policy: LeakPolicy) {
   const faults = findings.map(({ kind, message }) => `${WORDS[kind]}: ${message}`);
   const leak =
@@ -29,7 +29,7 @@ export function verdictOf({ findings, leaks }: Aftermath, policy: LeakPolicy) {
       : undefined;
   if (leak && policy === 'error') faults.push(leak);
   const error = faults.length > 0 ? new GpuTestError(shown(faults)) : undefined;
-  // It belongs to the test as a whole: the place where it is made says nothing.
+  // The error belongs to the whole test, so the stack is not useful.
   if (error) error.stack = `${error.name}: ${error.message}`;
   return {
     error,

@@ -1,5 +1,5 @@
 /**
- * `webalign/testing/vitest-config`: what Vitest needs to run tests of WGSL, in headless Chromium or in Node.
+ * `webalign/testing/vitest-config`: presets for Vitest to run tests of WGSL, in headless Chromium or in Node.
  *
  * ```js
  * // vitest.config.js
@@ -19,7 +19,7 @@ import { optional } from '../node/packages.ts';
 export type { AdapterName } from '../node/adapter-name.ts';
 
 export interface PresetOptions {
-  /** Which adapter to run on; the machine's GPU, else SwiftShader, by default. */
+  /** Adapter to run on; default: the machine's GPU, otherwise SwiftShader. */
   adapter?: AdapterName | undefined;
 }
 
@@ -28,12 +28,15 @@ type TestConfig = NonNullable<ViteUserConfig['test']>;
 /** Milliseconds: a software adapter compiles slowly. */
 const TIMEOUT = { testTimeout: 60_000, hookTimeout: 120_000 };
 
-/** Tests run in Node on Dawn, each file in a process of its own: Dawn crashes in worker threads. */
+/** Runs tests in Node on Dawn, each file in a separate process: Dawn crashes in worker threads. */
 export function gpuNode({ adapter }: PresetOptions = {}): TestConfig {
   return { pool: 'forks', ...TIMEOUT, ...(adapter && { env: { WEBALIGN_ADAPTER: adapter } }) };
 }
 
-/** Tests run in a page of headless Chromium. Looks for a browser with an adapter, so it is awaited; throws where there is none. */
+/**
+ * Runs tests in a page of headless Chromium. Asynchronous, because it searches for a browser with an adapter; throws if
+ * there is none.
+ */
 export async function gpuBrowser({ adapter }: PresetOptions = {}): Promise<TestConfig> {
   const launchOptions = await chromiumLaunchOptions(adapter ? { adapter } : {});
   const { playwright } = await optional(
@@ -48,7 +51,7 @@ export async function gpuBrowser({ adapter }: PresetOptions = {}): Promise<TestC
       enabled: true,
       headless: true,
       screenshotFailures: false,
-      // Vite bundles what the tests import before the page may answer, which is slow on a busy machine.
+      // Vite bundles the tests' imports before the page responds, which is slow on a busy machine.
       connectTimeout: 300_000,
       provider: playwright({ launchOptions }),
       instances: [{ browser: 'chromium' }],

@@ -1,6 +1,6 @@
 /**
- * `webalign/testing/vitest`: tests of WGSL under Vitest, in its browser mode or in Node; the same tests run in both. The presets of
- * `webalign/testing/vitest-config` set Vitest up.
+ * `webalign/testing/vitest`: tests of WGSL under Vitest, in its browser mode or in Node; the same tests run in both. Use
+ * the presets of `webalign/testing/vitest-config`.
  *
  * ```js
  * import { expect, test } from 'webalign/testing/vitest';
@@ -37,25 +37,25 @@ export type { TestAdapter, TestGpu } from './test-gpu.ts';
 export { GpuTestError, type LeakPolicy } from './verdict.ts';
 
 declare module 'vitest' {
-  // biome-ignore lint/suspicious/noExplicitAny: the parameter must be written as Vitest writes it.
+  // biome-ignore lint/suspicious/noExplicitAny: the parameter must be identical to Vitest's.
   interface Matchers<T = any> {
-    /** Whether numbers are those of a tensor within a tolerance; see `Closeness`. The message names the first and the worst. */
+    /** Whether numbers are close to those of a tensor; see `Closeness`. The message shows the first and the worst difference. */
     toBeCloseToTensor(expected: Numbers, closeness?: Closeness): T;
   }
 }
 
-/** How tests run; which adapter is for the preset to say. */
+/** How tests run; the preset selects the adapter. */
 export interface VitestOptions extends Capabilities {
-  /** What becomes of buffers and textures that a test leaves; `warn` by default. */
+  /** Handling of buffers and textures that a test leaves; default: `warn`. */
   leaks?: LeakPolicy | undefined;
 }
 
-/** Its name keeps bundlers of browser tests from following it. */
+/** A variable, so that bundlers of browser tests do not follow the import. */
 const NODE = 'webalign/node';
 
 /**
- * A `test` with these options: `const test = gpuTest({ limits: 'default' })`. Its tests share a device. Without an adapter they fail,
- * and say why.
+ * A `test` with these options: `const test = gpuTest({ limits: 'default' })`. Its tests share a device. Without an adapter
+ * they fail with the reason.
  */
 export function gpuTest({ leaks = 'warn', ...capabilities }: VitestOptions = {}) {
   let shared: Promise<LocalGpu> | undefined;
@@ -70,13 +70,13 @@ export function gpuTest({ leaks = 'warn', ...capabilities }: VitestOptions = {})
       if (!error) return;
       const errors = task.result?.errors;
       if (!errors?.length) throw error;
-      // What went wrong on the device is why the test has gone wrong.
+      // The error on the device is the cause of the test's failure.
       errors.unshift({ name: error.name, message: error.message, stack: error.stack ?? '' });
     },
   });
 }
 
-/** The browser's, or Node's with its checks of every index. */
+/** The browser's WebGPU, or Node's with index checks. */
 async function platformGpu(): Promise<GPU | undefined> {
   if (globalThis.navigator?.gpu || typeof document === 'object') return navigator.gpu;
   const { requestNodeGpu } = (await import(/* @vite-ignore */ NODE)) as typeof import('../node/adapter.ts');

@@ -1,35 +1,35 @@
 /**
- * Hears all that goes wrong on a device while a test uses it, and knows which buffers and textures are left. The functions here
- * refer to nothing outside of themselves, because a page gets them as text, before its own scripts run.
+ * Records all errors on a device while a test uses it, and its remaining buffers and textures. The functions have no
+ * outside references, because pages get them as text, before their own scripts run.
  */
 
-/** What went wrong on a device. */
+/** An error on a device. */
 export interface Finding {
   kind: 'shader' | 'validation' | 'out-of-memory' | 'internal' | 'lost';
-  /** For `shader` with file, line, column and the line of WGSL. */
+  /** For `shader`, with file, line, column and the line of WGSL. */
   message: string;
 }
 
 export interface Watch {
-  /** Waits until the device has told all errors of what was submitted so far. */
+  /** Waits until the device has reported all errors of submitted work. */
   settle(): Promise<void>;
-  /** What was found since the last call. */
+  /** The findings since the last call. */
   take(): Finding[];
-  /** Buffers, textures and query sets that were made since the last call and neither they nor the device destroyed. */
+  /** Buffers, textures and query sets that were created since the last call and not destroyed, directly or with the device. */
   takeLeaks(): string[];
 }
 
 /**
- * Watches a device. An error that the code under test captures in its own error scope is not a finding. `isOurs` where the device
- * is not the test's to destroy: its end is a finding then, whatever the reason.
+ * Watches a device. An error that the code under test captures in its own error scope is not a finding. `isOurs`: the test
+ * must not destroy the device, so its loss is a finding, whatever the reason.
  */
 export function watchDevice(device: GPUDevice, isOurs: boolean): Watch {
   const findings: Finding[] = [];
   const left = new Set<{ text: string }>();
   const compiled = new Set<Promise<void>>();
-  /** Errors of WGSL, until the device tells that it has refused the module. */
+  /** WGSL errors, until the device reports that it rejected the module. */
   const broken: { first: string; message: string }[] = [];
-  /** First lines of the errors of WGSL that are among the findings, which the device tells once more. */
+  /** First lines of WGSL errors that are already findings; the device reports them again. */
   const shown: string[] = [];
   const told = new Set<Promise<void>>();
   const isGone = { value: false };
@@ -39,9 +39,9 @@ export function watchDevice(device: GPUDevice, isOurs: boolean): Watch {
     GPUValidationError: 'validation',
   };
   const tell = async (error: GPUError) => {
-    // Dawn in Node tells of a module before the call that makes it has returned.
+    // Dawn in Node reports a module before the call that creates it has returned.
     await Promise.resolve();
-    // A shader that does not compile is the cause of what else is refused, and is told later.
+    // A shader that does not compile causes other errors, and is reported later.
     await Promise.all(compiled);
     const causes = broken.splice(0);
     findings.unshift(...causes.map(({ message }): Finding => ({ kind: 'shader', message })));
@@ -104,14 +104,14 @@ export function watchDevice(device: GPUDevice, isOurs: boolean): Watch {
   }
   return {
     async settle() {
-      // Rejects on a device that is lost, which has told of that itself.
+      // Rejects on a lost device, which has already reported the loss.
       if (!isGone.value) await device.queue.onSubmittedWorkDone().catch(() => undefined);
-      // Events of errors, and of a loss, come as tasks of their own.
+      // Error and loss events arrive as separate tasks.
       await new Promise((resolve) => setTimeout(resolve, 0));
       await Promise.all([...compiled, ...told]);
     },
     take() {
-      // What is left here was captured by the code under test.
+      // The remaining errors were captured by the code under test.
       broken.length = 0;
       shown.length = 0;
       return findings.splice(0);

@@ -1,7 +1,7 @@
 /**
- * `npm run api`: makes the API reference of the doc comments, in dist/api. A link that leads nowhere, or to something that no entry
- * exports, is an error. TypeDoc needs TypeScript's former compiler interface, so it has a lock of its own and is installed on the
- * first run, into test/api/node_modules.
+ * `npm run api`: generates the API reference from the doc comments, in dist/api. A link that leads nowhere, or to something
+ * that no entry exports, is an error. TypeDoc needs an older compiler interface of TypeScript, so it has its own lock file
+ * and is installed on the first run, into test/api/node_modules.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

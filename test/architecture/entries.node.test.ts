@@ -1,14 +1,17 @@
 /**
- * What users can reach: the entries that `package.json` exports, one home for each name, and demos and studies that import the
- * package as users do. Reads the sources; nothing is executed.
+ * What users can import: the entries that `package.json` exports, one place for each name, and demos and studies that
+ * import the package as users do. Reads the sources and executes nothing.
  */
 import { expect } from 'chai';
 import { entryFiles, filesBelow, importsOf, specifiersOf, subpaths, textOf } from './sources.ts';
 
-/** Entries with a room of their own: Node's `requestGpu` and `openSource` do more than a page's, and each runner's `test` is its own. */
+/**
+ * Entries that are checked apart: Node's `requestGpu` and `openSource` do more than a page's, and each runner has its own
+ * `test`.
+ */
 const APART = /^(node|testing)\b/;
 
-/** What demos may take from the sources, with the reason. */
+/** What demos may import from the sources, with the reason. */
 const OF_DEMOS: Record<string, string> = {
   'src/cli/align-task.ts': 'the demos and `webalign align` are one task, whose settings belong to no API',
   'src/base/counted.ts': 'pages and messages of the package count in one spelling',
@@ -23,13 +26,13 @@ const OF_DEMOS: Record<string, string> = {
   'src/cli/trl-going-on.ts': 'runs are handed to TRL in one way',
 };
 
-/** What studies may take from the sources outside the command line. */
+/** What studies may import from the sources outside the command line. */
 const OF_STUDIES: Record<string, string> = {
   'src/base/counted.ts': OF_DEMOS['src/base/counted.ts']!,
   'src/base/lookup.ts': OF_DEMOS['src/base/lookup.ts']!,
 };
 
-/** Parts of the command line that demos or studies stand on, which import the package as studies do. */
+/** Parts of the command line that demos or studies import, and which import the package as studies do. */
 const SHARED = /^src\/cli\/(align-task|continuations|divergences)\.ts$/;
 
 const outside = [
@@ -42,7 +45,7 @@ const studies = [
   ...filesBelow('src/cli', '.ts').filter((file) => SHARED.test(file)),
 ];
 
-/** What an entry exports, by name; each with the file it comes from. */
+/** What an entry exports: names, each with its file. */
 function namesOf(entry: string): { name: string; from: string }[] {
   const lists = textOf(`src/${entry}`).matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';/gm);
   return [...lists].flatMap(([, list, from]) =>
@@ -54,8 +57,8 @@ function namesOf(entry: string): { name: string; from: string }[] {
   );
 }
 
-describe('the entries', () => {
-  it('have one shape in package.json, and a file each', () => {
+describe('the entry points', () => {
+  it('have the same form in package.json, with one file each', () => {
     const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
     for (const path of subpaths()) {
       const name = path === '.' ? 'index' : path.slice(2);
@@ -68,19 +71,19 @@ describe('the entries', () => {
     }
   });
 
-  it('give every name one home', () => {
+  it('export every name from one home', () => {
     const homes = new Map<string, string[]>();
     for (const entry of entryFiles().filter((file) => file !== 'index.ts' && !APART.test(file)))
       for (const { name } of namesOf(entry)) homes.set(name, [...(homes.get(name) ?? []), entry]);
     expect(homes.size).to.be.above(300);
     expect([...homes].filter(([, entries]) => entries.length > 1)).to.deep.equal([]);
-    // The first page repeats names of the subpaths and has none of its own.
+    // The first page of the reference repeats names of the subpaths and adds none.
     const first = namesOf('index.ts').map(({ name }) => name);
     expect(first.length).to.be.within(10, 20);
     expect([...homes.keys()]).to.include.members(first);
   });
 
-  it('are where CHANGELOG.md says that the names of 0.1 are now', () => {
+  it("match CHANGELOG.md's list of where the names of 0.1 are now", () => {
     const table = textOf('CHANGELOG.md').split('| names of `webalign` in 0.1 |')[1] ?? '';
     const rows = [...table.matchAll(/^\| `webalign\/(\w+)` \| (.*) \|$/gm)];
     const moved = rows.flatMap(([, entry, names]) =>
@@ -94,8 +97,8 @@ describe('the entries', () => {
   });
 });
 
-describe('what stands outside of the package', () => {
-  it('imports entries that are exported', () => {
+describe('code outside the package', () => {
+  it('only imports exported entries', () => {
     const entries = subpaths().map((path) => `webalign${path.slice(1)}`);
     const unknown = [...outside, ...studies].flatMap((file) =>
       specifiersOf(file)
@@ -105,20 +108,20 @@ describe('what stands outside of the package', () => {
     expect(unknown).to.deep.equal([]);
   });
 
-  it('takes nothing else of it: demos', () => {
+  it('imports nothing else of it: demos', () => {
     expect(taken(filesBelow('demos', '.ts'), /^src\//)).to.have.keys(Object.keys(OF_DEMOS));
   });
 
-  it('takes nothing else of it: studies', () => {
+  it('imports nothing else of it: studies', () => {
     expect(taken(studies, /^src\/(?!cli\/|studies\/)/)).to.have.keys(Object.keys(OF_STUDIES));
   });
 
-  it('takes nothing at all of it: what is written to show that nothing else is needed', () => {
+  it('imports nothing of it: independent code', () => {
     expect(taken(filesBelow('test/outside', '.ts'), /^(src|shaders)\//)).to.deep.equal({});
   });
 });
 
-/** The sources that files import by their paths, with who imports them. */
+/** The sources that files import by their paths, with the files that import them. */
 function taken(files: readonly string[], sources: RegExp): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   for (const file of files) {

@@ -1,11 +1,11 @@
 /**
- * The floors of the house: imports go downwards only, rooms of one floor do not know each other, and what needs Node or
- * one package stays behind one door. Reads the sources; nothing is executed.
+ * The layers of the sources: imports go downwards only, folders of one layer do not import each other, and Node's modules
+ * or a package are imported in one place only. Reads the sources and executes nothing.
  */
 import { expect } from 'chai';
 import { entryFiles, filesBelow, importsOf } from './sources.ts';
 
-/** Floor of each room; a file of `src/` itself is a room of its own. */
+/** Layer of each folder; a file directly in `src/` is its own folder here. */
 const FLOORS: Record<string, number> = {
   shaders: 0,
   base: 0,
@@ -32,7 +32,8 @@ const FLOORS: Record<string, number> = {
 };
 
 /**
- * Steps sideways that the house allows: weights and text come out of files, and a loss says which columns of the data it reads.
+ * Imports within a layer that are allowed: weights and text are read from files, and a loss says which columns of the data
+ * it reads.
  */
 const SIDEWAYS = [
   'model -> io',
@@ -43,13 +44,13 @@ const SIDEWAYS = [
   ...entryFiles().map((file) => `cli -> ${file}`),
 ];
 
-/** Pure TypeScript: of the floors below they know the ground alone. */
+/** Pure TypeScript: of the layers below, they import only the lowest. */
 const PURE = ['data', 'io'];
 
 /** Where Node's own modules may be imported. */
 const NODE_ONLY = ['node', 'node.ts', 'testing.ts', 'testing', 'cli', 'studies', 'main.ts'];
 
-/** Packages that have one door. */
+/** Packages that only one folder may import. */
 const DOORS: Record<string, string[]> = {
   webgpu: ['src/node/adapter.ts'],
   'tar-fs': ['src/node/carried.ts'],
@@ -66,7 +67,7 @@ function roomOf(file: string): string | undefined {
   return top === 'shaders' ? top : top === 'src' ? room : undefined;
 }
 
-/** `from -> to` for every import of a file of ours. */
+/** `from -> to` for every import of one of our files. */
 function steps(): { file: string; target: string; from: string; to: string | undefined }[] {
   return filesBelow('src', '.ts')
     .filter((file) => !file.endsWith('.d.ts'))
@@ -86,8 +87,8 @@ function packages(): { file: string; name: string }[] {
   );
 }
 
-describe('the floors', () => {
-  it('hold every room', () => {
+describe('the layers', () => {
+  it('contain every folder', () => {
     const rooms = filesBelow('src', '.ts')
       .filter((file) => !file.endsWith('.d.ts'))
       .map(roomOf);
@@ -95,7 +96,7 @@ describe('the floors', () => {
     expect(steps()).to.not.be.empty;
   });
 
-  it('are imported downwards only', () => {
+  it('only import downwards', () => {
     const climbs = steps().filter(({ from, to }) => {
       if (to === undefined) return true;
       if (from === to || SIDEWAYS.includes(`${from} -> ${to}`)) return false;
@@ -104,12 +105,12 @@ describe('the floors', () => {
     expect(climbs.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
   });
 
-  it('keep formats and data free of the GPU', () => {
+  it('keep formats and data independent of the GPU', () => {
     const impure = steps().filter(({ from, to }) => PURE.includes(from) && ![...PURE, 'base'].includes(to!));
     expect(impure.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
   });
 
-  it("keep Node's side out of the browser's", () => {
+  it('keep Node-only code out of browser code', () => {
     const leaks = steps().filter(({ from, to }) => to === 'node' && !NODE_ONLY.includes(from));
     expect(leaks.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
     const builtins = packages().filter(
@@ -118,7 +119,7 @@ describe('the floors', () => {
     expect(builtins.map(({ file, name }) => `${file} imports ${name}`)).to.deep.equal([]);
   });
 
-  it('have one door for each package of Node', () => {
+  it('have one file for each package of Node', () => {
     const others = packages().filter(({ file, name }) =>
       DOORS[name]?.every((door) => !file.startsWith(door)),
     );

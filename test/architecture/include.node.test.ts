@@ -1,5 +1,5 @@
 /**
- * `#include` in WGSL: what it expands to, where each line says it came from, and every error with its place.
+ * `#include` in WGSL: what it expands to, which file and line each line comes from, and every error with its place.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
@@ -32,7 +32,7 @@ describe('#include', () => {
     'lib/b.wgsl': 'fn b() {}\n',
   };
 
-  it('expands each file once, where it is first asked for', () => {
+  it('expands each file once, at its first include', () => {
     const { code, files } = expandMain(nested);
     expect(code).to.equal('// main\nfn b() {}\nfn a() {}\nfn main() {}\n');
     expect(files).to.deep.equal(['main.wgsl', 'lib/a.wgsl', 'lib/b.wgsl']);
@@ -87,7 +87,7 @@ describe('#include', () => {
     });
   }
 
-  it('strips comments and idle spaces, and keeps lines and words', () => {
+  it('strips comments and removable spaces, and keeps lines and words', () => {
     expect(stripped('// a\n  fn f() { // b\n\n    x / y;\n  }')).equal('\nfn f(){\n\nx/y;\n}');
     expect(stripped('let x: vec2<u32> = a - -b; return x;')).equal('let x:vec2<u32> =a- -b;return x;');
     const files = readdirSync('shaders', { recursive: true, encoding: 'utf8' });
@@ -95,7 +95,7 @@ describe('#include', () => {
       const text = readFileSync(`shaders/${file}`, 'utf8');
       expect(text, `${file}: only comments of a line are stripped`).not.include('/*');
       expect(stripped(text).split('\n').length, file).equal(text.split('\n').length);
-      // Every sign and word by itself, and which signs stand together: `a - -b` is not `a--b`.
+      // Every sign and word alone, and which signs can be next to each other: `a - -b` is not `a--b`.
       const words = (code: string) => code.replace(/\/\/[^\n]*/g, '').match(/\w+|[-+*/%=<>!&|^]+|[^\s\w]/g);
       expect(words(stripped(text)), file).deep.equal(words(text));
     }

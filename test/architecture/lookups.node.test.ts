@@ -1,6 +1,6 @@
 /**
- * Every look-up in a plain object by a name that is not known when compiling: it is one of `src/base/lookup.ts`, which sees
- * own entries only, or it stands here with its reason.
+ * Every lookup in a plain object by a name that is not known at compile time: it uses a function of `src/base/lookup.ts`,
+ * which finds own properties only, or it is listed here with the reason.
  */
 import { expect } from 'chai';
 import type { BinaryExpression, ElementAccessExpression, Node } from 'typescript/unstable/ast';
@@ -11,7 +11,7 @@ import { nodesOf, TypedSources, textOfNode } from './typed.ts';
 
 const WRITTEN = 'is written: a new object, by names of ours';
 
-/** What may be looked up otherwise. */
+/** Lookups that are allowed without it. */
 const ALLOWED: Record<string, Record<string, string>> = {
   'src/gpu/pipelines.ts': { 'overrides[name]': WRITTEN, 'replaced[name]': WRITTEN },
   'src/gpu/tuner.ts': { 'choices[name]': 'counts: names of variants' },
@@ -61,17 +61,17 @@ function lookup(node: Node): { key: Node; object: Node } | undefined {
   return operatorToken.kind === SyntaxKind.InKeyword ? { key: left, object: right } : undefined;
 }
 
-/** Types of keys that may be any text: not literals, not numbers. */
+/** Types of keys that may be any text, thus neither literals nor numbers. */
 const OPEN = TypeFlags.String | TypeFlags.TemplateLiteral | TypeFlags.Any | TypeFlags.Unknown;
 
-describe('look-ups in plain objects', () => {
+describe('lookups in plain objects', () => {
   let sources: TypedSources;
   before(() => {
     sources = new TypedSources();
   });
   after(() => sources.close());
 
-  it('by names from outside see own entries only', () => {
+  it('by external names only see own entries', () => {
     const found = ['src', 'demos']
       .flatMap((folder) => filesBelow(folder, '.ts'))
       .filter((path) => !path.endsWith('.d.ts'))
@@ -88,7 +88,7 @@ describe('look-ups in plain objects', () => {
       });
     const unexplained = found.filter(({ path, text }) => ALLOWED[path]?.[text] === undefined);
     expect(unexplained.map(({ path, text }) => `${path}: ${text}`)).to.deep.equal([]);
-    // What is no longer there needs no reason.
+    // A reason for something that no longer exists must go.
     const left = Object.entries(ALLOWED).flatMap(([path, texts]) =>
       Object.keys(texts).filter((text) => !found.some((each) => each.path === path && each.text === text)),
     );

@@ -1,6 +1,6 @@
 /**
- * One name in every tree, and what no file may hold: `shaders/layers/rms-norm.wgsl` is run by `src/ops/rms-norm.ts` and
- * tried by `test/ops/rms-norm.test.ts`; files open by saying what they are.
+ * The same name in every tree, and what no file may contain: `shaders/layers/rms-norm.wgsl` is run by `src/ops/rms-norm.ts`
+ * and tested by `test/ops/rms-norm.test.ts`; files begin by saying what they are.
  */
 import { existsSync } from 'node:fs';
 import { expect } from 'chai';
@@ -13,10 +13,10 @@ const scripts = [
   'esbuild.config.mjs',
 ];
 
-/** Where kernels are run: those of `shaders/theory` by the room of that name, all others by an op. */
+/** Where kernels are run: those of `shaders/theory` by the folder of that name, all others by an op. */
 const roomOf = (shader: string) => (shader.startsWith('shaders/theory/') ? 'theory' : 'ops');
 
-/** What runs a kernel: of its name, or of the name's beginning where the file is a variant (`matmul-any`, `matmul`). */
+/** What runs a kernel: the op of its name, or of the beginning of its name if the file is a variant (`matmul-any`, `matmul`). */
 function runnerOf(shader: string): string | undefined {
   const parts = shader.replace(/^.*\/|\.wgsl$/g, '').split('-');
   const names = parts.map((_, i) => `${roomOf(shader)}/${parts.slice(0, parts.length - i).join('-')}`);
@@ -24,7 +24,7 @@ function runnerOf(shader: string): string | undefined {
 }
 
 describe('names', () => {
-  it('lead from a kernel to what runs it and the test of that', () => {
+  it('lead from a kernel to the code that runs it and its test', () => {
     const lost = shaders
       .filter((shader) => !/^shaders\/(lib|losses|divergences|formats|epilogues|device)\//.test(shader))
       .filter((shader) => {
@@ -49,13 +49,13 @@ describe('names', () => {
     expect(importsOf('src/tensor/formats.ts')).to.include.members(formats);
   });
 
-  it('lead from an epilogue to the kernels that end so', () => {
+  it('lead from an epilogue to the kernels that use it', () => {
     const epilogues = shaders.filter((shader) => shader.startsWith('shaders/epilogues/'));
     const enders = ['src/ops/matmul.ts', 'src/ops/row-product.ts'];
     expect(enders.flatMap(importsOf)).to.include.members(epilogues);
   });
 
-  it('lead from what tries a device to what starts it', () => {
+  it('lead from a device probe to the code that runs it', () => {
     const trials = shaders.filter((shader) => shader.startsWith('shaders/device/'));
     const names = trials.map((shader) => shader.replace(/^.*\/|\.wgsl$/g, ''));
     expect(names.flatMap((name) => importsOf(`src/gpu/${name}.ts`))).to.include.members(trials);
@@ -75,7 +75,7 @@ describe('names', () => {
 });
 
 describe('files', () => {
-  it('open with what they are', () => {
+  it('start with a description', () => {
     // A test file says it in its first `describe`.
     const told = [...sources, ...scripts].filter((file) => !file.endsWith('.test.ts'));
     const silent = told.filter((file) => !/^(#!.*\n)?(\/\/\/ .*\n)*\/\*\*/.test(textOf(file)));
@@ -83,8 +83,8 @@ describe('files', () => {
     expect([...silent, ...silentShaders]).to.deep.equal([]);
   });
 
-  it('hold no marks of unfinished or hidden things', () => {
-    // In pieces, so that this file does not hold them.
+  it('contain no marks of unfinished or skipped code', () => {
+    // Split, so that this file does not contain them.
     const marks = [
       'TO' + 'DO',
       'FIX' + 'ME',
@@ -104,15 +104,15 @@ describe('files', () => {
     expect(found).to.deep.equal([]);
   });
 
-  it('print nothing from the library, but for warnings of the test kit', () => {
+  it('print nothing from the library, except warnings of the test kit', () => {
     const printing = filesBelow('src', '.ts')
       .filter((file) => !/^src\/(cli\/|testing\/(playwright|vitest)\.ts|main\.ts)/.test(file))
       .filter((file) => /\bconsole\.|process\.std/.test(textOf(file).replace(/\/\*[\s\S]*?\*\//g, '')));
     expect(printing).to.deep.equal([]);
   });
 
-  it('fit one screen of thought', () => {
-    // A test is a list of cases and reads like one: it may be a little longer.
+  it('are short', () => {
+    // A test is a list of cases, so its file may be a little longer.
     const most = (file: string) => (file.startsWith('test/') ? 350 : 320);
     const long = [...sources, ...shaders].filter((file) => textOf(file).split('\n').length > most(file));
     expect(long).to.deep.equal([]);

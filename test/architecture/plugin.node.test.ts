@@ -1,5 +1,5 @@
 /**
- * The esbuild plugin on files on disk: a wrong include is an error of the build, at the line that holds it.
+ * The esbuild plugin on files on disk: a wrong include is a build error, at the line that contains it.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -37,7 +37,7 @@ describe('the WGSL plugin', () => {
     return outputFiles[0]!.text;
   };
 
-  it('bundles each file once, and puts them together where they are used', async () => {
+  it('bundles each file once, and concatenates files on use', async () => {
     const files = {
       'lib/a.wgsl': '#include "lib/b.wgsl"\nfn a() {}\n',
       'lib/b.wgsl': '\n  fn b() {} // a word\n',
@@ -61,7 +61,7 @@ describe('the WGSL plugin', () => {
     expect(small.code).equal('\n\nfn b(){}\nfn a(){}\nfn main(){}\n');
   });
 
-  it('fails at file and line of a missing include', async () => {
+  it('reports file and line of a missing include', async () => {
     await writeFile(join(root, 'shaders/main.wgsl'), '// main\n#include "lib/a.wgsl"\n');
     await writeFile(join(root, 'shaders/lib/a.wgsl'), '// a\n\n#include "lib/nowhere.wgsl"\n');
     const { errors } = await bundle().then(

@@ -1,5 +1,5 @@
 /**
- * The configuration types are computed, and read in an editor as if they had been written: every field has its comment.
+ * The configuration types are computed, but an editor shows them as if they were written out: every field has its comment.
  */
 import { expect } from 'chai';
 import type { InterfaceDeclaration } from 'typescript/unstable/ast';
@@ -13,7 +13,7 @@ const fieldsOf = (name: keyof typeof TRAINERS) => {
   return Object.keys({ ...settings, ...options });
 };
 
-/** Where each type is declared, and the fields it must have. */
+/** Where each type is declared, and the fields that it must have. */
 const TYPES: [name: string, path: string, fields: string[]][] = [
   ['DPOConfig', 'src/train/settings/dpo.ts', fieldsOf('dpo')],
   ['CPOConfig', 'src/train/settings/cpo.ts', fieldsOf('cpo')],

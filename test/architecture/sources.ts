@@ -1,14 +1,14 @@
 /**
- * The project's sources as text, for the tests that read them: files, their imports, and their code without comments.
- * Reads the working tree, so tests that use it run in Node, in the project's root.
+ * The project's sources as text, for the tests that read them: files, their imports, and their code without comments. Reads
+ * the working tree, so tests that use it run in Node, in the project's root.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix, sep } from 'node:path';
 
-/** What lies in the tree and is not ours: packages, and what hidden folders hold (the interop checks' Python). */
+/** What is in the tree but is not ours: packages, and what hidden folders contain (the Python of the interop checks). */
 const OTHERS = /(^|\/)(node_modules|\.[^/]+)\//;
 
-/** Our files below `folder` whose names end so, with forward slashes, `src/gpu/device.ts`. */
+/** Our files below `folder` whose names end with `ending`, with forward slashes, `src/gpu/device.ts`. */
 export function filesBelow(folder: string, ending: string): string[] {
   return readdirSync(folder, { recursive: true })
     .map((file) => posix.join(folder, String(file).split(sep).join('/')))
@@ -23,7 +23,7 @@ export function textOf(file: string): string {
 /** The subpaths that `package.json` exports: `.`, `./models`, …. */
 export function subpaths(): string[] {
   const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
-  // What is a path and no object is a file that travels along, such as package.json.
+  // An entry that is a path rather than an object is a file such as package.json.
   return Object.keys(exports).filter((path) => typeof exports[path] === 'object');
 }
 

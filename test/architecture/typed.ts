@@ -1,6 +1,6 @@
 /**
  * The project as the compiler sees it, for tests that ask for types. TypeScript calls this interface unstable: it is used
- * here alone, and package-lock.json holds the version.
+ * only here, and package-lock.json pins the version.
  */
 import { resolve } from 'node:path';
 import type { Node, SourceFile } from 'typescript/unstable/ast';
@@ -33,7 +33,7 @@ export class TypedSources {
   }
 }
 
-/** All nodes below a file, from the first on. */
+/** All nodes below a file, in order. */
 export function nodesOf(file: SourceFile): Node[] {
   const all: Node[] = [];
   const visit = (node: Node): void => {
@@ -44,7 +44,7 @@ export function nodesOf(file: SourceFile): Node[] {
   return all;
 }
 
-/** A node's text on one line. */
+/** A node's text in one line. */
 export function textOfNode(node: Node, file: SourceFile): string {
   return file.text.slice(node.getStart(file), node.end).replace(/\s+/g, ' ');
 }

@@ -1,6 +1,6 @@
 /**
- * Names that every object answers to. No look-up by a name from outside may find them: they are refused in words like other
- * unknown names, or they are not there.
+ * Names that every object has. No lookup by a name from outside may find them: they are refused with the same message as
+ * other unknown names, or they are not found.
  */
 import { expect } from 'chai';
 import { isOwn, own } from '../../src/base/lookup.ts';
@@ -35,12 +35,12 @@ const INHERITED = ['constructor', '__proto__', 'toString', 'hasOwnProperty', 'va
 const CONFIG = JSON.parse(new TextDecoder().decode(tinyLlama.files.get('config.json'))) as object;
 const configWith = (more: object) =>
   parseConfigText(JSON.stringify({ ...CONFIG, ...more }), 'config.json', DIALECTS);
-/** An object whose own entry has that name, `__proto__` included. */
+/** An object with an own property of that name, `__proto__` included. */
 const entry = (name: string, value: unknown) => Object.fromEntries([[name, value]]);
 const metadata = (entries: Record<string, string>) =>
   new Map(Object.entries(entries).map(([key, value]) => [key, { type: 'string', value }] as const));
 
-/** Look-ups that throw for a name they do not have. */
+/** Lookups that throw for a name that they do not have. */
 const REFUSE: Record<string, (name: string) => unknown> = {
   'model_type of config.json': (name) => configWith({ model_type: name }),
   'hidden_act of config.json': (name) => configWith({ hidden_act: name }),
@@ -73,7 +73,7 @@ const REFUSE: Record<string, (name: string) => unknown> = {
   'setting for TRL': (name) => trlArguments(entry(name, 1)),
 };
 
-/** Look-ups that answer that there is nothing. */
+/** Lookups that return undefined for it. */
 const FIND_NOTHING: Record<string, (name: string) => unknown> = {
   own: (name) => own({ a: 1 }, name),
   isOwn: (name) => (isOwn({ a: 1 }, name) ? name : undefined),
@@ -84,9 +84,9 @@ const FIND_NOTHING: Record<string, (name: string) => unknown> = {
   'rating of a word': (name) => ratedWords(name)[0],
 };
 
-describe('look-ups by names that every object answers to', () => {
+describe('lookups by names of inherited properties', () => {
   for (const [what, find] of Object.entries(REFUSE)) {
-    it(`refuse a ${what}`, async () => {
+    it(`reject a ${what}`, async () => {
       for (const name of INHERITED) {
         const error = await Promise.resolve()
           .then(() => find(name))
@@ -95,7 +95,7 @@ describe('look-ups by names that every object answers to', () => {
             (reason: unknown) => reason,
           );
         expect(error, name).to.be.instanceOf(Error);
-        // Refused in words, not stumbled over.
+        // A refusal with a message, not a crash.
         expect(error, name).to.not.be.instanceOf(TypeError);
         expect((error as Error).message, name).to.match(
           /Known|[Ss]upported|Give|write #include|its options|Export|offered/,
@@ -110,7 +110,7 @@ describe('look-ups by names that every object answers to', () => {
     });
   }
 
-  it('leave a CSV label as it is written', () => {
+  it('keep a CSV label unchanged', () => {
     for (const name of INHERITED) {
       const { rows } = parseCsv(`prompt,completion,label\na,b,${name}\n`, 'x.csv', [','], LABELLED);
       const [row] = rows;
@@ -118,7 +118,7 @@ describe('look-ups by names that every object answers to', () => {
     }
   });
 
-  it('keep the rank of a layer by any name', async () => {
+  it("keep a layer's own rank for any name", async () => {
     const config = { r: 2, loraAlpha: 4, targetModules: INHERITED, useRslora: false };
     const of = (r: number) => ({ a: new Float32Array(2 * r), b: new Float32Array(2 * r), r, in: 2, out: 2 });
     const weights = new Map(INHERITED.map((name, i) => [name, of(i + 1)]));

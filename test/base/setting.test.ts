@@ -1,4 +1,4 @@
-/** Ranges, sentences, suggestions and declarations: the tools that settings are made of. */
+/** Ranges, messages, suggestions and declarations: the parts that settings are made of. */
 import { expect } from 'chai';
 import { inRange, type Range, rangeText } from '../../src/base/range.ts';
 import { say, setting } from '../../src/base/sentence.ts';
@@ -40,7 +40,7 @@ describe('ranges', () => {
 });
 
 describe('sentences', () => {
-  it('call settings what a front end calls them, however they were put together', () => {
+  it("use a front end's names of settings, in nested sentences too", () => {
     const inner = say`${setting('beta')} is ${0}`;
     const outer = say`${inner}, and ${setting('maxLength')} too`;
     expect(`${outer}`).to.equal('beta is 0, and maxLength too');
@@ -57,7 +57,7 @@ describe('sentences', () => {
 });
 
 describe('suggestions', () => {
-  it('find the name that was meant, whatever its case and hyphens, and none where none is near', () => {
+  it('find the intended name, ignoring case and hyphens, and nothing if no name is close', () => {
     const known = ['learningRate', 'maxLength', 'beta', 'r'];
     for (const typed of ['learning_rate', 'LearningRate', 'learningrat', 'laerningRate', 'learning-rates'])
       expect(nearest(typed, known), typed).to.equal('learningRate');
@@ -70,7 +70,7 @@ describe('suggestions', () => {
 });
 
 describe('declarations', () => {
-  it('know the values of their kind, and null where it is the default', () => {
+  it('accept values of their kind, and null if it is the default', () => {
     const cases: [{ fits(value: unknown): boolean; wayOut: string }, unknown[], unknown[], string][] = [
       [
         number({ ...about, default: 1, range: { from: 0 } }),
@@ -113,7 +113,7 @@ describe('declarations', () => {
     }
   });
 
-  it("are understood by TRL's name, by the flag's and by others", () => {
+  it("are accepted under TRL's name, the flag's and others", () => {
     const declared = whole({
       ...about,
       default: 1,

@@ -7,7 +7,7 @@ function* counting(total: number): Sliced<number> {
 }
 
 describe('base/slices', () => {
-  it('gives the same at once and in slices, and tells how far it is', async () => {
+  it('gives the same result at once and in slices, and reports progress', async () => {
     const told: Progress[] = [];
     expect(atOnce(counting(3))).to.equal(3);
     expect(await inSlices(counting(3), { onProgress: (progress) => told.push(progress) })).to.equal(3);
@@ -38,7 +38,7 @@ describe('base/slices', () => {
     expect(most).to.equal(2);
   });
 
-  it('makes a slice of what takes long', () => {
+  it('makes slow work a slice of its own', () => {
     const slow = (value: number) => {
       const end = performance.now() + SLICE_MS;
       while (performance.now() < end);

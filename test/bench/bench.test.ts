@@ -1,6 +1,6 @@
 /**
- * The bench itself: that its arithmetic is right, that it counts what is asked of WebGPU, and that its smallest cases run
- * and agree with what they say. No time is judged here.
+ * The bench itself: its arithmetic is right, it counts WebGPU's calls, and its smallest cases run and agree on their
+ * results. No time is checked here.
  */
 import { expect } from 'chai';
 import { platformGpu } from '../support/gpu.ts';
@@ -45,13 +45,13 @@ function bookOf(results: readonly Result[], facts: Book['facts'] = {}): Book {
 }
 
 describe('bench: arithmetic', () => {
-  it('medians and quartiles lie between neighbours', () => {
+  it('medians and quartiles are interpolated between neighbors', () => {
     expect(medianOf([3, 1, 2])).to.equal(2);
     expect(medianOf([4, 1, 2, 3])).to.equal(2.5);
     expect(quantile([0, 1, 2, 3], 0.25)).to.equal(0.75);
   });
 
-  it('a straight line is found, and how straight it is', () => {
+  it('a line is fitted, with its goodness of fit', () => {
     const exact = straightLine([1, 2, 5].map((x) => [x, 3 * x + 4]));
     expect(exact.slope).to.be.closeTo(3, 1e-12);
     expect(exact.intercept).to.be.closeTo(4, 1e-12);
@@ -60,7 +60,7 @@ describe('bench: arithmetic', () => {
     expect(straightLine([0, 1, 2].map((x) => [x, x % 2])).r2).to.equal(0);
   });
 
-  it('the faster and the smaller peer are what counts, and one that failed does not', () => {
+  it('only the faster and the smaller peer count, and not one that failed', () => {
     const by = { webalign: measured(2, 10), a: measured(6, 20), b: measured(8, 15), c: 'cannot' };
     const each = result('x', 'squares', { m: 1024 }, by);
     expect(overOurs(each)).to.equal(3);
@@ -68,7 +68,7 @@ describe('bench: arithmetic', () => {
     expect(overOurs(result('x', 'squares', {}, { webalign: measured(1), c: 'cannot' }))).to.equal(undefined);
   });
 
-  it('a promised figure holds, does not, or was not measured', () => {
+  it('a promised figure holds, fails, or was not measured', () => {
     const judge = (results: readonly Result[], facts?: Book['facts']) =>
       verdicts(bookOf(results, facts)).map(({ holds }) => holds);
     expect(judge([]).every((holds) => holds === undefined)).to.equal(true);
@@ -90,7 +90,7 @@ describe('bench: arithmetic', () => {
       expect(verdictLine(verdict)).to.include(verdict.claim);
   });
 
-  it('plots are drawn, with text that stays text', () => {
+  it('plots are drawn, with their text escaped', () => {
     const rows: Row[] = [
       { id: '<p>', times: { webalign: 2, a: 6, b: 1 } },
       { id: 'q', times: { webalign: 2, a: 3 } },
@@ -128,7 +128,7 @@ describe('bench: arithmetic', () => {
 describe('bench: the cases', function () {
   this.timeout(300_000);
 
-  it('have names of their own, and quick ones among them', () => {
+  it('have unique names, and include quick ones', () => {
     const ids = [...CASES, ...FACTS].map(({ id }) => id);
     expect(new Set(ids).size).to.equal(ids.length);
     expect(CASES.some(({ quick }) => quick)).to.equal(true);

@@ -1,29 +1,29 @@
 /**
- * The words of the bench: what a case is, what a contestant must do, what a measurement says. Types and nothing else, so
- * that cases, peers, the command and the page agree without knowing each other.
+ * The types of the bench: what a case is, what a contestant must do, what a measurement says. It contains only types, so
+ * that cases, peers, the command and the page agree without importing each other.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import type { DpoJob } from './jobs.ts';
 
-/** One contestant's work on a case, ready to be done again and again. */
+/** One contestant's work on a case, ready to be started again and again. */
 export interface Run {
-  /** Makes what a start uses up anew, untimed. Such a run is waited for after every start. */
+  /** Restores what a start uses up; not timed. After every start of such a run, its end is awaited. */
   renew?(): Promise<void>;
   /** Starts the work once, without waiting for it. */
   start(): void | Promise<void>;
   /** Waits until everything started is done, by reading one number of the last result. */
   finish(): Promise<number>;
-  /** The result, or the first numbers of it, to be held against the others'. */
+  /** The result, or its first numbers, to be compared with the others'. */
   result?(): Promise<Float32Array>;
   dispose(): void;
 }
 
-/** What one start costs by arithmetic, whoever does it. */
+/** The arithmetic operations of one start, the same for every contestant. */
 export interface Work {
   flop?: number;
   /** Bytes that must be read and written. */
   bytes?: number;
-  /** What is counted beside: tokens of a step, tokens written. */
+  /** What is counted in addition: tokens of a step, tokens generated. */
   tokens?: number;
 }
 
@@ -37,21 +37,24 @@ export type Job =
 export type JobOf<Kind extends Job['kind']> = Extract<Job, { kind: Kind }>;
 
 export interface Case {
-  /** `product nt 512³`: what `--only` looks in and results are kept under. */
+  /** `product nt 512³`: `--only` searches in it, and results are stored under it. */
   id: string;
-  /** What it stands with in a table. */
+  /** The group that it appears with in a table. */
   group: string;
-  /** Its place on the group's curve. */
+  /** Its x value on the group's curve. */
   size: Record<string, number>;
-  /** Cases that follow each other and name the same curve are timed in turn, so that the curve is not bent by the hour. */
+  /**
+   * Cases that follow each other and name the same curve are timed in turn, so that a change of the machine's speed does
+   * not bend the curve.
+   */
   curve?: string;
   work: Work;
   /** Whether `--quick` runs it. */
   quick: boolean;
-  /** Bytes that a device must hold for it; 0 where that is no matter. */
+  /** Bytes that a device must hold for it; 0 if it needs little. */
   memory?: number;
   make(gpu: Gpu): Promise<Run>;
-  /** What the peers are given. */
+  /** What the peers get. */
   job?: () => Promise<Job> | Job;
 }
 
@@ -62,7 +65,7 @@ export interface Peer {
   dispose(): void;
 }
 
-/** Opens a peer anew for every case: buffers that it keeps from one are not to count in the next. */
+/** Opens a peer anew for every case: buffers that it keeps from one case must not count in the next. */
 export interface PeerSource {
   name: string;
   version: string;
@@ -77,22 +80,22 @@ export interface Measured {
   /** Milliseconds of processor time of one start, in Node. */
   cpu: number | null;
   samples: number;
-  /** Milliseconds of the first start, over the median: what compiling took. */
+  /** Time of the first start divided by the median: what compiling cost. */
   first: number;
-  /** Most bytes that the contestant's device held. */
+  /** The most bytes that the contestant's device held. */
   peakBytes: number;
   /** Of one start. */
   dispatches: number;
   submits: number;
 }
 
-/** What became of a case. */
+/** The outcome of a case. */
 export interface Result {
   id: string;
   group: string;
   size: Record<string, number>;
   work: Work;
-  /** By contestant; a sentence where it could not. */
+  /** By contestant; a sentence if it failed. */
   by: Record<string, Measured | string>;
   /** Largest difference from our own result, as a share of its largest number, by peer. */
   differences: Record<string, number>;

@@ -1,6 +1,6 @@
 /**
  * What has been measured on one adapter, case by case: a later run replaces what it measures again and leaves the rest, so
- * that a long bench may be made in pieces. Plain data.
+ * that a long bench can be run in pieces. Plain data.
  */
 import type { AdapterReport } from '../../src/gpu/adapter.ts';
 import type { Peak, Result } from './bench.ts';
@@ -18,7 +18,7 @@ export interface Book {
   facts: Record<string, Record<string, number>>;
   /** What was not run, and why. */
   leftOut: Record<string, string>;
-  /** What a reader must know of results that were kept from different runs, written by hand. */
+  /** What a reader must know about results of different runs, written by hand. */
   notes?: string[];
 }
 
@@ -37,7 +37,7 @@ export function noted(
     const { adapter } = event;
     const peers = Object.fromEntries(event.peers.map(({ name, version }) => [name, version]));
     const { results = {}, facts = {}, leftOut = {}, notes } = book ?? {};
-    // Whatever else runs here makes a peak lower: the highest that was seen is the nearest.
+    // Other programs can only lower a measured peak, so the highest one is the most accurate.
     const peak = higher(event.peak, book?.peak);
     return {
       where,
@@ -55,7 +55,7 @@ export function noted(
   const { results, facts, leftOut } = book;
   if (event.type === 'result') {
     const { id } = event.result;
-    // A run without peers keeps theirs from before.
+    // A run without peers keeps the peers' results of earlier runs.
     results[id] = { ...event.result, by: { ...results[id]?.by, ...event.result.by } };
     delete leftOut[id];
   }

@@ -1,6 +1,6 @@
 /**
- * The page's half of a bench in Chromium: runs the suite that it is asked for and sends each event to the command in Node,
- * which put `emitBenchEvent` there.
+ * The part of a bench in Chromium that runs in the page: it runs the requested suite and sends each event to the command in
+ * Node, which installed `emitBenchEvent` in the page.
  */
 import { CASES } from './cases/all.ts';
 import { loadPeers } from './peers.ts';

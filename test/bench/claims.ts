@@ -1,6 +1,6 @@
 /**
- * The figures that are promised, held against what was measured. Each says what it asks, what was found, and whether it
- * holds; a figure whose cases were not run is not judged.
+ * The promised figures, compared with what was measured. Each says what is required, what was found, and whether it is met;
+ * a figure whose cases were not run is not judged.
  */
 import type { Measured, Result } from './bench.ts';
 import type { Book } from './book.ts';
@@ -9,7 +9,7 @@ import { OURS } from './suite.ts';
 export interface Verdict {
   claim: string;
   found: string;
-  /** Undefined where it was not measured. */
+  /** Undefined if it was not measured. */
   holds: boolean | undefined;
 }
 
@@ -17,7 +17,7 @@ const MIB = 2 ** 20;
 const time = ({ median }: Measured) => median;
 const processor = ({ cpu }: Measured) => cpu;
 
-/** Time or bytes of the best peer over ours; undefined where either is missing. */
+/** Time or bytes of the best peer divided by ours; undefined if either is missing. */
 export function overOurs(
   { by }: Result,
   of: (measured: Measured) => number | null = ({ median }) => median,
@@ -28,7 +28,7 @@ export function overOurs(
   return own && theirs.length > 0 ? Math.min(...theirs) / own : undefined;
 }
 
-/** Straight line through points by least squares, and the share of the variance that it explains. */
+/** Least-squares line through points, and the share of the variance that it explains. */
 export function straightLine(points: readonly (readonly [x: number, y: number])[]) {
   const mean = (of: (point: readonly [number, number]) => number) =>
     points.reduce((sum, point) => sum + of(point), 0) / points.length;
@@ -45,7 +45,7 @@ export function verdicts(book: Book): Verdict[] {
     const own = result?.by[OURS];
     return typeof own === 'object' ? own : undefined;
   };
-  /** The same by processor time, where there is any: what else the machine does touches it less. */
+  /** The same by processor time, if it is known: other work on the machine affects it less. */
   const aside = (ratio: number | undefined) =>
     ratio === undefined ? '' : ` (${ratio.toFixed(2)}× by processor time)`;
   const ofProcessor = (id: string) => aside(overOurs(book.results[id] as Result, processor));
@@ -88,7 +88,7 @@ export function verdicts(book: Book): Verdict[] {
   const dispatches = Object.values(book.facts['dispatches by pairs'] ?? {}).slice(1);
   const planned = book.facts['planned bytes by vocabulary'];
   const growth = planned ? ((planned['151936'] as number) - (planned['1000'] as number)) / MIB : undefined;
-  /** How much faster prompts that are packed once are. */
+  /** How much faster prompts are that are packed once. */
   const sharing = (of: (measured: Measured) => number | null, kind = 'prompts', size = '') => {
     const [shared, repeated] = ['shared', 'repeated'].map((way) =>
       ours(book.results[`${kind} ${way}${size}`]),

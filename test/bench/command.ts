@@ -1,6 +1,6 @@
 /**
- * The bench in Node: runs the suite here or in Chromium, prints each result as it comes, keeps all of
- * them by adapter, and says at the end which of the promised figures hold.
+ * The bench in Node: runs the suite here or in Chromium, prints each result as soon as it is known, stores all results by
+ * adapter, and says at the end which of the promised figures are met.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -26,11 +26,11 @@ export interface CommandOptions extends SuiteOptions {
   /** Names of the peers that are installed and wanted. */
   peers: readonly string[];
   json: boolean;
-  /** Folder of kept results. */
+  /** Folder of stored results. */
   out: string;
 }
 
-/** Runs, keeps and prints; the exit code. What cannot run here is told in a sentence. */
+/** Runs, stores and prints; returns the exit code. What cannot run here is reported in a sentence. */
 export async function runBench(options: CommandOptions): Promise<number> {
   try {
     return await run(options);
@@ -44,7 +44,7 @@ export async function runBench(options: CommandOptions): Promise<number> {
 
 async function run(options: CommandOptions): Promise<number> {
   const { where, out, json, variants } = options;
-  // What was forced stands apart from what would run.
+  // Results of forced variants are stored apart from those of the default ones.
   const path = join(out, `${[where, ...variants].join('-')}.json`);
   const print = (line: string) => console.log(line);
   const kept = await readFileIfAny(path);
@@ -64,14 +64,14 @@ async function run(options: CommandOptions): Promise<number> {
   return 0;
 }
 
-/** Processors, and how many programs wanted one before this run began: more than there are make times on the clock longer. */
+/** Processors, and how many programs wanted one before this run began: if more than there are, measured times are longer. */
 function machineNow(): string {
   const [load = 0] = loadavg();
   const busy = load > 0.5 ? `, ${load.toFixed(1)} programs at a time wanting one before the run` : '';
   return `${availableParallelism()} processors${busy}`;
 }
 
-/** Draws the page of the documentation from the results in a folder; the exit code. */
+/** Writes the page of the documentation from the results in a folder; returns the exit code. */
 export async function drawPage(folder: string): Promise<number> {
   const files = await speedPage(folder);
   for (const file of files) console.log(`drawn          ${file}`);

@@ -1,6 +1,6 @@
 /**
- * What is counted rather than timed: dispatches, bytes of a plan, and what compiling a model's kernels takes. Most of it on
- * a device that only counts, so that the size of a model is no matter.
+ * What is counted rather than timed: dispatches, bytes of a plan, and the compilation of a model's kernels. Most of it on a
+ * device that only counts, so that the size of a model does not matter.
  */
 import { Gpu } from '../../src/gpu/device.ts';
 import { planGeneration } from '../../src/model/generation-plan.ts';
@@ -16,7 +16,7 @@ import { MODELS, plainLlama, randomModel } from './models.ts';
 export interface Fact {
   id: string;
   quick: boolean;
-  /** By these kernel variants wherever they serve. */
+  /** With these kernel variants, for every shape that they support. */
   measure(source: GPU, variants: readonly string[]): Promise<Record<string, number>>;
 }
 
@@ -38,7 +38,7 @@ async function onDevice<T>(
   }
 }
 
-/** Milliseconds until all kernels of a step with the default adapter are compiled, in parallel, on a device made anew. */
+/** Milliseconds to compile all kernels of a step with the default adapter in parallel, on a new device. */
 function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
   return {
     id: `compiling ${name}`,
@@ -58,7 +58,7 @@ function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
   };
 }
 
-/** One step on so many pairs. */
+/** One step on this number of pairs. */
 function data(pairs: number, quick: boolean): Fact {
   const measure: Fact['measure'] = (source, variants) =>
     onDevice(source, variants, (gpu) => largeData(gpu, pairs));

@@ -1,6 +1,6 @@
 /**
- * Numbers to compute with: the same for every contestant, in the same order, from a seed. Fast rather than fine, because
- * logits of a large vocabulary are hundreds of millions. Never zeros: a kernel may be faster on those.
+ * Numbers to compute with, the same for every contestant, from a seed. Fast rather than of high quality, because logits of
+ * a large vocabulary are hundreds of millions of numbers. They are never zeros: a kernel may be faster on those.
  */
 
 /** `length` numbers, uniform in ±`spread`. */

@@ -1,6 +1,6 @@
 /**
  * The largest of the jobs that peers share: a step of DPO on a small decoder with LoRA, as plain data. Every contestant
- * trains the same weights on the same tokens; how is its own affair.
+ * trains the same weights on the same tokens, in its own way.
  */
 import type { ModelConfig } from '../../src/io/config.ts';
 import { toFloat32 } from '../../src/io/float.ts';
@@ -15,7 +15,7 @@ import { randomModel } from './models.ts';
 
 export interface DpoJob {
   kind: 'dpoStep';
-  /** Of a Llama with as many heads for keys as for queries. */
+  /** Of a Llama with as many key heads as query heads. */
   config: ModelConfig;
   /** Frozen, by name; (out, in) row by row. */
   weights: Map<string, { shape: number[]; values: Float32Array }>;
@@ -33,12 +33,12 @@ export interface Pair {
 
 export interface BatchShape {
   pairs: number;
-  /** Tokens of each prompt and of each completion: all alike, which spares peers their padding. */
+  /** Tokens of each prompt and of each completion: the same for all, so that peers need no padding. */
   prompt: number;
   completion: number;
 }
 
-/** What all contestants train with. Losses are compared after `checkedAfter` steps. */
+/** Settings that all contestants train with. Losses are compared after `checkedAfter` steps. */
 export const STEP = {
   beta: 0.1,
   learningRate: 1e-4,
@@ -56,7 +56,10 @@ export function randomPairs({ pairs, prompt, completion }: BatchShape, vocabular
   }));
 }
 
-/** Of rank `rank` on every linear layer; B is not zero as in a fresh one, whose loss of log 2 anything would agree with. */
+/**
+ * Of rank `rank` on every linear layer. B is not zero as in a new adapter, since its loss of log 2 would be right even with
+ * wrong weights.
+ */
 export async function randomAdapter(json: JsonObject, rank: number): Promise<Adapter> {
   const { architecture, config } = await describeModel(randomModel(json, 'random'));
   const linears = linearsOf(architecture, config);

@@ -1,6 +1,6 @@
 /**
- * What a large data set costs the host before the first step: tokenizing in slices, hashing, planning, the reference of one batch. Pairs
- * are made here, of about 60 tokens of prompt and 300 a side by the embedded model's tokenizer.
+ * What a large data set costs the host before the first step: tokenizing in slices, hashing, planning, the reference of one
+ * batch. Pairs are generated here, of about 60 tokens of prompt and 300 per completion with the embedded model's tokenizer.
  */
 import tokenizerJson from '../../demos/align/model/tokenizer.json' with { type: 'json' };
 import tokenizerConfig from '../../demos/align/model/tokenizer_config.json' with { type: 'json' };
@@ -18,7 +18,7 @@ const WORDS =
 /** Characters of a prompt and of a completion. */
 const SIZES = { prompt: 140, completion: 840 };
 
-/** Milliseconds and bytes of one step on so many pairs; the host's bytes are those of the whole process, in Node. */
+/** Milliseconds and bytes of one step on this number of pairs; the host's bytes are those of the whole process, in Node. */
 export async function largeData(gpu: Gpu, pairs: number): Promise<Record<string, number>> {
   const tokenizer = await Tokenizer.fromFiles(
     memoryFiles({
@@ -60,7 +60,7 @@ function madeRows(count: number): PreferenceRow[] {
       made.push(word);
       left -= word.length;
     }
-    // Added up word by word it would hold a node for each.
+    // Concatenated word by word, the string would hold a node for each word.
     return made.join('');
   };
   return Array.from({ length: count }, () => ({
@@ -70,7 +70,7 @@ function madeRows(count: number): PreferenceRow[] {
   }));
 }
 
-/** Watches how long the event loop is not free; gives the longest time. */
+/** Measures how long the event loop is blocked; returns the longest time. */
 function longestTurn(): () => number {
   let last = performance.now();
   let longest = 0;

@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: measures webalign, and beside it jax-js and TensorFlow.js, on this machine's adapter. `--help` lists the options.
  *
- * Results are kept by case in a folder, so that a bench may be made in pieces. The peers are installed on the first run, into
- * test/bench/node_modules.
+ * Results are stored by case in a folder, so that a bench can be run in pieces. The peers are installed on the first run,
+ * into test/bench/node_modules.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -30,7 +30,7 @@ const command = new Command('npm run bench --')
   .parse();
 const { only = [], quick, where, variant, json, page, ...options } = command.opts();
 
-/** Installs the peers where they are not yet; without a network the bench goes on without them. */
+/** Installs the peers that are missing; without a network the bench runs without them. */
 function installPeers() {
   if (existsSync(join(here, 'node_modules/@jax-js/jax'))) return true;
   console.log('Installing the peers into test/bench/node_modules …');

@@ -1,7 +1,7 @@
 /**
- * Models by their shape, with random weights: what a step costs does not depend on what was learnt. The weights are never
- * there as a whole: a file of them is computed piece by piece as it is read, so that a model of any size needs little
- * memory on the host.
+ * Models of a given shape with random weights: the cost of a step does not depend on what was learned. The weights are
+ * never in memory as a whole: a file of them is computed piece by piece as it is read, so that a model of any size needs
+ * little memory on the host.
  */
 import embedded from '../../demos/align/model/config.json';
 import { type ByteSource, byteSource, memorySource } from '../../src/io/byte-source.ts';
@@ -22,7 +22,7 @@ const llama = (fields: JsonObject): JsonObject => ({
   ...fields,
 });
 
-/** A Llama with as many heads for keys as for queries, which is what the peers' decoders are. */
+/** A Llama with as many key heads as query heads, as the peers' decoders have. */
 export const plainLlama = (
   vocabulary: number,
   width: number,
@@ -65,12 +65,12 @@ export const MODELS = {
   }),
 } satisfies Record<string, JsonObject>;
 
-/** Half the width of a weight's distribution: with it, hidden states keep about their length through a layer. */
+/** Half the width of a weight's distribution: with it, hidden states keep about their norm through a layer. */
 function spreadOf(shape: readonly number[]): number {
   return 1.5 / Math.sqrt(shape.at(-1) as number);
 }
 
-/** A Hugging Face folder of this configuration. The same name and configuration have the same weights. */
+/** A Hugging Face folder of this configuration. Equal names and configurations have equal weights. */
 export function randomModel(json: JsonObject, name: string): Files {
   const text = JSON.stringify(json);
   return filesOf(name, async (path) => {
@@ -100,7 +100,7 @@ function randomWeights(configText: string, name: string): ByteSource {
     const tensor = tensors.find(({ begin }) => begin === offset - head.length);
     if (!tensor) throw new RangeError('weights are read tensor by tensor');
     const { shape, seed } = tensor;
-    // Norms are vectors; their weights lie about 1.
+    // Norm weights are vectors with values near 1.
     const values = shape.length > 1 ? numbers(seed, length / 4, spreadOf(shape)) : norm(seed, length / 4);
     return new Uint8Array(values.buffer);
   });

@@ -1,7 +1,7 @@
 /**
- * WebGPU for all contestants of one process in Node: the adapter that webalign takes there, found by peers where a browser
- * has it. In Node a software adapter runs without the clamping of indices; a library whose kernels read past the end of a
- * buffer gets the same adapter with it, as browsers have it.
+ * WebGPU for all contestants of one process in Node: the adapter that webalign uses there, provided to peers as a browser
+ * provides it. In Node a software adapter runs without the clamping of indices; a library whose kernels read past the end
+ * of a buffer gets the same adapter with clamping, as in browsers.
  */
 import { createRequire } from 'node:module';
 import { create } from 'webgpu';
@@ -10,7 +10,7 @@ import { requestNodeGpu } from '../../src/node/adapter.ts';
 export interface SharedGpu {
   gpu: GPU;
   notice: string | undefined;
-  /** Says which of the two `navigator.gpu` is from now on. */
+  /** Sets which of the two `navigator.gpu` is from now on. */
   offer(clamping: boolean): void;
 }
 
@@ -19,7 +19,7 @@ export async function sharedGpu(): Promise<SharedGpu> {
   const clamped = software ? create([]) : gpu;
   const browser = { gpu, userAgent: 'Node', hardwareConcurrency: 1 };
   Object.defineProperty(globalThis, 'navigator', { value: browser, configurable: true });
-  // One of the peers asks for Node's modules so.
+  // One of the peers imports Node's modules this way.
   Object.assign(globalThis, { require: createRequire(import.meta.url) });
   const offer = (clamping: boolean) => {
     browser.gpu = clamping ? clamped : gpu;

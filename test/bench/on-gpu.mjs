@@ -4,9 +4,9 @@
  *
  *   node test/bench/on-gpu.mjs [--python PYTHON] [--icd FILE] [options of npm run bench]
  *
- * Dawn finds GPUs on Linux through a Vulkan loader and the driver's manifest. Where the system has no loader, as in many containers,
- * the one out of @sparticuz/chromium serves; where NVIDIA's driver has left no manifest, one is written. Elsewhere than on Linux
- * nothing is needed. It changes nothing on the system.
+ * Dawn finds GPUs on Linux through a Vulkan loader and the driver's manifest. If the system has no loader, as in many
+ * containers, the one in @sparticuz/chromium is used; if NVIDIA's driver has installed no manifest, one is written. On
+ * other systems nothing is needed. It changes nothing on the system.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -28,11 +28,11 @@ const mine = new Set(
 );
 const rest = process.argv.slice(2).filter((_, i) => !mine.has(i));
 
-/** Where drivers leave their manifests. */
+/** Where drivers put their manifests. */
 const MANIFESTS = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
 const NVIDIA = ['libGLX_nvidia.so.0', 'libEGL_nvidia.so.0'];
 
-/** What the loader of shared libraries knows. */
+/** The libraries that the dynamic loader knows. */
 const libraries = spawnSync('ldconfig', ['-p'], { encoding: 'utf8' }).stdout ?? '';
 
 async function environment() {

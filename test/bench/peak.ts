@@ -1,5 +1,5 @@
 /**
- * What the adapter reaches on the two simplest kernels, measured in the same run as everything else: multiplications and
+ * The speed of the adapter on the two simplest kernels, measured in the same run as everything else: multiplications and
  * additions in f32, and bytes read and written. Shares of the peak are shares of these, not of a data sheet.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -11,9 +11,9 @@ import shader from './peak.wgsl';
 const perVector: Grid = { threads: (p) => p.vectors as number };
 const peakKernels = kernels(shader, { multiply_add: perVector, copy: perVector });
 
-/** Operations of a round of `multiply_add`, a thread. */
+/** Operations of a round of `multiply_add` per thread. */
 const FLOP = 64;
-/** A run of either kernel should last so long: milliseconds. */
+/** How long a run of either kernel should last, in milliseconds. */
 const LEAST = 30;
 const SAMPLES = 5;
 

@@ -1,17 +1,17 @@
 /**
- * Loads the peers, wherever their bundles lie. One that cannot be opened twice is loaded again under another address, which
- * makes a second of it.
+ * Loads the peers, wherever their bundles are. One that cannot be opened twice is loaded again from another URL, which
+ * creates a second instance.
  */
 import type { PeerSource } from './bench.ts';
 
 interface PeerModule extends PeerSource {
-  /** One device for as long as it is loaded. */
+  /** It keeps one device for as long as it is loaded. */
   oncePerLoad?: boolean;
-  /** Its kernels read past the end of buffers, and are right only where indices are clamped. */
+  /** Its kernels read past the end of buffers, and are right only if indices are clamped. */
   needsClamping?: boolean;
 }
 
-/** `offer` is told what kind of adapter the next peer to open will look for. */
+/** `offer` is told what kind of adapter the next opened peer will look for. */
 export async function loadPeers(
   names: readonly string[],
   urlOf: (name: string) => string,

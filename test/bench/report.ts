@@ -1,5 +1,5 @@
 /**
- * Measurements in words: a line each for a terminal, and the numbers as every reader of the bench shows them.
+ * Measurements as text: a line each for a terminal, and the numbers as all reports of the bench show them.
  */
 import { formatBytes } from '../../src/gpu/errors.ts';
 import type { Measured, Peak, Result, Work } from './bench.ts';
@@ -15,7 +15,7 @@ export function threeDigits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
-/** What the work came to in a second, and what share of the peak that is. */
+/** Operations or bytes per second, and the share of the peak. */
 export function rate({ flop, bytes, tokens }: Work, ms: number, peak: Peak): string {
   const parts = [];
   const gflops = (flop ?? 0) / ms / 1e6;
@@ -31,7 +31,7 @@ function inUnits(value: number, small: string, large: string): string {
   return value >= 1000 ? `${threeDigits(value / 1000)} ${large}` : `${threeDigits(value)} ${small}`;
 }
 
-/** The middle half of the samples, as a share of the median. */
+/** The distance between the quartiles, as a share of the median. */
 export function spread({ quartiles: [low, high], median }: Measured): number {
   return (high - low) / median;
 }

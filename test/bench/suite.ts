@@ -1,6 +1,6 @@
 /**
- * Runs cases, ours and the peers', and tells what came of each: the same code in Node and in a page. Every case gets a
- * device of our own made anew, so that its first start compiles and its bytes are its own. Prints nothing.
+ * Runs cases, ours and the peers', and reports the outcome of each: the same code in Node and in a page. Every case gets a
+ * new device of ours, so that its first start compiles and its bytes are its own. Prints nothing.
  */
 import type { AdapterReport } from '../../src/gpu/adapter.ts';
 import { Gpu } from '../../src/gpu/device.ts';
@@ -15,13 +15,13 @@ import { type Course, type Entrant, measured, PACE, QUICK_PACE, race, warmUp } f
 export const OURS = 'webalign';
 
 export interface SuiteOptions {
-  /** Parts of ids; all cases where there are none. */
+  /** Parts of ids; if empty, all cases are run. */
   only: readonly string[];
   quick: boolean;
-  /** Kernel variants of ours that run wherever they serve. */
+  /** Our kernel variants to use for every shape that they support. */
   variants?: readonly string[];
   signal?: AbortSignal | undefined;
-  /** What is counted rather than timed; all of it where this is left out. */
+  /** What is counted rather than timed; if left out, all of it. */
   facts?: readonly Fact[];
 }
 
@@ -32,12 +32,12 @@ export type BenchEvent =
   | { type: 'fact'; id: string; values: Record<string, number> }
   | { type: 'left out'; id: string; reason: string };
 
-/** How far a result may be from ours, as a share of its largest number; what is further off is not timed. */
+/** How far a result may be from ours, as a share of its largest number; what differs more is not timed. */
 const TOLERANCE = 1e-3;
-/** What a start may take and hold on a software adapter, which is slow and whose memory is the host's. */
+/** How long a start may take and how much it may hold on a software adapter, which is slow and uses the host's memory. */
 const SOFTWARE_LIMITS = { seconds: 4, bytes: 1.5 * 2 ** 30 };
 const HARDWARE_LIMITS = { seconds: 20, bytes: 12 * 2 ** 30 };
-/** Share of the peak that a case is expected to reach, to guess how long it will take. */
+/** Share of the peak that a case is expected to reach, to estimate how long it will take. */
 const EXPECTED = 0.25;
 
 export async function* runSuite(
@@ -56,7 +56,7 @@ export async function* runSuite(
 
   const isWanted = ({ id, ...each }: { id: string; quick: boolean }) =>
     (only.length === 0 || only.some((part) => id.includes(part))) && (each.quick || !quick);
-  // First, because what compiling takes is asked of the first step after loading.
+  // First, because compile times are measured with the first step after loading.
   for (const { id, measure } of facts.filter(isWanted)) {
     signal?.throwIfAborted();
     yield { type: 'fact', id, values: await measure(source, variants) };
@@ -78,12 +78,12 @@ export async function* runSuite(
   }
 }
 
-/** What is wrong with the machine or with what was asked, in a sentence; undefined for any other error. */
+/** The message of an error about the machine or the request; undefined for any other error. */
 export function refusal(error: unknown): string | undefined {
   return error instanceof NoAdapterError || error instanceof GpuValidationError ? error.message : undefined;
 }
 
-/** Cases of one curve run in turn with each other; the others each for themselves. */
+/** Cases of one curve run in turn with each other; the others one by one. */
 function together(cases: readonly Case[]): Case[][] {
   const batches: Case[][] = [];
   for (const each of cases) {
@@ -103,7 +103,7 @@ function tooLarge({ work, memory = 0 }: Case, { software }: AdapterReport, peak:
   return undefined;
 }
 
-/** One case as it is set up: its entrants, or why one is not there. */
+/** A prepared case: its entrants, or why one is missing. */
 interface Field {
   case: Case;
   entrants: Entrant[];
@@ -158,7 +158,10 @@ async function runTogether(ground: Ground, cases: readonly Case[]): Promise<Resu
   }
 }
 
-/** Which kernels are the fastest on a GPU is measured once a class of shapes, as when a run is planned, and kept while this is loaded. */
+/**
+ * On a GPU the fastest kernels are measured once per class of shapes, as when a run is planned, and remembered while this
+ * is loaded.
+ */
 function tuning(): Tuning {
   return {
     versions: 'bench',
@@ -172,7 +175,7 @@ function tuning(): Tuning {
 }
 let known: Uint8Array | undefined;
 
-/** The kernels' variants for a case: it is begun on a device that only counts, which shows its shapes. */
+/** The kernel variants of a case: it is first run on a device that only counts, which shows its shapes. */
 async function tune(gpu: Gpu, each: Case): Promise<void> {
   if (gpu.adapter.software) return;
   const run = await each.make(gpu.countingCopy());
@@ -213,7 +216,7 @@ function makeFor<Kind extends Job['kind']>(peer: Peer, job: Extract<Job, { kind:
   return (peer.make[job.kind] as (given: Job) => Promise<Run>)(job);
 }
 
-/** What it comes to, or why it does not, in a line. */
+/** Result or failure of a contestant, in one line. */
 async function attempt<T extends object>(task: () => Promise<T>): Promise<T | string> {
   try {
     return await task();

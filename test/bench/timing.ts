@@ -1,32 +1,31 @@
 /**
- * How things are timed: every contestant in turn, A B C A B C, so that whatever else the machine does falls on all alike;
- * medians and quartiles; processor time beside the time on the clock, where there is any. It knows nothing of what it
- * times.
+ * How times are measured: the contestants take turns, A B C A B C, so that other work on the machine affects all of them
+ * alike; medians and quartiles; processor time in addition to elapsed time, if it is known. It does not know what it times.
  */
 import type { Measured, Run } from './bench.ts';
 import { countsNow, takePeak } from './watch.ts';
 
 export interface Pace {
-  /** Samples of each contestant: at most, and at least, whatever they take. */
+  /** The most and the fewest samples of each contestant, however long they take. */
   most: number;
   least: number;
   /** Milliseconds that all samples of a case may take together. */
   budget: number;
-  /** Milliseconds that a sample should last: short work is started again and again within one. */
+  /** Milliseconds that a sample should last: short work is started several times in one sample. */
   sample: number;
 }
 
 export const PACE: Pace = { most: 9, least: 3, budget: 8_000, sample: 20 };
 export const QUICK_PACE: Pace = { most: 3, least: 1, budget: 500, sample: 1 };
 
-/** A run that is under way, with what its first start told. */
+/** A run in progress, with what its first start showed. */
 export interface Entrant {
   name: string;
   run: Run;
   device: GPUDevice;
 }
 
-/** One that has been warmed up, and its times so far. */
+/** One that is warmed up, with its times so far. */
 export interface Course extends Entrant {
   first: number;
   times: number[];
@@ -44,7 +43,7 @@ function processorTime(): number | undefined {
   return (user + system) / 1000;
 }
 
-/** The first start of a run, which compiles, and a second that says how long one lasts and how much it holds. */
+/** The first start of a run, which compiles, and a second one that shows how long it lasts and how much memory it holds. */
 export async function warmUp(entrant: Entrant, pace: Pace): Promise<Course> {
   const { run, device } = entrant;
   takePeak(device);
@@ -59,7 +58,7 @@ export async function warmUp(entrant: Entrant, pace: Pace): Promise<Course> {
   await run.start();
   await run.finish();
   const once = performance.now() - again;
-  // A lazy library submits only when it is waited for.
+  // A lazy library submits only when its result is awaited.
   const { dispatches, submits } = countsNow();
   return {
     ...entrant,
@@ -84,7 +83,7 @@ async function sample(course: Course): Promise<void> {
   if (cpu !== undefined) course.cpus.push(((processorTime() as number) - cpu) / repeats);
 }
 
-/** Times all of them in turn. One that has used the budget up by itself is not asked again. */
+/** Times all of them in turn. A contestant that alone has used up the budget is not started again. */
 export async function race(courses: Course[], pace: Pace, signal?: AbortSignal): Promise<void> {
   const begun = performance.now();
   for (let round = 0; round < pace.most; round++) {
@@ -116,7 +115,7 @@ export function medianOf(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** Between neighbours by the straight line. */
+/** Interpolates linearly between neighbors. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = share * (sorted.length - 1);

@@ -1,7 +1,7 @@
 /**
- * Counts what any library asks of WebGPU: bytes of its buffers, dispatches, submits. The same wrapper stands around
- * every contestant's device, so that nobody's own counting has to be believed. Installed once a process; changes nothing
- * that is asked for.
+ * Counts what any library asks of WebGPU: bytes of its buffers, dispatches, submits. The same wrapper is around every
+ * contestant's device, so that no library's own counts are needed. Installed once per process; it does not change the
+ * calls.
  */
 
 /** Bytes of one device's buffers. */
@@ -20,7 +20,7 @@ const owners = new WeakMap<GPUBuffer, Bytes>();
 const counts: Counts = { dispatches: 0, submits: 0 };
 let installed = false;
 
-/** Wraps the classes of WebGPU that are global here. To be called before the first device is made. */
+/** Wraps the global classes of WebGPU. Must be called before the first device is created. */
 export function installWatch(): void {
   if (installed) return;
   installed = true;
@@ -57,7 +57,7 @@ function wrap<Host extends object, Name extends keyof Host>(
   prototype[name] = wrapped as Host[Name];
 }
 
-/** Most bytes since the last reset; counts anew from what is held now. */
+/** The most bytes since the last reset; a reset starts from what is held now. */
 export function takePeak(device: GPUDevice): number {
   const bytes = bytesOf.get(device);
   if (!bytes) return 0;

@@ -34,7 +34,7 @@ describe('cli: adapters', () => {
     return { config, values: [...weights.values()].flatMap(({ a, b }) => [...a, ...b]) };
   };
 
-  it('--init-adapter: dpo goes on from the adapter, which is its reference', async () => {
+  it('--init-adapter: dpo continues the adapter, which is also its reference', async () => {
     const { code, json, stderr } = await train(
       'dpo',
       'on',
@@ -70,7 +70,7 @@ describe('cli: adapters', () => {
     expect(await readFile(`${out}/train.py`, 'utf8')).to.include('trainer.train_dataset = rows(');
   });
 
-  it('--init-adapter: sft goes on from the adapter too', async () => {
+  it('--init-adapter: sft continues the adapter too', async () => {
     const rows = lines([{ text: 'the sky is blue' }, { text: 'the end' }]);
     const data = await workshop.write('texts.jsonl', rows);
     const fresh = await train('sft', 'fresh', '--data', data, '--eval-split', '0');
@@ -82,7 +82,7 @@ describe('cli: adapters', () => {
     expect(relativeL2(end.values, start.values)).to.be.within(1e-6, 1e-1);
   });
 
-  it('--init-adapter is refused beside what contradicts it', async () => {
+  it('--init-adapter is rejected with contradicting options', async () => {
     const elsewhere = await workshop.model('elsewhere', {
       'config.json': JSON.stringify(gpt2.config),
       'model.safetensors': Buffer.from(gpt2.weights, 'base64'),
@@ -102,15 +102,15 @@ describe('cli: adapters', () => {
     }
   });
 
-  it('an adapter whose base has another name is used, and that is said', async () => {
+  it('an adapter with another base name is used, with a notice', async () => {
     const input = await workshop.write('one.jsonl', lines([{ ids: [1, 5, 9] }]));
     const score = (model: string) =>
       workshop.run(['logprobs', '--model', model, '--adapter', adapter, '--input', input]);
     const { code, stderr } = await score(workshop.path('model'));
     expect(code, stderr).to.equal(0);
-    expect(stderr).to.include(`${adapter} was made for "tiny-llama"`);
+    expect(stderr).to.include(`${adapter} was trained on "tiny-llama"`);
     const named = await score(await workshop.model('tiny-llama'));
     expect(named.code, named.stderr).to.equal(0);
-    expect(named.stderr).to.not.include('was made for');
+    expect(named.stderr).to.not.include('was trained on');
   });
 });

@@ -1,4 +1,7 @@
-/** A model behind an address on the command line: kept for the next time, and waited for aloud and not for ever. */
+/**
+ * A model at a URL on the command line: it is stored for the next time, and a slow server is reported and waited for only
+ * so long.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -7,7 +10,7 @@ import { openHostile } from '../support/hostile/server.ts';
 import { SILENCE } from '../support/hostile/silence.ts';
 import { lines, type Outcome, Workshop } from './workshop.ts';
 
-describe('cli: a model behind an address', function () {
+describe('cli: a model at a URL', function () {
   this.timeout(300_000);
   let workshop: Workshop;
   let server: FileServer;
@@ -37,7 +40,7 @@ describe('cli: a model behind an address', function () {
     return workshop.spawn(['logprobs', '--input', texts, '--model', model, '--json'], { env: own, ...more });
   };
 
-  it('is kept in a folder of its own, and not fetched a second time', async () => {
+  it('is stored in its own folder, and not downloaded again', async () => {
     for (const time of [1, 2]) {
       const before = server.sent;
       const { code, stderr, json } = await logprobs(`${server.url}/model`);
@@ -49,12 +52,12 @@ describe('cli: a model behind an address', function () {
     expect(server.take().join()).to.not.include('gguf').and.not.include('index.json');
   });
 
-  it('is missing in a sentence', async () => {
+  it('gives a readable error if it is missing', async () => {
     const { error } = await logprobs(`${server.url}/modle`);
     expect(error.message).to.include(`${server.url}/modle/tokenizer.json`).and.include('a web page (HTML)');
   });
 
-  it('is waited for as long as the environment says, and can be called off', async () => {
+  it('times out as configured in the environment, and can be aborted', async () => {
     const silent = await openHostile(SILENCE[0]!);
     const { host } = new URL(silent.url);
     let stopped = 0;

@@ -1,6 +1,6 @@
 /**
- * What is an error to one command is one to all that read the same thing: `logprobs`, `generate` and `dpo` on the same texts, and
- * the functions behind them on the same token ids.
+ * What is an error for one command is an error for all that read the same input: `logprobs`, `generate` and `dpo` on the
+ * same texts, and the functions behind them on the same token ids.
  */
 import { expect } from 'chai';
 import { InputError } from '../../src/io/errors.ts';
@@ -23,7 +23,7 @@ describe('cli: commands agree on what is an error', () => {
   });
   after(() => workshop.close());
 
-  /** A text as each command is given it, and what each says of it. */
+  /** A text as each command gets it, and what each says about it. */
   const CASES: [
     what: string,
     text: string,
@@ -71,7 +71,7 @@ describe('cli: commands agree on what is an error', () => {
     });
   }
 
-  it('a text that begins with BOS twice is told, and taken', async () => {
+  it('a text that begins with BOS twice is accepted with a notice', async () => {
     const input = await workshop.write('bos.jsonl', lines([{ text: 'the sky' }, { text: '<s>the sky' }]));
     const model = workshop.path('model');
     const scored = await workshop.run(['logprobs', '--model', model, '--input', input]);

@@ -1,4 +1,4 @@
-/** `webalign best-of-n`: what it keeps and writes, that it is the same twice, and what it refuses. */
+/** `webalign best-of-n`: what it keeps and writes, that two runs write the same, and what it refuses. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -39,7 +39,7 @@ describe('cli: best-of-n', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Line);
 
-  it('keeps the best of each prompt, with all rewards and the columns of the row, and is the same twice', async () => {
+  it("keeps the best of each prompt, with all rewards and the row's columns, deterministically", async () => {
     const { code, json, stderr } = await run('best.jsonl');
     expect(code, stderr).to.equal(0);
     const rows = await written('best.jsonl');
@@ -58,7 +58,7 @@ describe('cli: best-of-n', () => {
     expect(await written('again.jsonl')).to.deep.equal(rows);
   });
 
-  it('takes a function from a file and leaves out what it cannot rate', async () => {
+  it('loads a function from a file and omits completions that it cannot rate', async () => {
     const { code, json, stderr } = await run('some.jsonl', { '--reward': workshop.path('some.mjs') });
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ prompts: 2, leftOut: 1 });
@@ -66,7 +66,7 @@ describe('cli: best-of-n', () => {
     expect((await written('some.jsonl')).map(({ topic }) => topic)).to.deep.equal(['t0', 't2']);
   });
 
-  it('does not write over a file unless it is told to', async () => {
+  it('does not overwrite a file unless told to', async () => {
     await workshop.write('there.jsonl', '');
     const { code, error } = await run('there.jsonl');
     expect(code).to.equal(1);

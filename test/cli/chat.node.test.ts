@@ -1,4 +1,4 @@
-/** `webalign generate --chat`: lines on a pipe, a person who types, conversations out of a file, and what is refused. */
+/** `webalign generate --chat`: lines from a pipe, a person who types, conversations from a file, and what is refused. */
 import { PassThrough, Readable } from 'node:stream';
 import { expect } from 'chai';
 import { readConversations } from '../../src/cli/conversation.ts';
@@ -39,14 +39,14 @@ describe('cli: generate --chat', function () {
     return { ...outcome, told: (outcome.json as unknown as Told).conversations };
   };
 
-  it('answers a line after the other, begins anew, and the same messages out of a file', async () => {
+  it('answers line by line, starts over, and reads messages from a file', async () => {
     const piped = await chat(['--system', 'sky'], Readable.from(['end\n', '\nsky\n/reset\n', 'end']));
     expect(piped.code, piped.stderr).to.equal(0);
     const [first, second] = piped.told;
     expect(first?.messages.map(({ role }) => role).join()).to.equal('system,user,assistant,user,assistant');
     expect(second?.messages).to.deep.equal(first?.messages.slice(0, 3));
     expect(first?.answers[0]?.ids).to.have.length(3);
-    // With --json answers are shown beside it.
+    // With --json the answers are also shown on stderr.
     expect(piped.stderr).to.include(`${first?.answers[0]?.text}\n${first?.answers[1]?.text}\n`);
 
     const asked = first?.messages.slice(0, 4) ?? [];
@@ -61,7 +61,7 @@ describe('cli: generate --chat', function () {
     expect(ids, stderr).to.deep.equal(first?.answers.map((answer) => answer.ids).reverse());
   });
 
-  it('asks a person who types, shows answers as they come, and ends with Ctrl-D', async () => {
+  it('prompts an interactive user, streams answers, and ends with Ctrl-D', async () => {
     const typed = Object.assign(new PassThrough(), { isTTY: true });
     typed.write('end\n');
     setTimeout(() => typed.end('sky\n/reset\n'), 50);
@@ -71,7 +71,7 @@ describe('cli: generate --chat', function () {
     expect(told?.map(({ answers }) => answers.length)).to.deep.equal([2]);
   });
 
-  it('refuses what is no conversation, and says the way out', async () => {
+  it('rejects an invalid conversation, and says what to do', async () => {
     const refused = async (options: string[], ...parts: string[]) => {
       const { code, error } = await chat(options);
       expect(code).to.be.above(0);

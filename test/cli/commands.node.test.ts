@@ -30,7 +30,7 @@ describe('cli: commands', () => {
   });
   after(() => workshop.close());
 
-  it('every command explains itself with an example', async () => {
+  it('every command has help with an example', async () => {
     const { code, stderr } = await workshop.run(['--help']);
     expect(code).to.equal(0);
     const names = [...stderr.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name as string);
@@ -41,14 +41,14 @@ describe('cli: commands', () => {
     }
   });
 
-  it('doctor: all kernels agree', async () => {
+  it('doctor: all kernels are correct', async () => {
     const { code, json } = await workshop.run(['doctor']);
     expect(code).to.equal(0);
     expect(json).to.have.all.keys('adapter', 'limits', 'tests', 'ok');
     expect((json.tests as { passed: boolean }[]).every(({ passed }) => passed)).to.equal(true);
   });
 
-  it('logprobs: as PyTorch has them, with and without an adapter', async () => {
+  it("logprobs: equal to PyTorch's, with and without an adapter", async () => {
     const { sequences, base, lora } = tinyLlama.reference;
     const input = await workshop.write('ids.jsonl', lines(sequences.map((ids) => ({ ids }))));
     const args = ['logprobs', '--model', model, '--input', input];
@@ -108,7 +108,7 @@ describe('cli: commands', () => {
     expect(await write('2')).to.not.deep.equal(first);
   });
 
-  it('generate: says which token of generation_config.json ended a text', async () => {
+  it('generate: reports which token of generation_config.json ended a text', async () => {
     const args = ['--prompt', 'the sky', '--max-tokens', '8'];
     const write = async (folder: string, drawing: readonly string[] = ['--temperature', '0']) =>
       ((await workshop.run(['generate', '--model', folder, ...args, ...drawing])).json as unknown as Written)
@@ -122,7 +122,7 @@ describe('cli: commands', () => {
     });
     const ended = await write(folder);
     expect(ended).to.deep.include({ ids: whole?.ids.slice(0, at), finished: 'eos', endId: end });
-    // A penalty that leaves no token twice, and a threshold that only the likeliest reaches.
+    // A penalty that lets no token occur twice, and a threshold that only the likeliest token reaches.
     const penalty = await write(model, ['--temperature', '0', '--repetition-penalty', '1000']);
     expect(new Set(penalty?.ids).size).to.equal(penalty?.ids.length);
     expect(await write(model, ['--temperature', '1', '--min-p', '1'])).to.deep.equal(whole);
@@ -131,7 +131,7 @@ describe('cli: commands', () => {
     expect(error.message).to.include('minP').and.include('a number from 0 to 1');
   });
 
-  it('generate: an empty prompt goes on from BOS, where the tokenizer puts one', async () => {
+  it('generate: an empty prompt continues from BOS, if the tokenizer adds it', async () => {
     const written = async (folder: string) =>
       workshop.run([
         'generate',
@@ -156,7 +156,7 @@ describe('cli: commands', () => {
     expect(refused.error.message).to.include('prompt 1').and.include('BOS');
   });
 
-  it('logprobs: numbers that are none are an error', async () => {
+  it('logprobs: values that are not finite are an error', async () => {
     const { tensors } = parseSafetensors(tinyLlama.files.get('model.safetensors')!, 'tiny');
     const norm = tensors.get('model.norm.weight')!;
     const data = new Uint8Array(norm.data.length).fill(0xff);
@@ -168,7 +168,7 @@ describe('cli: commands', () => {
     expect(error.message).to.include('sequence 1').and.include('NaN').and.include('weights');
   });
 
-  it('stops when it is asked to', async () => {
+  it('stops on request', async () => {
     const stop = AbortSignal.abort(new Error('enough'));
     const { code, stderr } = await workshop.run(
       ['generate', '--model', model, '--prompt', 'a', '--max-tokens', '4'],
@@ -187,7 +187,7 @@ describe('cli: commands', () => {
     expect(json).to.have.property('results').with.length(1);
   });
 
-  it('makes a new device where one is lost, and does the work again', async () => {
+  it('uses a new device if one is lost, and repeats the work', async () => {
     const told: string[] = [];
     const stream = Object.assign(new EventEmitter(), { write: (line: string) => told.push(line) > 0 });
     const streams = { stdout: stream, stderr: stream } as unknown as ConstructorParameters<

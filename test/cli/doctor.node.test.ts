@@ -1,4 +1,4 @@
-/** `doctor --ci --junit`: what a CI system reads, also where there is no adapter. */
+/** `doctor --ci --junit`: what a CI system reads, also when there is no adapter. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { junitReport } from '../../src/cli/junit.ts';

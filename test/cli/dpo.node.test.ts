@@ -1,4 +1,4 @@
-/** `webalign dpo` as a whole: what it writes, that it is the same every time, and that a run which ends early goes on. */
+/** `webalign dpo` as a whole: what it writes, that two runs write the same, and that an interrupted run resumes exactly. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
@@ -21,7 +21,7 @@ describe('cli: dpo', function () {
 
   const adapterBytes = async (out: string) => readFile(`${workshop.path(out)}/adapter_model.safetensors`);
 
-  it('trains, evaluates, writes an adapter, and says so in JSON', async () => {
+  it('trains, evaluates, writes an adapter, and reports it as JSON', async () => {
     const out = workshop.path('whole');
     const { code, json, stdout, stderr } = await workshop.run(workshop.dpo({ ...STEPS, '--out': out }));
     expect(code, stderr).to.equal(0);
@@ -56,7 +56,7 @@ describe('cli: dpo', function () {
     expect(stderr).to.include('Held out, after step 12');
   });
 
-  it('refuses the folder of a run that ended, unless it may go on or replace it', async () => {
+  it('rejects the folder of a finished run, unless it may resume or replace it', async () => {
     const out = workshop.path('whole');
     const again = await workshop.run(workshop.dpo({ ...STEPS, '--out': out }));
     expect(again.code).to.equal(1);
@@ -74,13 +74,13 @@ describe('cli: dpo', function () {
     expect(await adapterBytes('whole')).to.deep.equal(before);
   });
 
-  it('killed at random moments and stopped by Ctrl-C, then resumed: the same bytes as in one go', async () => {
+  it('killed at random moments and stopped by Ctrl-C, then resumed: the same bytes as an uninterrupted run', async () => {
     const out = workshop.path('broken');
     const args = workshop.dpo({ ...STEPS, '--out': out, '--resume': '' });
     const ends: (NodeJS.Signals | number | null)[] = [];
     let told = 0;
     const refusedBeside = async (pid: number, args: string[]) => {
-      // A run that was too fast to be met has left the folder.
+      // If the run finished before the other process met it, the folder is free.
       const lock = await readFile(`${out}/.webalign.lock`, 'utf8').catch(() => '');
       if (!lock.includes(`"pid":${pid}`)) return;
       const { code, error } = await workshop.run(args);
@@ -94,7 +94,7 @@ describe('cli: dpo', function () {
             .finally(() => child.kill(signal)),
       });
       ends.push(code);
-      // A program that was too fast to be stopped has done nothing wrong.
+      // A run that finished before the signal is no error.
       if (signal === 'SIGINT' && code !== 0) {
         expect(code, stderr).to.equal(130);
         expect(stderr).to.match(
@@ -117,7 +117,7 @@ describe('cli: dpo', function () {
     expect((await readdir(out)).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
   });
 
-  it('goes on with a new device where one is lost, over an earlier run: the same bytes', async () => {
+  it('continues on a new device if one is lost, over an earlier run: the same bytes', async () => {
     const out = workshop.path('lost');
     const request = Gpu.request;
     let devices = 0;
@@ -141,7 +141,7 @@ describe('cli: dpo', function () {
     expect(await adapterBytes('lost')).to.deep.equal(await adapterBytes('whole'));
   });
 
-  it('stops at a loss that is no number and writes no adapter; with --resume and a lower rate it goes on', async () => {
+  it('stops at a NaN loss and writes no adapter; with --resume and a lower rate it continues', async () => {
     const out = workshop.path('wild');
     // The first step of a warm-up has rate 0.
     const wild = { '--out': out, '--max-steps': '40', '--warmup-steps': '4', '--max-grad-norm': '0' };
@@ -193,7 +193,7 @@ describe('cli: dpo', function () {
   });
 });
 
-/** Resolves a random moment, up to `most` milliseconds, after the checkpoint in `out` has next been written. */
+/** Resolves at a random moment, up to `most` milliseconds after the next checkpoint was written to `out`. */
 async function afterNextSave(out: string, most = 150): Promise<void> {
   const written = async () => (await stat(`${out}/checkpoint.safetensors`).catch(() => undefined))?.mtimeMs;
   const before = await written();

@@ -9,7 +9,7 @@ import { filesBelow, textOf } from '../architecture/sources.ts';
 import { readFixture } from '../support/files.ts';
 import { Workshop } from './workshop.ts';
 
-describe('cli: ends', function () {
+describe('cli: ending a process', function () {
   this.timeout(120_000);
   let workshop: Workshop;
   before(async () => {
@@ -19,7 +19,7 @@ describe('cli: ends', function () {
   });
   after(() => workshop.close());
 
-  it('a second signal ends the process at once, where a read hangs', async function () {
+  it('a second signal ends the process immediately, even if a read hangs', async function () {
     if (process.platform !== 'linux') this.skip();
     const fifo = workshop.path('pipe');
     execFileSync('mkfifo', [fifo]);
@@ -28,7 +28,7 @@ describe('cli: ends', function () {
       onStart: async (child) => {
         const handles = () => handlesSignal(child.pid ?? 0, SIGINT);
         while (!handles()) await wait(20);
-        // It opens the pipe, and nobody writes to it.
+        // It opens the pipe, to which nobody writes.
         await wait(500);
         child.kill('SIGINT');
         while (handles()) await wait(20);
@@ -41,7 +41,7 @@ describe('cli: ends', function () {
     expect(performance.now() - between).to.be.below(5000);
   });
 
-  it('a folder in which nothing can be made is told before anything is computed', async function () {
+  it('an unwritable folder is reported before anything is computed', async function () {
     if (!existsSync('/proc/self')) this.skip();
     const { code, error, stderr } = await workshop.run(workshop.dpo({ '--out': '/proc/nowhere/out' }));
     expect(code).to.equal(1);
@@ -65,7 +65,7 @@ describe('cli: ends', function () {
     'fixed-points': (out) => ['fixed-points', '--out', out],
   };
   for (const [name, args] of Object.entries(USERS)) {
-    it(`${name}: a folder in use is left as it is, and its user is named`, async () => {
+    it(`${name}: a folder in use is not changed, and the error names its user`, async () => {
       const out = workshop.path('used');
       await using _ = await lockFolder(out);
       const before = await readdir(out);
@@ -76,7 +76,7 @@ describe('cli: ends', function () {
     });
   }
 
-  it('a command awaits its work before it releases what it has locked', () => {
+  it('a command awaits its work before it releases its locks', () => {
     const locking = [...filesBelow('src/cli/commands', '.ts'), ...filesBelow('src/studies', '.ts')].filter(
       (file) => textOf(file).includes('await using'),
     );
@@ -84,7 +84,7 @@ describe('cli: ends', function () {
     for (const file of locking) expect(textOf(file), file).to.not.match(/return (withGpu|goesOn)\(/);
   });
 
-  it('nothing is left of a folder that a refused run was to write to', async () => {
+  it('a rejected run leaves no output folder', async () => {
     const args = workshop.dpo({ '--out': workshop.path('new/deep'), '--model': workshop.path('no-model') });
     expect((await workshop.run(args)).code).to.equal(1);
     expect(existsSync(workshop.path('new'))).to.equal(false);
@@ -93,7 +93,7 @@ describe('cli: ends', function () {
 
 const SIGINT = 2;
 
-/** Whether a process has a handler for a signal, as Linux tells it. */
+/** Whether a process has a handler for a signal, as Linux reports it. */
 function handlesSignal(pid: number, signal: number): boolean {
   const status = existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : '';
   const mask = BigInt(`0x${/SigCgt:\s*(\w+)/.exec(status)?.[1] ?? '0'}`);

@@ -1,4 +1,7 @@
-/** `webalign export`: each form is written whole and can be used, and what cannot be done is said before anything is. */
+/**
+ * `webalign export`: each form is written completely and can be used, and what cannot be exported is reported before
+ * anything is written.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { type Adapter, readAdapter } from '../../src/io/peft.ts';
@@ -25,7 +28,7 @@ describe('cli: export', () => {
   const exported = (format: string, out: string, ...more: string[]) =>
     workshop.run(['export', '--format', format, '--adapter', adapter, '--out', workshop.path(out), ...more]);
 
-  it('peft: a single adapter as it is, several as one', async () => {
+  it('peft: a single adapter unchanged, several combined', async () => {
     const one = await exported('peft', 'one');
     expect(one.code, one.stderr).to.equal(0);
     const [written, given] = await Promise.all(
@@ -38,7 +41,7 @@ describe('cli: export', () => {
     expect((await readAdapter(folderFiles(workshop.path('two')))).config.r).to.equal(8);
   });
 
-  it('merged: a folder that every command takes for a model', async () => {
+  it('merged: a folder that every command accepts as a model', async () => {
     const { code, json, stderr } = await exported('merged', 'whole', '--model', model);
     expect(code, stderr).to.equal(0);
     const files = ['tokenizer.json', 'tokenizer_config.json', 'model.safetensors', 'config.json'];
@@ -111,14 +114,14 @@ describe('cli: export', () => {
       [`${out}/trained`, run].map((folder) => readAdapter(folderFiles(folder))),
     );
     expect(bOf(after!)).to.deep.equal(bOf(ours!));
-    // Of the first step's gradient A gets none: B is zero.
+    // In the first step A has no gradient, since B is zero.
     const module = 'model.layers.0.self_attn.q_proj';
     expect(start.weights.get(module)!.a).to.deep.equal(ours!.weights.get(module)!.a);
     const script = await text('train.py');
     expect(script).to.include('from trl import DPOConfig, DPOTrainer').and.include('"start"');
   });
 
-  it('trl: a reward model with the head that it began with, unless TRL would score another token', async () => {
+  it('trl: a reward model with its initial head, unless TRL would score another token', async () => {
     const run = workshop.path('reward');
     const data = await workshop.write('margins.jsonl', lines([{ ...pairs(1)[0], margin: 1 }, ...pairs(5)]));
     const args = ['--model', model, '--data', data, '--out', run, '--eval-split', '0', '--max-steps', '1'];
@@ -149,7 +152,7 @@ describe('cli: export', () => {
     expect(refused.error.message).to.include('another token').and.include('scoredToken last_non_pad');
   });
 
-  it('says what is wrong and the way out, and writes nothing', async () => {
+  it('explains what is wrong and what to do, and writes nothing', async () => {
     const other = await workshop.model('other', {}, tinyLlamaTied);
     const half = await workshop.model('half', { 'model.safetensors': undefined });
     const refused: [string, string[], ...string[]][] = [

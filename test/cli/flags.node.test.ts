@@ -1,4 +1,4 @@
-/** Flags: TRL's spellings are understood, what TRL means otherwise gets its reason, and messages name what was typed. */
+/** Flags: TRL's spellings work, what TRL means differently is refused with the reason, and messages name what was typed. */
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { type Outcome, Workshop } from './workshop.ts';
@@ -21,7 +21,7 @@ describe('cli/flags', () => {
     ]);
   const dpo = (...more: string[]) => workshop.run([...workshop.dpo({}), ...more]);
 
-  it("takes TRL's spellings for the same options", async () => {
+  it("accepts TRL's spellings of the same options", async () => {
     const common = ['--lora-r', '16', '--max-length', '32', '--epochs', '1', '--loss', 'ipo'];
     const ours = await plan(...common, '--batch-size', '4', '--gradient-checkpointing', '--lora-alpha', '8');
     expect(ours.code, ours.stderr).to.equal(0);
@@ -43,14 +43,14 @@ describe('cli/flags', () => {
     expect(off.json.plannedBytes).to.be.above(ours.json.plannedBytes as number);
   });
 
-  it('refuses two spellings at once', async () => {
+  it('rejects two spellings at once', async () => {
     const both = await plan('--learning_rate', '1', '--lr', '2');
     expect(both.code).to.equal(2);
     expect(both.error.message).to.include('--learning_rate and --lr are the same option');
     expect((await plan('--gradient-checkpointing', '--gradient_checkpointing', 'true')).code).to.equal(2);
   });
 
-  it('refuses one option with two values, whatever its kind, and says what to do', async () => {
+  it('rejects one option with two values, whatever its kind, and says what to do', async () => {
     const twice = async (flag: string, one: string, other: string) => {
       const { code, error } = await dpo(flag, one, flag, other);
       expect(code, flag).to.equal(2);
@@ -69,14 +69,14 @@ describe('cli/flags', () => {
       await twice(flag, one, other);
   });
 
-  it('takes the same value twice, switches twice, and several texts', async () => {
+  it('accepts the same value twice, switches twice, and several texts', async () => {
     const same = await plan('--lora-r', '4', '--lora-r', '4', '--json', '--batch-size', '4');
     expect(same.code, same.stderr).to.equal(0);
     const { error } = await workshop.run(['generate', '--model', 'none', '--prompt', 'a', '--prompt', 'b']);
     expect(error.message).to.not.include('twice');
   });
 
-  it('says what to do in place of what TRL has and we have not', async () => {
+  it("says what to do instead of TRL's options that are not supported", async () => {
     for (const [args, ...parts] of [
       [['--bf16'], '--bf16 is not an option here', 'float32', '--dtype'],
       [['--report_to', 'wandb'], '--report_to'],
@@ -89,12 +89,12 @@ describe('cli/flags', () => {
       for (const part of parts) expect(error.message).to.include(part);
     }
     expect(await readdir(workshop.folder)).to.not.include('out');
-    // Where nothing is trained these are names like any others.
+    // Commands that train nothing treat these names like any others.
     const generate = await workshop.run(['generate', '--model', 'm', '--prompt', 'p', '--bf16']);
     expect(generate.error.message).to.include("unknown option '--bf16'");
   });
 
-  it('suggests what was meant', async () => {
+  it('suggests the intended name', async () => {
     expect((await dpo('--learning-rat', '1')).error.message).to.include('Did you mean --learning-rate?');
     expect((await dpo('--loss', 'ipoo')).error.message).to.include('Did you mean ipo?');
     const curve = await dpo('--lr-scheduler-type', 'cosin');
@@ -105,7 +105,7 @@ describe('cli/flags', () => {
     expect((await dpo('--config', file)).error.message).to.include('Did you mean learningRate?');
   });
 
-  it('names flags on the command line, settings where a file has them', async () => {
+  it('shows flags on the command line, and setting names for a file', async () => {
     const message = ({ error }: Outcome) => error.message;
     expect(message(await dpo('--label-smoothing', '0.7'))).to.include('settings: --label-smoothing is 0.7');
     expect(message(await dpo('--loss', 'robust', '--label-smoothing', '0.5'))).to.include(
@@ -130,7 +130,7 @@ describe('cli/flags', () => {
     );
   });
 
-  it('finds no commands, formats, variants or methods by names that every object answers to', async () => {
+  it('finds no commands, formats, variants or methods by names of inherited properties', async () => {
     const model = workshop.path('model');
     for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) {
       const stages = await workshop.write('odd.json', JSON.stringify([{ method: name, data: 'x.jsonl' }]));

@@ -1,4 +1,4 @@
-/** GGUF on the command line: a model is written as one, scored, trained on, and handed over again. */
+/** GGUF on the command line: a model is written as GGUF, scored, trained on, and exported again. */
 import { copyFile, readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { GgufMetadata } from '../../src/io/gguf/metadata.ts';
@@ -40,13 +40,13 @@ describe('cli: gguf', () => {
     return (scored.json.results as { logprobs: number[] }[]).flatMap((row) => row.logprobs);
   }
 
-  it('merged-gguf: one file, which every command takes for a model, by its name and by its folder’s', async () => {
+  it("merged-gguf: one file, accepted as a model by its name and by its folder's", async () => {
     const { code, json, stderr } = await exported('merged-gguf', 'merging', 'whole');
     expect(code, stderr).to.equal(0);
     expect(json).to.deep.include({ format: 'merged-gguf', files: ['model.gguf'] });
     expect(await readdir(workshop.path('whole'))).to.deep.equal(['model.gguf']);
     const found = await logprobs('whole/model.gguf');
-    // Weights in halves.
+    // Weights in half precision.
     expect(relativeL2(found, tinyLlama.reference.lora.logprobs.flat())).to.be.within(1e-6, 2e-3);
     expect(await logprobs('whole')).to.deep.equal(found);
     const again = await exported('merged-gguf', 'merging', 'whole');
@@ -57,7 +57,7 @@ describe('cli: gguf', () => {
     expect(both.error.message).to.include('model.gguf, other.gguf');
   });
 
-  it('is trained on and handed over as what it is not: a folder, and GGUF with one adapter more', async () => {
+  it('is trained on, and exported in other forms: as a folder, and as GGUF with another adapter', async () => {
     const model = workshop.path('whole/model.gguf');
     const options = { '--model': model, '--data': workshop.path('few.jsonl'), '--out': workshop.path('run') };
     const run = await workshop.run(workshop.dpo({ ...options, '--max-steps': '1', '--eval-split': '0' }));

@@ -1,4 +1,7 @@
-/** `webalign grpo`: writes, rates and learns, keeps its completions in a file, also over a resume, and refuses with the reason. */
+/**
+ * `webalign grpo`: generates, scores and learns, stores its completions in a file, also when resumed, and refuses with the
+ * reason.
+ */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -42,7 +45,7 @@ describe('cli: grpo', function () {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   };
 
-  it('trains with the loss that is named, and keeps completions where it is asked to', async () => {
+  it('trains with the given loss, and stores completions on request', async () => {
     const { code, json, stderr } = await run('whole', {}, ['--log-completions']);
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ steps: 3, prompts: 4 });
@@ -56,7 +59,7 @@ describe('cli: grpo', function () {
     expect(record.settings.lossType).to.deep.equal(['grpo']);
   });
 
-  it('drops lines of steps that are taken again, and what was cut off', async () => {
+  it('drops log lines of repeated steps, and truncated ones', async () => {
     const whole = await log('whole');
     const before = await readFile(workshop.path('whole/completions.jsonl'), 'utf8');
     await workshop.write(
@@ -76,7 +79,7 @@ describe('cli: grpo', function () {
     ['--kl-estimator', 'k3', ['would increase the KL']],
     ['--num-generations', '1', ['from 2']],
   ] as const) {
-    it(`refuses ${flag} ${value}, with the reason`, async () => {
+    it(`rejects ${flag} ${value}, with the reason`, async () => {
       const { code, stderr, stdout } = await run('refused', { [flag]: value });
       expect(code).to.be.above(0);
       for (const word of words) expect(stderr + stdout).to.include(word);

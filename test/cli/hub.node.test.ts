@@ -41,7 +41,7 @@ describe('cli: a model of the hub', function () {
   };
   const logprobs = (...more: string[]) => ['logprobs', '--input', texts, '--model', 'org/tiny', ...more];
 
-  it('is fetched when it is named, and told on the terminal first', async () => {
+  it('is downloaded by name, after a notice on the terminal', async () => {
     const { code, stdout, stderr, json } = await run(logprobs());
     expect(code, stderr).to.equal(0);
     expect(json.results).to.deep.equal(local.json.results);
@@ -120,7 +120,7 @@ describe('cli: a model of the hub', function () {
     expect(here.json.results).to.deep.equal(there.json.results);
   });
 
-  it('is read with a token, which nobody is shown', async () => {
+  it('is read with a token, which is never shown', async () => {
     hub.repositories['org/private'] = { ...hub.repositories['org/tiny']!, token: TOKEN };
     const args = ['logprobs', '--input', texts, '--model', 'org/private'];
     const without = await run(args);
@@ -137,13 +137,13 @@ describe('cli: a model of the hub', function () {
     expect(other.error.message, 'the environment comes first').to.include('the account of the token');
   });
 
-  it('says what a name was taken for', async () => {
+  it('says how a name was interpreted', async () => {
     const named = async (model: string, ...more: string[]) =>
       (await run(['logprobs', '--input', texts, '--model', model, ...more])).error.message;
     expect(await named('nowhere'))
       .to.include('there is no such folder')
       .and.include('owner/name');
-    expect(await named(texts)).to.include('is a file, and no model by itself');
+    expect(await named(texts)).to.include('is a file that does not contain a whole model');
     expect(await named(workshop.path('model'), '--revision', 'v1')).to.include('has no revisions');
     expect(await named('org/tiny', '--revision', 'v1')).to.include('no revision "v1"');
   });

@@ -1,4 +1,4 @@
-/** Bad input on the command line: a sentence that says what and where, an exit code, and nothing half-written. */
+/** Bad input on the command line: a sentence that says what is wrong and where, an exit code, and no partial output. */
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { toFloat32Bytes } from '../../src/io/float.ts';
@@ -16,7 +16,7 @@ describe('cli: bad input', () => {
   });
   after(() => workshop.close());
 
-  /** The command fails with exit code 1 and a message that holds each of `parts`, and leaves no output folder. */
+  /** The command fails with exit code 1 and a message that contains each of `parts`, and leaves no output folder. */
   async function expectRefusal(args: readonly string[], ...parts: (string | RegExp)[]): Promise<void> {
     const found = await workshop.run(args);
     refused(found, 1, parts);
@@ -43,7 +43,7 @@ describe('cli: bad input', () => {
 
   describe('data', () => {
     const rows = pairs(6).map((row) => JSON.stringify(row));
-    // What stands in the file, and what the message must say of it.
+    // What the file contains, and what the message must say about it.
     const CASES: Record<string, [string, ...(string | RegExp)[]]> = {
       'not JSON': [
         lines([rows[0], '{"prompt": "the sky", "chosen": }', rows[1]]),
@@ -62,10 +62,10 @@ describe('cli: bad input', () => {
         'line 3',
         '"chosen" is empty',
       ],
-      'a completion that is no text': [
+      'a completion that is not text': [
         lines([{ prompt: 'a', chosen: 1, rejected: 'b' }]),
         'line 1',
-        '"chosen" is a number',
+        '"chosen" must be text or messages, got a number',
       ],
     };
     let number = 0;
@@ -76,10 +76,10 @@ describe('cli: bad input', () => {
       });
     }
 
-    it('a file that is not there', () =>
+    it('a missing file', () =>
       expectRefusal(workshop.dpo({ '--data': 'nowhere.jsonl' }), 'nowhere.jsonl', 'file not found'));
 
-    it('a file that is no text', async () => {
+    it('a file that is not text', async () => {
       const path = await workshop.write('binary.jsonl', Uint8Array.of(0xff, 0xfe, 0x00));
       await expectRefusal(workshop.dpo({ '--data': path }), 'binary.jsonl', 'UTF-8');
     });
@@ -200,7 +200,7 @@ describe('cli: bad input', () => {
       it(`${flag} ${value}`, () => expectRefusal(workshop.dpo({ [flag]: value }), part));
     }
 
-    it('a number that is none, an unknown flag and a missing one, as usage errors', async () => {
+    it('an invalid number, an unknown flag and a missing one, as usage errors', async () => {
       refused(await workshop.run(workshop.dpo({ '--beta': 'low' })), 2, ['--beta', 'a number']);
       refused(await workshop.run(workshop.dpo({ '--betta': '1' })), 2, ["unknown option '--betta'"]);
       refused(await workshop.run(['dpo', '--model', 'm']), 2, ['--data, --out']);
@@ -210,7 +210,7 @@ describe('cli: bad input', () => {
       refused(await workshop.run(workshop.dpo({ '--full': '', '--out': model })), 2, ['--out']);
     });
 
-    it('an allocation over the cap: planned size, cap and the way out, before training', () =>
+    it('an allocation above the cap: planned size, cap and what to do, before training', () =>
       expectRefusal(workshop.dpo({ '--memory-cap': '64KiB' }), '64.0 KiB', 'memory cap', 'batch size'));
   });
 
@@ -276,9 +276,9 @@ describe('cli: bad input', () => {
     }
   });
 
-  it('no adapter, as a child process sees it', async function () {
+  it('no adapter, in a child process', async function () {
     if (process.platform !== 'linux' || process.env.WEBALIGN_ADAPTER === 'native') this.skip();
-    // A loader that finds no driver stands for a machine without a GPU.
+    // A Vulkan loader that finds no driver simulates a machine without a GPU.
     const env = {
       WEBALIGN_ADAPTER: 'native',
       VK_ICD_FILENAMES: '/nonexistent.json',
@@ -291,7 +291,7 @@ describe('cli: bad input', () => {
   });
 });
 
-/** The fixture's weights with the header entry of the first tensor changed. */
+/** The fixture's weights with a changed header entry of the first tensor. */
 function hostile(change: (entry: object) => object): Uint8Array {
   const length = Number(new DataView(WEIGHTS.buffer, WEIGHTS.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(WEIGHTS.subarray(8, 8 + length)));

@@ -15,7 +15,7 @@ interface Token {
   sequence: number | string;
 }
 
-/** Two completions, whose tokens stand mixed. */
+/** Two completions, whose tokens are interleaved. */
 const TOKENS: Token[] = [
   { sequence: 'a', logp: -1.1, oldLogp: -1.25, advantage: 0.5 },
   { sequence: 'b', logp: -0.4, oldLogp: -0.9, advantage: -1.5 },
@@ -74,11 +74,11 @@ describe('webalign loss: tokens', () => {
     );
     expectClose(json.dLogp as number[], slopes, { relative: 1e-5 });
     expect((json.metrics as Record<string, number>).advantage).to.be.closeTo(-0.5, 1e-6);
-    // Columns that it does not read may stand there.
+    // Columns that it does not read are allowed.
     expect(stderr).to.not.include('referenceLogp');
   });
 
-  /** What divides the sum of a completion, of these lengths. */
+  /** The divisor of the sum over a completion, for these lengths. */
   const DIVISORS: Record<string, (length: number) => number> = {
     rloo: () => 1,
     grpo: (length) => length,
@@ -91,7 +91,7 @@ describe('webalign loss: tokens', () => {
     vespo: () => 2.5,
     gmpo: (length) => length,
   };
-  /** By its name alone `grpo` is the family, whose default is another. */
+  /** `grpo` without more is the family of losses, whose default is another loss. */
   const OWN: Record<string, object> = { dr_grpo: { maxCompletionLength: 16 }, grpo: { lossType: 'grpo' } };
   const CASES: [options: Record<string, unknown>, reference: Partial<PolicyOptions>][] = [
     [{}, {}],
@@ -109,7 +109,7 @@ describe('webalign loss: tokens', () => {
     ],
   ];
   it('every loss of the catalogue on tokens, by its own name and in its family, against float64', async () => {
-    // PPO's have tests of their own.
+    // PPO's columns have their own tests.
     const others = Object.values(LOSSES).filter(
       ({ unit, name }) => unit === 'token' && !name.startsWith('ppo'),
     );
@@ -130,7 +130,7 @@ describe('webalign loss: tokens', () => {
         const loss = sum(results.map(({ loss: each, all }) => each / divisor(all.length))) / 2;
         const dLogp = tokens.map((token) => {
           const { all, slopes } = results[sequences.indexOf(String(token.sequence))]!;
-          // The slopes of RLOO and GMPO are of the sum, as all others are.
+          // RLOO's and GMPO's slopes are those of the sum, as all others are.
           return slopes[all.indexOf(token)]! / divisor(all.length) / 2;
         });
         return [{ name, loss, dLogp, input: { loss: name, options, tokens } }];
@@ -168,7 +168,7 @@ describe('webalign loss: tokens', () => {
     expect(both.error.message).to.include('has "loss" beside "advantages"');
   });
 
-  it('says where a reference has no part', async () => {
+  it('reports that a reference is not used', async () => {
     const { stderr } = await run([{ loss: 'rloo', tokens: WITH_REFERENCE }]);
     expect(stderr).to.include('case 1: referenceLogp is not used by rloo');
   });

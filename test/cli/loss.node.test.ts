@@ -1,5 +1,5 @@
 /**
- * `webalign loss`: what goes in, what comes out, and what is refused in which words.
+ * `webalign loss`: its input, its output, and what is refused with which message.
  */
 import { expect } from 'chai';
 import { expectClose } from '../reference/compare.ts';
@@ -20,7 +20,7 @@ describe('webalign loss', () => {
   const run = async (input: unknown) =>
     workshop.run(['loss', '--input', await workshop.write('cases.json', JSON.stringify(input))]);
 
-  it('understands the former names of the command and of the field, but not both at once', async () => {
+  it('accepts the former names of the command and of the field, but not both at once', async () => {
     const former = { objective: 'dpo', pairs: [PAIR] };
     const path = await workshop.write('former.json', JSON.stringify(former));
     const { code, json } = await workshop.run(['objective', '--input', path]);
@@ -88,7 +88,7 @@ describe('webalign loss', () => {
     expect(stderr).not.to.include('counts as 0');
   });
 
-  it('says what has no part, and what counts as 0', async () => {
+  it('reports inputs that are not used, and missing ones that count as 0', async () => {
     const { stderr } = await run([
       { loss: 'hinge', options: { labelSmoothing: 0.1 }, pairs: [PAIR] },
       { loss: 'kto', examples: [EXAMPLE] },

@@ -1,4 +1,4 @@
-/** Several files of data in one run: what is trained on and held out, what the record says, and that a run goes on exactly. */
+/** Several data files in one run: what is trained on and held out, what the record says, and that a run resumes exactly. */
 import { readFile, symlink } from 'node:fs/promises';
 import { expect } from 'chai';
 import { DPO } from '../../src/cli/methods.ts';
@@ -28,7 +28,7 @@ describe('cli: several files of data', () => {
     return { train: places(train), evaluation: places(evaluation), notices };
   }
 
-  it('takes all rows without weights, and names file and line of each', async () => {
+  it('uses all rows without weights, and names file and line of each', async () => {
     const { train, evaluation, notices } = await read([b, c], {});
     const expected = [b, c].flatMap((file, i) =>
       Array.from({ length: [10, 4][i] as number }, (_, line) => `${file}, line ${line + 1}`),
@@ -39,7 +39,7 @@ describe('cli: several files of data', () => {
     expect((await read([b], {})).notices).to.deep.equal([]);
   });
 
-  it('holds rows out of each file before it mixes, none of them trained on, and tells the counts', async () => {
+  it('holds out rows of each file before mixing, trains on none of them, and reports the counts', async () => {
     for (const stoppingStrategy of ['first_exhausted', 'all_exhausted']) {
       const { train, evaluation, notices } = await read([a, b], { ...SHARES, stoppingStrategy });
       expect(evaluation.filter((place) => place.startsWith(a))).to.have.length(2);
@@ -56,7 +56,7 @@ describe('cli: several files of data', () => {
     }
   });
 
-  it('shares a number of held-out rows out by the size of the files, and takes none of a file with the weight 0', async () => {
+  it('splits a number of held-out rows by file size, and takes none of a file with weight 0', async () => {
     const heldOf = async (data: string[], evalSplit: number, dataWeights?: number[]) => {
       const { evaluation } = await read(data, { evalSplit, dataWeights });
       return data.map((file) => evaluation.filter((place) => place.startsWith(file)).length);
@@ -91,7 +91,7 @@ describe('cli: several files of data', () => {
     });
   });
 
-  it('refuses a file that is given twice, under whatever name, and weights before it reads', async () => {
+  it('rejects a file given twice under any name, and checks weights before reading', async () => {
     await symlink(a, workshop.path('link.jsonl'));
     await expectRefused(() => read([a, b, a], {}), `${a}: is given twice`, 'weights set its share');
     await expectRefused(() => read([a, workshop.path('link.jsonl')], {}), `is the same file as ${a}`);
@@ -118,7 +118,7 @@ describe('cli: several files of data', () => {
     expect(rated.error.message).to.include(`${a}: is given twice`);
   });
 
-  it('goes on exactly, refuses other weights, and records, plans and hands over the mixture', async () => {
+  it('resumes exactly, rejects other weights, and records, plans and exports the mixture', async () => {
     const args = (out: string, steps: string, weights = '0.7,0.3') => [
       ...workshop.dpo({ '--data': a, '--out': workshop.path(out), '--max-steps': steps }),
       ...['--data', b, '--data-weights', weights, '--lr-scheduler-type', 'constant'],

@@ -1,4 +1,4 @@
-/** `webalign online-dpo` and `webalign a2po`: what they write and say, how they go on, and what they refuse. */
+/** `webalign online-dpo` and `webalign a2po`: what they write and print, how they resume, and what they refuse. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -15,7 +15,7 @@ const SETTINGS = {
   '--eval-split': '2',
   '--num-generations-eval': '2',
   '--learning-rate': '1e-2',
-  // As wide as the model's own products, so that they share their pipelines.
+  // As wide as the model's own products, so that both use the same pipelines.
   '--lora-r': '16',
 };
 
@@ -50,7 +50,7 @@ describe('cli: online-dpo and a2po', function () {
     ],
   ];
   for (const [method, own, settings] of METHODS) {
-    it(`${method}: writes, rates, learns, and says what came of it`, async () => {
+    it(`${method}: generates, rates, learns, and reports the result`, async () => {
       const { code, json, stderr } = await run(method, method, own);
       expect(code, stderr).to.equal(0);
       expect(json).to.include({ steps: 2, prompts: 4 });
@@ -63,7 +63,7 @@ describe('cli: online-dpo and a2po', function () {
     });
   }
 
-  it('online-dpo has the losses of TRL, and refuses others and groups', async () => {
+  it('online-dpo supports the losses of TRL, and rejects others and groups', async () => {
     const loss = await run('online-dpo', 'refused', { '--loss': 'hinge' });
     expect(loss.code).to.be.above(0);
     expect(loss.stderr).to.include('hinge').and.include('sigmoid, ipo');

@@ -1,4 +1,4 @@
-/** `webalign plan`: its bytes are those that the run then holds, and what it says to change does make it fit. */
+/** `webalign plan`: the run then holds exactly the planned bytes, and the suggested change makes it fit. */
 import { expect } from 'chai';
 import { readText } from '../../src/cli/open.ts';
 import { EMBEDDED } from '../../src/cli/package.ts';
@@ -37,10 +37,10 @@ describe('cli: plan', function () {
     expect(Object.values(plan.parts).reduce((a, b) => a + b, 0)).to.equal(plan.plannedBytes);
   }
 
-  it('the tiny model: what the run then holds', async () => {
+  it('the tiny model: equals the memory of the run', async () => {
     const agreed = await both({ '--out': workshop.path('tiny') });
     expectAgreement(agreed);
-    // Of 22,272 trained numbers gradients and two moments, in buffers of classes up to a quarter too wide.
+    // Gradients and two moments of 22,272 trained numbers, in buffers whose sizes are rounded up by at most a quarter.
     const optimizer = 3 * 4 * 22272;
     expect(agreed.plan.parts.optimizer).to.be.within(optimizer, optimizer * 1.3);
   });
@@ -51,7 +51,7 @@ describe('cli: plan', function () {
     expect(agreed.plan.parts).to.not.have.any.keys('adapters');
   });
 
-  it('the tiny model, an adapter that is there', async () => {
+  it('the tiny model, an existing adapter', async () => {
     const adapter = workshop.path('adapter');
     for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
       await workshop.write(`adapter/${name}`, await readFixture(`tiny-llama/adapter/${name}`));
@@ -80,7 +80,7 @@ describe('cli: plan', function () {
     expect(last.parts.activations).to.be.at.least(alone.parts.activations!);
   });
 
-  it('counts batches that are only scored: for the reference, and of rows held out', async () => {
+  it('includes batches that are only scored: for the reference, and of held-out rows', async () => {
     const data = await workshop.write('many.jsonl', lines(pairs(60)));
     const args = ['plan', '--model', workshop.path('model'), '--data', data, '--batch-size', '1'];
     const planned = async (size: string) =>
@@ -88,7 +88,7 @@ describe('cli: plan', function () {
     expect(await planned('48')).to.be.above(1.5 * (await planned('1')));
   });
 
-  it('says the same figure as the run, before it', async () => {
+  it('reports the same plan as the run', async () => {
     const [, ...run] = workshop.dpo({ '--max-steps': '2', '--out': workshop.path('figure') });
     const out = run.indexOf('--out');
     const plan = await workshop.run(['plan', ...run.filter((_, i) => i !== out && i !== out + 1)]);
@@ -97,7 +97,7 @@ describe('cli: plan', function () {
     expect(plan.stderr).to.include(`About ${figure} of GPU memory.`);
   });
 
-  it('plans methods that let the model write, with a reward model on the same base', async () => {
+  it('plans methods with generation, with a reward model on the same base', async () => {
     const data = await workshop.write('prompts.jsonl', lines(pairs(6).map(({ prompt }) => ({ prompt }))));
     const out = workshop.path('scorer');
     const common = ['--model', workshop.path('model'), '--max-steps', '1'];
@@ -109,14 +109,14 @@ describe('cli: plan', function () {
     expect(planned.code, planned.stderr).to.equal(0);
     const { code, json, stderr } = await workshop.run(['rloo', ...run, '--out', workshop.path('rloo')]);
     expect(code, stderr).to.equal(0);
-    // Completions that end early take less; with ones that do not, `test/train/plan` compares.
+    // Completions that end early need less; `test/train/plan` compares those that do not.
     const { plannedBytes } = planned.json as unknown as Plan;
     expect(plannedBytes / Number(json.peakBytes)).to.be.within(0.9, 1.3);
     const [, figure] = /(about .* of GPU memory)/.exec(stderr) ?? [];
     expect(planned.stderr.toLowerCase()).to.include(String(figure).toLowerCase());
   });
 
-  it('has the options and defaults of the method, and says whose an option is that it does not have', async () => {
+  it('has the options and defaults of the method, and names the method of any other option', async () => {
     const helpOf = async (...args: string[]) => {
       const { stderr } = await workshop.run([...args, '--help']);
       const lines = stderr.split('\n').filter((line) => /^ +--/.test(line));
@@ -139,7 +139,7 @@ describe('cli: plan', function () {
     expect(unknown.code).to.not.equal(0);
   });
 
-  it('activations in float16, or none: what the run then holds, each less than the one before', async () => {
+  it('activations in float16, or none: equals the memory of the run, each less than the previous one', async () => {
     const held = [];
     for (const flags of [{}, { '--saved-activations': 'float16' }, { '--gradient-checkpointing': '' }]) {
       const agreed = await both({ '--out': workshop.path(`kept-${held.length}`), ...(flags as object) });
@@ -156,7 +156,7 @@ describe('cli: plan', function () {
     expect(stderr).to.include('--gradient-checkpointing').and.include('--saved-activations');
   });
 
-  it('names what would fit where it does not, and says so by its exit code', async () => {
+  it('lists changes that would fit, and sets its exit code', async () => {
     const args = ['plan', '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')];
     const whole = (await workshop.run(args)).json as unknown as Plan;
     const cap = Math.floor(whole.plannedBytes * 0.85);

@@ -1,4 +1,4 @@
-/** `webalign ppo`: what it writes and says, how it goes on, and what it refuses. What it shares with rloo is tested there. */
+/** `webalign ppo`: what it writes and prints, how it resumes, and what it refuses. What it shares with rloo is tested there. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -51,7 +51,7 @@ describe('cli: ppo', function () {
       '--json',
     ]);
 
-  it('writes, rates, learns, and says what came of it', async () => {
+  it('generates, rates, learns, and reports the result', async () => {
     const { code, json, stderr } = await run('whole');
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ steps: 4, prompts: 4 });
@@ -60,11 +60,11 @@ describe('cli: ppo', function () {
     expect(record).to.deep.include({ method: 'ppo', rewards: ['length'] });
     expect(record.settings).to.include({ klCoef: 0.05, lam: 0.95, maxCompletionLength: 6 });
     const adapter = await readFile(workshop.path('whole/adapter_model.safetensors'));
-    // The value model trains beside it and is no part of the policy.
+    // The value model is trained in addition and is not part of the policy.
     expect(adapter.toString('latin1')).to.not.include('value.');
   });
 
-  it('refuses an estimator that points the wrong way, and minibatches that do not fit', async () => {
+  it('rejects an estimator with a wrong gradient, and minibatches that do not divide', async () => {
     for (const [flag, value, word] of [
       ['--kl-estimator', 'k3', 'k1'],
       ['--num-mini-batches', '3', '--num-mini-batches'],

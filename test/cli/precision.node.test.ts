@@ -1,4 +1,4 @@
-/** `--dtype`: what commands do with it, tell of it and keep of it. */
+/** `--dtype`: what commands do with it, report of it and record of it. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { relativeL2 } from '../reference/compare.ts';
@@ -12,7 +12,7 @@ describe('cli: --dtype', function () {
   });
   after(() => workshop.close());
 
-  it('scores in the precision that is asked for, and says what lies in which format', async () => {
+  it('scores in the given precision, and reports the storage formats', async () => {
     const input = await workshop.write('ids.jsonl', lines([{ ids: [5, 17, 3, 80, 41, 9] }]));
     const scored = async (...flags: string[]) => {
       const args = ['logprobs', '--model', workshop.path('model'), '--input', input, ...flags];
@@ -27,7 +27,7 @@ describe('cli: --dtype', function () {
     expect(relativeL2(rounded.values, exact.values)).to.be.within(1e-5, 1e-2);
   });
 
-  it('trains on a quantised base as planned, and records it', async () => {
+  it('trains on a quantized base as planned, and records it', async () => {
     const run = workshop.dpo({ '--max-steps': '2', '--dtype': 'q4_0', '--out': workshop.path('q4') });
     const out = run.indexOf('--out');
     const planned = await workshop.run([
@@ -52,7 +52,7 @@ describe('cli: --dtype', function () {
     expect((await workshop.run(hand)).stderr).to.include('kept its base in q4_0');
   });
 
-  it('is proposed where a run does not fit', async () => {
+  it('is suggested if a run does not fit', async () => {
     const args = ['plan', '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')];
     const { code, stderr } = await workshop.run([...args, '--memory-cap', '600KiB']);
     expect(code).to.equal(1);
@@ -61,7 +61,7 @@ describe('cli: --dtype', function () {
     expect(full.stderr).to.not.include('--dtype');
   });
 
-  it('is refused where there is none such, and for weights that train', async () => {
+  it('rejects unknown precisions, and any for trained weights', async () => {
     const unknown = await workshop.run(workshop.dpo({ '--dtype': 'int3', '--out': workshop.path('none') }));
     expect(unknown.code).to.not.equal(0);
     expect(unknown.error.message).to.include('--dtype is "int3"').and.include('q8_0');

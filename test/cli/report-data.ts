@@ -1,4 +1,4 @@
-/** A small run as a report sees it. */
+/** The data of a small run, as the report gets it. */
 import { type AlignReport, alignReport } from '../../src/cli/report/align-page.ts';
 import type { ReportData } from '../../src/cli/report/page.ts';
 import { sentiment } from '../../src/rollout/sentiment.ts';

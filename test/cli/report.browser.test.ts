@@ -1,4 +1,4 @@
-/** The report in a browser: it draws, it asks for nothing, and nothing complains. */
+/** The report in a browser: it draws its charts, requests nothing, and logs no errors. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

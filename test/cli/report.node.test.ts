@@ -1,4 +1,4 @@
-/** The report: self-contained, its own policy allows its own script alone, and what a model wrote stays text. */
+/** The report: it is self-contained, its policy allows only its own script, and what a model wrote stays text. */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { type ChartData, curves, histogram } from '../../src/cli/report/figures.ts';
@@ -8,7 +8,7 @@ import { chartLibrary } from '../../src/cli/report/uplot.ts';
 import { alignRun, reportData } from './report-data.ts';
 
 describe('cli/report', () => {
-  it('escapes what is put into a template, and nothing twice', () => {
+  it('escapes values in a template, exactly once', () => {
     const inner = html`<b title="${'"'}">${'<&>'}</b>`;
     expect(html`${inner}${['a', inner]}${false}${undefined}${0}`.source).to.equal(
       '<b title="&quot;">&lt;&amp;&gt;</b>a<b title="&quot;">&lt;&amp;&gt;</b>0',

@@ -1,4 +1,7 @@
-/** `webalign reward-model` and `score`: what is written and said, scores of every form of row, and a reward model as a reward. */
+/**
+ * `webalign reward-model` and `score`: what is written and printed, scores of every form of row, and a reward model as a
+ * reward.
+ */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, pairs, Workshop } from './workshop.ts';
@@ -42,7 +45,7 @@ describe('cli: reward-model and score', function () {
   const scoresOf = (json: Record<string, unknown>) =>
     (json.results as { score: number; ids: number[] }[]).map(({ score: value }) => value);
 
-  it('trains, writes a SEQ_CLS adapter, and says how well it tells pairs apart', async () => {
+  it('trains, writes a SEQ_CLS adapter, and reports its accuracy', async () => {
     const { code, json, stderr } = await train('reward', { '--center-rewards-coefficient': '0.01' });
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ steps: 4, pairs: 9 });
@@ -60,7 +63,7 @@ describe('cli: reward-model and score', function () {
     });
   });
 
-  it('scores a text, its parts, its ids and others beside it alike', async () => {
+  it('scores a text equally alone, in parts, as ids and with others in a batch', async () => {
     const { code, json, stderr } = await score([
       { text: 'the sky is blue' },
       { prompt: 'the sky', completion: ' is blue' },
@@ -82,14 +85,14 @@ describe('cli: reward-model and score', function () {
     expect(scoresOf(skipped.json)[0]).to.be.closeTo(short!, 1e-5);
   });
 
-  it('keeps to the token that a run was trained with', async () => {
+  it('uses the pad token of its training', async () => {
     const { code, stderr } = await train('skipping', { '--scored-token': 'last_non_pad' });
     expect(code, stderr).to.equal(0);
     const found = await score([{ text: 'the sky' }], ['--adapter', workshop.path('skipping')]);
     expect(found.json.padTokenId).to.be.a('number');
   });
 
-  it('goes on with an adapter, and is the reward of rloo on one base', async () => {
+  it('resumes an adapter, and is the reward of rloo on one base', async () => {
     const on = await train('further', {
       '--init-adapter': workshop.path('reward'),
       '--lora-r': '',
@@ -125,7 +128,7 @@ describe('cli: reward-model and score', function () {
     expect(json.eval).to.include.keys('reward', 'objective');
   });
 
-  it('refuses what it cannot do, and says why', async () => {
+  it('rejects invalid input, with the reason', async () => {
     const refused = async (result: Promise<{ code: number | null; stderr: string }>, ...words: string[]) => {
       const { code, stderr } = await result;
       expect(code).to.be.above(0);

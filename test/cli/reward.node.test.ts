@@ -1,4 +1,4 @@
-/** `webalign reward`: three forms of rows, numbers that are those of `logprobs`, and rows that are none. */
+/** `webalign reward`: three forms of rows, numbers equal to those of `logprobs`, and invalid rows. */
 import { expect } from 'chai';
 import { tokenizeCompletions } from '../../src/data/tokenize-completions.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -41,7 +41,7 @@ describe('cli: reward', () => {
     return json as unknown as Rated;
   };
 
-  it('pairs: β times the difference of what logprobs says with and without the adapter', async () => {
+  it('pairs: β times the difference of logprobs with and without the adapter', async () => {
     const rows = pairs(3);
     const { results, metrics, beta } = await rated(rows, '--beta', '0.5');
     expect(beta).to.equal(0.5);
@@ -104,7 +104,7 @@ describe('cli: reward', () => {
     expect(places).to.deep.equal([...places].sort((a, b) => a - b));
   });
 
-  it('labels: how well they are told apart, the same answer with and without a label', async () => {
+  it('labels: the accuracy, with the same scores with and without a label', async () => {
     const rows = pairs(4).flatMap(({ prompt, chosen, rejected }) => [
       { prompt, completion: chosen, label: true },
       { prompt, completion: rejected, label: false },

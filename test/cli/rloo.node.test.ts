@@ -1,4 +1,4 @@
-/** `webalign rloo`: rewards by name and from files, what it writes and says, how it goes on, and what it refuses. */
+/** `webalign rloo`: rewards by name and from files, what it writes and prints, how it resumes, and what it refuses. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -64,7 +64,7 @@ describe('cli: rloo', function () {
   };
   const adapter = (out: string) => readFile(workshop.path(`${out}/adapter_model.safetensors`));
 
-  it('writes, rates, learns, and says what came of it', async () => {
+  it('generates, rates, learns, and reports the result', async () => {
     const { code, json, stderr } = await run('whole');
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ steps: 3, prompts: 4 });
@@ -90,7 +90,7 @@ describe('cli: rloo', function () {
     expect((await adapter('whole')).length).to.be.above(0);
   });
 
-  it('takes a function from a file, with the rows’ columns, and a certificate where there are completions enough', async () => {
+  it('loads a function from a file, with the rows’ columns, and gives a certificate with enough completions', async () => {
     const { code, json, stderr } = await run('file', {
       '--reward': workshop.path('reward.mjs'),
       '--beta': '0.01',
@@ -101,7 +101,7 @@ describe('cli: rloo', function () {
     const { lowerBound, standardErrors, ...held } = json.eval as Held;
     for (const found of [held.optimalityGap, held.optimalityGapCorrected, standardErrors.optimalityGap])
       expect(found).to.be.a('number');
-    // At so small a β few completions count: what is said is from below, here and in the terminal.
+    // At so small a β few completions count, so both here and in the terminal the estimate is called a lower bound.
     expect(held.effectiveSamples).to.be.below(5);
     expect(lowerBound).to.equal(true);
     expect(stderr).to.include('gap at least');
@@ -111,7 +111,7 @@ describe('cli: rloo', function () {
     }
   });
 
-  it('says why there is no certificate at β 0', async () => {
+  it('explains why there is no certificate at β 0', async () => {
     const { code, json, stderr } = await run('free', {
       '--beta': '0',
       '--num-generations-eval': '64',
@@ -122,7 +122,7 @@ describe('cli: rloo', function () {
     expect(json.eval).to.not.have.any.keys('optimalityGap', 'optimum');
   });
 
-  it('goes on to the same bytes after it was stopped', async () => {
+  it('resumes with the same bytes after a stop', async () => {
     await run('stopped', { '--max-steps': '3', '--config': await workshop.write('c.json', '{}') });
     expect(await adapter('stopped')).to.deep.equal(await adapter('whole'));
   });
@@ -146,7 +146,7 @@ describe('cli: rloo', function () {
     });
   }
 
-  it('refuses to run without a reward, a file without a function, and one that throws', async () => {
+  it('rejects a run without a reward, a file without a function, and a function that throws', async () => {
     const empty = await workshop.write('empty.mjs', 'export const nothing = 1;\n');
     const broken = await workshop.write(
       'broken.mjs',

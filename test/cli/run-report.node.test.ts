@@ -1,4 +1,4 @@
-/** What a run of each kind leaves beside its adapter: a report, its log, and nothing that is only a cache. */
+/** What a run of each kind leaves besides its adapter: a report, its log, and nothing that is only a cache. */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, pairs, Workshop } from './workshop.ts';
@@ -13,7 +13,7 @@ const RUN = {
 };
 
 const PROMPTS = pairs(6).map(({ prompt }) => ({ prompt }));
-/** A method for each way in which held-out rows are looked at. */
+/** One method for each way of evaluating held-out rows. */
 const METHODS: Record<string, { rows: object[]; more?: Record<string, string>; titles: string[] }> = {
   dpo: {
     rows: pairs(6),
@@ -31,7 +31,7 @@ const METHODS: Record<string, { rows: object[]; more?: Record<string, string>; t
   },
 };
 
-describe('cli: what a run leaves', function () {
+describe('cli: the report of a run', function () {
   this.timeout(240_000);
   let workshop: Workshop;
   before(async () => {
@@ -56,7 +56,7 @@ describe('cli: what a run leaves', function () {
   };
 
   for (const [method, { more = {}, titles }] of Object.entries(METHODS)) {
-    it(`${method}: one page with its figures`, async () => {
+    it(`${method}: one page with its results`, async () => {
       const { code, stderr } = await run(method, method, { ...more, '--log-csv': '' });
       expect(code, stderr).to.equal(0);
       expect(stderr).to.match(/report\.html: \d texts and \d held-out completions before and after; \d/);
@@ -64,7 +64,7 @@ describe('cli: what a run leaves', function () {
       for (const title of titles) expect(page, title).to.include(title);
       expect(page.match(/<script/g)).to.have.length(1);
       expect(page).to.not.match(/<[^<>]*\s(?:src|href)=/);
-      // Set, and left as it was.
+      // The settings that were changed, and those with their defaults.
       const [changed, usual] = page.slice(page.indexOf('<h2>Settings')).split('with their defaults');
       expect(changed).to.include('maxSteps').and.not.include('weightDecay');
       expect(usual).to.include('weightDecay');
@@ -76,7 +76,7 @@ describe('cli: what a run leaves', function () {
     });
   }
 
-  it('ends well where the texts cannot be written, and says why', async () => {
+  it('finishes with a notice if the texts cannot be generated', async () => {
     const data = { '--reward': await workshop.write('odd.mjs', ODD_REWARD) };
     const { code, stderr } = await run('rloo', 'odd', {
       ...METHODS.rloo!.more,

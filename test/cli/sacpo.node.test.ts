@@ -1,4 +1,4 @@
-/** `webalign sacpo`: stages from a file, what it writes, how it goes on, what it refuses; and a run on real data. */
+/** `webalign sacpo`: stages from a file, what it writes, how it resumes, what it refuses; and a run on real data. */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { ADAPTER_WEIGHTS } from '../../src/io/peft.ts';
@@ -13,7 +13,7 @@ const SETTINGS = {
   evalSplit: 2,
   seed: 3,
 };
-/** Turns written out, for a base model. */
+/** A conversation written as plain text, for a base model. */
 const TEMPLATE =
   '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}';
 const SECOND = 1000;
@@ -43,7 +43,7 @@ describe('cli: sacpo', function () {
   const config = async (folder: string) =>
     JSON.parse(await readFile(workshop.path(`${folder}/adapter_config.json`), 'utf8'));
 
-  it('trains two stages, the first as it is by itself, and writes one adapter for all', async () => {
+  it('trains two stages, the first unchanged by the second, and writes one combined adapter', async () => {
     const alone = await run([reward], 'alone');
     expect(alone.code, alone.stderr).to.equal(0);
     const { code, json, stderr } = await run({ stages: [reward, safety] }, 'both', '--q', '0.5');
@@ -67,7 +67,7 @@ describe('cli: sacpo', function () {
     expect(await weights('half')).to.deep.equal(await weights('both'));
   });
 
-  it('looks the same through generate and logprobs, stage by stage or in one', async () => {
+  it('is equivalent in generate and logprobs, stage by stage or combined', async () => {
     const model = ['--model', workshop.path('model')];
     const stages = ['1-reward', '2-safety'].flatMap((name) => ['--adapter', workshop.path(`both/${name}`)]);
     const input = await workshop.write('ids.jsonl', lines([{ text: 'the sky is blue' }]));
@@ -91,7 +91,7 @@ describe('cli: sacpo', function () {
     );
   });
 
-  it('hands its stages over to TRL, each with the adapters that lay below it', async () => {
+  it('exports its stages to TRL, each with the adapters below it', async () => {
     const out = workshop.path('trl');
     const export_ = (...more: string[]) =>
       workshop.run(['export', '--format', 'trl', '--adapter', workshop.path('both'), '--out', out, ...more]);
@@ -120,7 +120,7 @@ describe('cli: sacpo', function () {
     expect(odd.error.message).to.include('run.json').and.include('is not a valid run record');
   });
 
-  it('is not begun again over what is there, and goes on where it is told to', async () => {
+  it('does not overwrite a finished run, and resumes on request', async () => {
     const refused = await run({ stages: [reward, safety] }, 'both');
     expect(refused.code).to.equal(1);
     expect(refused.error.message)
@@ -172,7 +172,7 @@ describe('cli: sacpo', function () {
     bad('a stage without data', () => [{ name: 'reward' }], 'stage 1: has no "data"');
     bad('data that is not there', () => [{ ...reward, data: 'none.jsonl' }], 'none.jsonl', 'file not found');
 
-    it('in a later stage what only its trainer can know, before the first is trained', async () => {
+    it('errors of a later stage before the first is trained', async () => {
       const rows = pairs(6).map(({ prompt, chosen }) => ({ prompt, completion: chosen, label: true }));
       const data = await workshop.write('good.jsonl', lines(rows));
       const { error, stderr } = await run([reward, { ...safety, data }], 'out');
@@ -208,7 +208,7 @@ describe('cli: sacpo', function () {
       expect(none.error.message).to.include('no adapter to scale').and.include('--adapter');
     });
 
-    it('adapters for export that are none, and a folder that is taken', async () => {
+    it('invalid adapters for export, and an existing folder', async () => {
       const adapter = ['--adapter', workshop.path('both')];
       const missing = await workshop.run([
         'export',
@@ -232,7 +232,7 @@ describe('cli: sacpo', function () {
     for (const name of ['helpful-pairs', 'pku-saferlhf-safer']) {
       const text = await sharedFile(`data/${name}.jsonl`);
       if (!text) this.skip();
-      // Rows as they are, those whose prompt is short: the model has 512 positions and tokens of a letter or two.
+      // The rows as they are, if their prompt is short: the model has 512 positions and tokens of one or two letters.
       const rows = new TextDecoder().decode(text).trim().split('\n');
       const short = rows.filter((row) => JSON.stringify(JSON.parse(row).prompt).length < 120).slice(0, 6);
       expect(short).to.have.length(6);
@@ -243,7 +243,7 @@ describe('cli: sacpo', function () {
     const real = (model: string) =>
       workshop.run(['sacpo', '--model', model, '--stages', file, '--out', workshop.path('real')]);
 
-    // The first file holds conversations: without a template nobody knows how the model reads them.
+    // The first file contains conversations, which need a chat template.
     const refused = await real(await workshop.model('stories', files));
     expect(refused.error.message).to.include('stage "stage-1", ').and.include('helpful-pairs.jsonl, line');
     expect(refused.error.message).to.include('no chat template').and.include('chat_template.jinja');

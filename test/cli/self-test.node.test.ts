@@ -1,4 +1,4 @@
-/** The self-test of `webalign doctor` passes on a device that ends loops at our limit; without our limit its long rows fail. */
+/** The self-test of `webalign doctor` passes on a device that ends loops at our limit; without that limit its long rows fail. */
 import { expect } from 'chai';
 import { runSelfTest } from '../../src/cli/self-test.ts';
 import type { Gpu } from '../../src/gpu/device.ts';

@@ -1,4 +1,4 @@
-/** The options: every setting is one by its declaration, every name means one thing, and a file says the same as flags do. */
+/** The options: each is declared as a setting, every name has one meaning, and a file and flags give the same. */
 import { expect } from 'chai';
 import { KINDS } from '../../src/cli/kinds.ts';
 import { OPTIONS, type OptionName, SETTINGS } from '../../src/cli/options.ts';
@@ -20,7 +20,7 @@ describe('cli/settings', () => {
     expect(OPTIONS.r.flag).to.equal('--lora-r');
   });
 
-  it('gives no flag and no name to two options, and none that TRL means otherwise', () => {
+  it('gives no flag and no name to two options, and none with another meaning in TRL', () => {
     const flags = NAMES.map((name) => OPTIONS[name].flag);
     expect(new Set(flags).size).to.equal(flags.length);
     const names = NAMES.flatMap((name) => [...new Set([name, ...OPTIONS[name].names])]);
@@ -29,7 +29,7 @@ describe('cli/settings', () => {
     expect(names.filter((name) => name in TRL_NAMES)).to.deep.equal([]);
   });
 
-  it('takes the names of a file in camelCase, those of the flags and those of TRL', () => {
+  it('accepts names in a file in camelCase, as flags and as in TRL', () => {
     const given = {
       epochs: 2,
       perDeviceTrainBatchSize: 4,
@@ -76,7 +76,7 @@ describe('cli/settings', () => {
     await expectRefused(from({ resume: 1 } as never), 'true or false');
     await expectRefused(from({ r: 1, loraR: 2 } as never), 'r is given twice, as "r" and "loraR"');
     await expectRefused(from({ r: 1, lora_r: 2 } as never), 'twice');
-    await expectRefused(from({ betta: 1 } as never), 'Did you mean beta? Known are');
+    await expectRefused(from({ betta: 1 } as never), 'Did you mean beta? Supported settings:');
     const withReasons = () => settingsFrom({ bf16: true, report_to: 'none' }, 'run.json', NAMES, TRL_NAMES);
     await expectRefused(
       withReasons,
@@ -87,7 +87,7 @@ describe('cli/settings', () => {
     await expectRefused(from(JSON.parse('{"__proto__": 1, "constructor": 2}')), '"__proto__", "constructor"');
   });
 
-  it('lets flags win over the file, and the file over the defaults', async () => {
+  it('lets flags override the file, and the file the defaults', async () => {
     const workshop = await Workshop.open();
     try {
       const config = await workshop.write('run.json', JSON.stringify({ beta: 0.3, seed: 3 }));
@@ -110,7 +110,7 @@ describe('cli/settings', () => {
     }
   });
 
-  it('reads bytes as people write them', () => {
+  it('reads human-readable byte sizes', () => {
     const { read } = KINDS.bytes;
     expect(['2GiB', '512 MiB', '1.5g', '1000', '3KB'].map(read)).to.deep.equal([
       2 ** 31,

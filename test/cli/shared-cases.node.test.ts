@@ -1,6 +1,6 @@
 /**
- * Small inputs that other programs stumbled over, with what transformers, TRL, PEFT and pyarrow make of them: `../shared/cases`. Each
- * stands for a class that has tests of its own; where the folder is missing, these are skipped by name.
+ * Small inputs on which other programs fail, with the results of transformers, TRL, PEFT and pyarrow: `../shared/cases`.
+ * Each is an example of a class that has its own tests; if the folder is missing, these are skipped by name.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
@@ -103,7 +103,7 @@ describe('cli: shared cases', () => {
   });
   itWith('templates-without-default', async (path) => {
     const tokenizer = await tokenizerOf(path('tokenizer'));
-    const what = 'there are several templates, none is the default: rag, tool_use';
+    const what = 'there are several templates, but none is the default: rag, tool_use';
     await expectRefused(() => tokenizer.applyChatTemplate([{ role: 'user', content: 'hi' }]), what);
   });
   itWith('extra-special-tokens', async (path) => {
@@ -123,7 +123,7 @@ describe('cli: shared cases', () => {
     const { prompt, chatTemplateKwargs } = row as typeof row & { prompt: [] };
     const asked = tokenizer.applyChatTemplate(prompt, { addGenerationPrompt: true, chatTemplateKwargs });
     expect(asked).to.equal('<user>rain?</s><assistant><think></think>');
-    expect(tokenizePairs([row], tokenizer).notices.join()).to.include('the prompt is tokenised differently');
+    expect(tokenizePairs([row], tokenizer).notices.join()).to.include('the prompt is tokenized differently');
   });
   itWith('duckdb-parquet', async (path) => {
     const counts = ['pairs.parquet', 'messages.parquet'].map(

@@ -1,9 +1,9 @@
-/** A hostile tokenizer on the command line: told at its deadline, and no hindrance to signals. */
+/** A malicious tokenizer on the command line: it is reported when its time is over, and signals still end the program. */
 import { expect } from 'chai';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { Workshop } from './workshop.ts';
 
-describe('cli/strangers', function () {
+describe('cli: untrusted files', function () {
   this.timeout(120_000);
   let workshop: Workshop;
   let args: string[];
@@ -17,7 +17,7 @@ describe('cli/strangers', function () {
   });
   after(() => workshop.close());
 
-  it('is told at its deadline', async () => {
+  it('reports the deadline', async () => {
     const { code, error } = await workshop.spawn(args, { env: { WEBALIGN_DEADLINE: '0.5' } });
     expect(code).to.equal(1);
     expect(error.message).to.include('tokenizer.json').and.include('0.5 s').and.include('WEBALIGN_DEADLINE');
@@ -33,7 +33,7 @@ describe('cli/strangers', function () {
             child.kill(signal);
           }, 3000),
       });
-      // By the system's own hand where the program is busy: then there is no code.
+      // If the program is busy, the operating system ends it, and there is no exit code.
       expect([null, signal === 'SIGINT' ? 130 : 143], stderr).to.include(code);
       expect(performance.now() - sent).to.be.below(5000);
     });

@@ -1,4 +1,4 @@
-/** What is left of a run, as TRL is told: rows and rates of every step, and what of the optimizer is carried. */
+/** How the rest of a run is passed to TRL: rows and rates of every step, and which state of the optimizer is passed on. */
 import { expect } from 'chai';
 import { planOf } from '../../src/cli/trl-going-on.ts';
 import { trainingScript } from '../../src/cli/trl-script.ts';
@@ -22,8 +22,8 @@ const train = { rows: Array.from({ length: ROWS }, (_, i) => ({ i })) };
 const order = { examples: ROWS, stepSize: 4, seed: 7, shuffle: true };
 const schedule = scheduleOf({ ...SETTINGS, maxSteps: 0, warmupSteps: 0 }, 3);
 
-describe('a run that goes on in TRL', () => {
-  it('takes the rows and the rates of the steps that are left', () => {
+describe('a run that is continued in TRL', () => {
+  it('uses the remaining rows and learning rates', () => {
     const plan = planOf({ method: 'dpo', settings: SETTINGS, train, step: 4 });
     expect(plan.step).to.equal(4);
     expect(plan.batches).to.deep.equal([5, 6, 7, 8, 9].map((step) => [...examplesOfStep(order, step)]));
@@ -31,7 +31,7 @@ describe('a run that goes on in TRL', () => {
     expect(plan.batches.slice(0, 2).flat()).to.have.length(6);
   });
 
-  it('begins a second round where it has ended, in the order of the next epochs, with a new optimizer', () => {
+  it('starts a new run after a finished one, in the order of the next epochs, with a new optimizer', () => {
     const plan = planOf({ method: 'dpo', settings: SETTINGS, train, step: STEPS });
     expect(plan.step).to.equal(0);
     expect(plan.batches[0]).to.deep.equal([...examplesOfStep(order, STEPS + 1)]);
@@ -40,7 +40,7 @@ describe('a run that goes on in TRL', () => {
     );
   });
 
-  it('leaves the rows of KTO where they are', () => {
+  it('keeps the row order of KTO', () => {
     const { batches } = planOf({ method: 'kto', settings: SETTINGS, train, step: 0 });
     expect(batches.slice(0, 3)).to.deep.equal([
       [0, 1, 2, 3],
@@ -49,7 +49,7 @@ describe('a run that goes on in TRL', () => {
     ]);
   });
 
-  it('says in the script what of the optimizer it carries', () => {
+  it('says in the script which part of the optimizer state is exported', () => {
     const script = trainingScript('dpo', TRL_TRAINERS.dpo, {
       hasAdapter: true,
       hasIds: true,

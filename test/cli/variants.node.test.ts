@@ -1,4 +1,4 @@
-/** `--variant` and `--tune`: what runs, what is told and recorded of it, and that a tuned machine repeats its runs. */
+/** `--variant` and `--tune`: what runs, what is reported and recorded of it, and that a tuned machine repeats its runs. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { deviceKey } from '../../src/gpu/tuner.ts';
@@ -27,7 +27,7 @@ describe('cli: kernel variants', function () {
   const namesIn = ({ json }: Outcome) => new Set(Object.values(json.variants as Record<string, string>));
   const adapterOf = (out: string) => readFile(workshop.path(`${out}/adapter_model.safetensors`));
 
-  it('runs the variant that is asked for, and records it', async () => {
+  it('runs the requested variant, and records it', async () => {
     const outcome = await train('staged', { '--variant': 'workgroup' });
     expect(outcome.code, outcome.stderr).to.equal(0);
     expect([...namesIn(outcome)]).to.deep.equal(['workgroup']);
@@ -35,8 +35,8 @@ describe('cli: kernel variants', function () {
     expect(record.variants).to.deep.equal(outcome.json.variants);
   });
 
-  it('measures what is not known, says so in a line, and repeats a run to the byte', async () => {
-    // All classes but one are known: to measure them all takes a software adapter a minute of compiling.
+  it('measures unknown classes with a notice, and repeats a run byte for byte', async () => {
+    // All classes but one are known: measuring all of them takes a software adapter a minute of compiling.
     const record = JSON.parse(await readFile(workshop.path('staged/run.json'), 'utf8'));
     const classes = Object.keys(record.variants);
     const open = classes.find((name) => name.startsWith('product nn')) as string;
@@ -60,7 +60,7 @@ describe('cli: kernel variants', function () {
     expect(await adapterOf('second')).to.deep.equal(await adapterOf('first'));
   });
 
-  it('refuses a variant that is none, with those that there are', async () => {
+  it('rejects an unknown variant, with the supported ones', async () => {
     const { code, stderr } = await train('none', { '--variant': 'fastest' });
     expect(code).to.equal(1);
     expect(stderr).to.include('fastest').and.include('register').and.include('workgroup');

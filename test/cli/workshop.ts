@@ -1,6 +1,6 @@
 /**
- * A folder to try the command line in: the fixture model with a tokenizer, a few pairs, and ways to run commands in this
- * process (fast, with its output caught) or as a child (for signals and for what a shell sees).
+ * A folder for testing the command line: the fixture model with a tokenizer, a few pairs, and functions that run commands
+ * in this process (fast, with captured output) or as a child (for signals and for what a shell sees).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,13 +15,13 @@ import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
 
 export interface Outcome {
-  /** Exit code; null where a signal ended a child. */
+  /** Exit code; null if a signal ended a child. */
   code: number | null;
   stdout: string;
   stderr: string;
-  /** The last line of stdout, where it is JSON. */
+  /** The last line of stdout, if it is JSON. */
   json: Record<string, unknown>;
-  /** What it says went wrong; empty where nothing did. */
+  /** The error that it reports; empty if there was none. */
   error: { name: string; message: string };
 }
 
@@ -56,7 +56,7 @@ export class Workshop {
     return path;
   }
 
-  /** The fixture as a model folder, with some files changed or, where undefined, left out. */
+  /** The fixture as a model folder, with some files changed or, if undefined, left out. */
   async model(
     name: string,
     changed: Record<string, string | Uint8Array | undefined> = {},
@@ -75,15 +75,15 @@ export class Workshop {
   }
 
   /**
-   * `webalign dpo` on the model and the pairs here; what is given replaces or adds to that. A switch has ''. The adapter is
-   * as wide as the model's own products, so that they share their pipelines: compiling is most of such a run.
+   * `webalign dpo` on the model and the pairs here; what is passed replaces or extends its flags. A switch has ''. The
+   * adapter is as wide as the model's own products, so that both use the same pipelines: compiling is most of such a run.
    */
   dpo(options: Record<string, string>): string[] {
     const given = {
       '--model': this.path('model'),
       '--data': this.path('pairs.jsonl'),
       '--out': this.path('out'),
-      // An adapter that is there brings its rank.
+      // An existing adapter determines the rank.
       ...('--init-adapter' in options ? {} : { '--lora-r': '16' }),
       '--batch-size': '4',
       '--learning-rate': '1e-3',
@@ -95,7 +95,7 @@ export class Workshop {
     ];
   }
 
-  /** Runs a command in this process. Reports take as long as such runs: only tests of them have one. */
+  /** Runs a command in this process. A report takes as long as such a run, so it is written only in tests of reports. */
   async run(
     args: readonly string[],
     signal = new AbortController().signal,
@@ -130,7 +130,7 @@ export class Workshop {
   }
 }
 
-/** The variants that the suite is to run by, for a command that names none itself and is not to find one by measuring. */
+/** The variants that the suite runs with, for a command that names none itself and must not measure. */
 function forced(args: readonly string[]): string[] {
   return [
     ...forcedVariants(args),

@@ -27,20 +27,20 @@ describe('data/chat-template', () => {
     });
   }
 
-  it('hands templates what transformers does', () => {
+  it('passes the same inputs to templates as transformers', () => {
     const source = '{% for name, value in messages[0].items() %}{{ name }}={{ value }};{% endfor %}';
     expect(render(source, [{ ...user, tool_calls: null, n: 1 }])).to.equal('role=user;content=hi;n=1;');
     expect(render('{{ messages[0].reasoning_content }}', [{ ...user, reasoning: 'r' }])).to.equal('r');
     expect(render('{{ tools is none }} {{ documents is none }} {{ bos_token }}')).to.equal('True True <s>');
   });
 
-  it('says dates in English', () => {
+  it('writes dates in English', () => {
     expect(render("{{ strftime_now('%d %b %Y, %A %H:%M') }}")).to.match(
       /^\d\d [A-Z][a-z]{2} \d{4}, [A-Z][a-z]+day \d\d:\d\d$/,
     );
   });
 
-  it('strips and compares as Python does', () => {
+  it('strips and compares like Python', () => {
     expect(pythonStrip('\ufeff a\x85', 'both')).to.equal('\ufeff a');
     expect(pythonStrip('  a  ', 'start')).to.equal('a  ');
     expect(pythonStrip('xaxbx', 'end', 'bx')).to.equal('xa');
@@ -60,7 +60,7 @@ describe('data/chat-template', () => {
     }
   });
 
-  it('tells what a template says from what is not supported', async () => {
+  it('distinguishes errors of a template from unsupported features', async () => {
     await expectRefused(
       () => render("{{ raise_exception('no ' + messages[0].role) }}"),
       'tiny',
@@ -71,9 +71,13 @@ describe('data/chat-template', () => {
       () => render('{{ messages | xmlattr }}'),
       'tiny',
       'xmlattr',
-      'not supported of Jinja',
+      'unsupported features of Jinja',
     );
-    await expectRefused(() => render('{{ messages[0].content }}', []), 'tiny', 'there is no message');
+    await expectRefused(
+      () => render('{{ messages[0].content }}', []),
+      'tiny',
+      'the list of messages is empty',
+    );
     for (const source of ['{% for', '{{ (1 + }}', `{{ ${'('.repeat(1e5)} }}`]) {
       await expectRefused(() => render(source), 'tiny', 'the chat template cannot be read');
     }
@@ -87,7 +91,7 @@ describe('data/chat-template', () => {
       return spans.map(([start, end]) => text.slice(start, end));
     };
 
-    it('knows what stands in them, in loops and behind what was written before', () => {
+    it('finds their text, in loops and after other text', () => {
       const turns = ['a', 'b', 'c'].map((content) => ({ role: 'assistant', content }));
       const each =
         '{% for m in messages %}<{% generation %}{{ m.content }}{% set m = 1 %}!{%- endgeneration -%} >';
@@ -103,7 +107,7 @@ describe('data/chat-template', () => {
       ).to.deep.equal(['x']);
     });
 
-    it('refuses them where their text may be changed, where there are none, and where they do not end', async () => {
+    it('rejects blocks whose text may be changed, missing blocks, and unclosed ones', async () => {
       const block = '{% generation %}x{% endgeneration %}';
       const held = [
         `{% macro f() %}${block}{% endmacro %}{{ f() }}`,
@@ -125,7 +129,7 @@ describe('data/chat-template', () => {
     });
   });
 
-  describe('of a hostile file', () => {
+  describe('of a malicious file', () => {
     const loop = (body: string, times = 10 ** 5) => `{% for i in range(${times}) %}${body}{% endfor %}`;
     const grow = (start: string, step: string, times = 64) =>
       `{% set ns = namespace(x=${start}) %}${loop(`{% set ns.x = ${step} %}`, times)}`;
@@ -153,7 +157,7 @@ describe('data/chat-template', () => {
         `${grow("' x'", 'ns.x + ns.x', 20)}${loop("{% set y = ns.x.split(' ') %}")}`,
         'steps',
       ],
-      // A search of the engine takes the product of the two lengths.
+      // A search in the engine takes time proportional to the product of the two lengths.
       'that looks for a long text in a long one': [
         `${long}{% set y = ('a' * 10 ** 6 ~ 'b' ~ 'a' * 10 ** 6) in a %}{% set z = a.split(a[9:] ~ 'b') %}`,
         'steps',
@@ -212,7 +216,7 @@ describe('data/chat-template', () => {
       'that counts in no steps': ['{{ range(1, 2, 0) }}', 'range()'],
       'that reaches for what is JavaScript’s': [
         "{{ messages.constructor.constructor('return 1')() }}",
-        'of what is undefined',
+        'of an undefined value',
       ],
     };
     for (const [name, [source, message]] of Object.entries(CASES)) {
@@ -236,7 +240,7 @@ describe('data/chat-template', () => {
       expect(render(`{{ 1${' < 1'.repeat(15_000)} }}`)).to.equal('False');
     });
 
-    it('and finds what it may look for', () => {
+    it('and finds the features that it supports', () => {
       const found = "{{ a in b }} {{ (b ~ 'c' ~ b) | replace(b, 'x') }} {{ (a ~ b).split(b) | length }}";
       const texts = "{% set a = 'ab' * 40 %}{% set b = 'ab' * 41 %}";
       expect(render(texts + found)).to.equal('True xcx 2');

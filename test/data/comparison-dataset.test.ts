@@ -30,13 +30,13 @@ describe('data/comparison-dataset', () => {
     );
   const ended = (text: string) => tokenizer.encode(`${text}${tokenizer.eosToken}`);
 
-  it('joins prompt and completion as text, ends both, and shares what they begin with', () => {
+  it('joins prompt and completion as text, ends both with EOS, and shares their prefix', () => {
     const explicit = { prompt: 'the sky', chosen: ' is blue', rejected: ' is red.' };
     const expected = [ended('the sky is blue'), ended('the sky is red.')];
     expect(sides([explicit])).to.deep.equal([expected]);
     const implicit = toComparison({ chosen: 'the sky is blue', rejected: 'the sky is red.' }, 'row');
     expect(sides([implicit])).to.deep.equal([expected]);
-    // A text that ends already is not ended twice.
+    // A text that already ends with the end token gets no second one.
     const { eosToken } = tokenizer;
     expect(sides([{ ...explicit, chosen: ` is blue${eosToken}` }])).to.deep.equal([expected]);
     const [example] = tokenizeComparisons([explicit], { ...EVERY, tokenizer }).examples;
@@ -45,7 +45,7 @@ describe('data/comparison-dataset', () => {
     expect(example!.columns).to.deep.equal({ margin: [0] });
   });
 
-  it('takes messages through the template, and ids as they are, with a margin', () => {
+  it('renders messages with the template, and keeps ids unchanged, with a margin', () => {
     const says = (content: string) => [{ role: 'assistant', content }];
     const chat = {
       prompt: [{ role: 'user', content: 'the sky' }],
@@ -56,7 +56,7 @@ describe('data/comparison-dataset', () => {
     expect(sides([chat])).to.deep.equal([[whole('the sky is blue'), whole('the sky is red.')]]);
     const ids = toComparison({ chosen_ids: [1, 2, 3], rejected_ids: [4, 2], margin: 0.5 }, 'row');
     const { examples } = tokenizeComparisons([ids], { ...EVERY, tokenizer: undefined });
-    // Nothing in common, so nothing is shared.
+    // The sides have no tokens in common, so no prompt is shared.
     expect(examples).to.deep.equal([
       {
         prompt: [],
@@ -70,7 +70,7 @@ describe('data/comparison-dataset', () => {
     expect(COMPARISONS.needed).to.deep.include(['chosen_ids', 'rejected_ids']);
   });
 
-  it('ends where the score is taken, and leaves out what is too long', () => {
+  it('ends at the scored token, and drops rows that are too long', () => {
     const rows = [
       { prompt: [1, 2], chosen: [3, 9, 9], rejected: [3, 4, 9] },
       { prompt: [], chosen: [5, 6, 7, 8], rejected: [5] },
@@ -91,13 +91,13 @@ describe('data/comparison-dataset', () => {
     expect(notices).to.deep.equal([]);
     const shorter = tokenizeComparisons(rows, { ...EVERY, tokenizer, maxLength: 4 });
     expect(shorter.examples).to.have.length(1);
-    expect(shorter.notices.join()).to.include('Row 1').and.include('left out');
+    expect(shorter.notices.join()).to.include('Row 1').and.include('dropped');
     const alike = tokenizeComparisons([{ prompt: [1], chosen: [2, 9], rejected: [2] }], {
       ...EVERY,
       tokenizer,
       padTokenId: 9,
     });
-    expect(alike.notices.join()).to.include('teaches nothing');
+    expect(alike.notices.join()).to.include('Such pairs have no effect');
   });
 
   it('finds the token as transformers does', () => {
@@ -113,7 +113,7 @@ describe('data/comparison-dataset', () => {
     expect(upToScored({ prompt: [1], completion: [9] })).to.deep.equal({ prompt: [1], completion: [9] });
   });
 
-  it('refuses rows that are none', async () => {
+  it('rejects invalid rows', async () => {
     await expectRefused(
       () => toComparison({ chosen: 'a', rejected: 'b', margin: '1' }, 'row 3'),
       'row 3',

@@ -22,7 +22,7 @@ describe('data/csv', () => {
     });
   }
 
-  it('counts lines through cells of several lines, blank ones and both kinds of line ends', () => {
+  it('counts lines through multi-line cells, blank lines and both kinds of line ends', () => {
     for (const end of ['\n', '\r\n']) {
       const text = ['chosen,rejected', '"a', '', 'b",c', '', 'd,e', ''].join(end);
       expect(pairs(text)).to.deep.equal([
@@ -32,12 +32,12 @@ describe('data/csv', () => {
     }
   });
 
-  it('keeps text as it stands, whatever it looks like', () => {
+  it('keeps text unchanged, whatever it looks like', () => {
     const [row] = pairs('prompt,chosen,rejected\n 0, [1] note ,"[{x"\n');
     expect(row.value).to.deep.equal({ prompt: ' 0', chosen: ' [1] note ', rejected: '[{x' });
   });
 
-  it('takes what only begins like JSON, or is JSON of another kind, for text', () => {
+  it('treats text that only begins like JSON, or is other JSON, as text', () => {
     const cells = [
       '[{"a": 1}] is what?',
       "[{'a': 1}] is what?",
@@ -56,7 +56,7 @@ describe('data/csv', () => {
     }
   });
 
-  it('reads messages where all answers of a row are messages', () => {
+  it('reads messages if all answers of a row are messages', () => {
     const messages = [{ role: 'assistant', content: null, tool_calls: [] }];
     const quoted = `"${JSON.stringify(messages).replaceAll('"', '""')}"`;
     const text = `prompt,chosen,rejected\nhi,${quoted},${quoted}\n${quoted},${quoted},no\n`;
@@ -104,7 +104,7 @@ describe('data/csv', () => {
     expect(rows.map(({ value }) => value.text)).to.deep.equal(['  ', 'a']);
   });
 
-  it('ends lines as the first one ends, and keeps other ends within a line', () => {
+  it('uses the line ends of the first line, and keeps others within a line', () => {
     const expected = [
       { chosen: 'a', rejected: 'b' },
       { chosen: 'c', rejected: 'd' },
@@ -124,7 +124,7 @@ describe('data/csv', () => {
     ]);
   });
 
-  it('tries the other separators where the first gives no columns, and allows a name twice where it is not read', () => {
+  it('tries the other separators if the first gives no columns, and accepts duplicate names of unread columns', () => {
     const read = (text: string) => parseCsv(text, 'pairs.csv', [',', ';', '\t'], PREFERENCES).rows[0].value;
     const expected = { chosen: 'a, b', rejected: 'c' };
     expect(read('chosen;rejected\na, b;c\n')).to.deep.equal(expected);
@@ -132,7 +132,7 @@ describe('data/csv', () => {
     expect(read('x,chosen,x,rejected\n1,"a, b",2,c\n')).to.deep.equal(expected);
   });
 
-  it('reads labels, and leaves alone what is none', () => {
+  it('reads labels, and keeps other values unchanged', () => {
     const text = 'prompt,completion,label\np,c,TRUE\np,c,0\np,c,1\np,c,false\np,c,1.0\np,c,0.0\np,c,maybe\n';
     const { rows } = parseCsv(text, 'labels.csv', [','], LABELLED);
     expect(rows.map(({ value }) => value.label)).to.deep.equal([
@@ -156,7 +156,7 @@ describe('data/csv', () => {
     await expectRefused(
       () => read("[{'role': 'user', 'content': 'a'}]"),
       'chats.csv, line 2',
-      'as Python prints them',
+      "messages in Python's syntax",
     );
     for (const printed of [
       "[{'from': 'human', 'value': 'a'}]",
@@ -165,11 +165,11 @@ describe('data/csv', () => {
       // As duckdb prints them.
       "[{'role': user, 'content': a}]",
     ])
-      await expectRefused(() => read(printed), 'chats.csv, line 2', 'as Python prints them');
+      await expectRefused(() => read(printed), 'chats.csv, line 2', "messages in Python's syntax");
     await expectRefused(() => read('[{"from": "human", "value": "a'), 'chats.csv, line 2', 'not valid JSON');
   });
 
-  it('names the line of what is malformed', async () => {
+  it('names the line of a malformed cell', async () => {
     const head = 'chosen,rejected\n';
     await expectRefused(() => pairs(`${head}a,b\nc,d,e\n`), 'pairs.csv, line 3', '3 cells', '2 columns');
     await expectRefused(() => pairs(`${head}"a\nb",c\nd\n`), 'pairs.csv, line 4', '1 cell');
@@ -186,7 +186,7 @@ describe('data/csv', () => {
     await expectRefused(() => pairs(''), 'pairs.csv', 'no rows');
   });
 
-  it('reads a column whose name is one of JavaScript’s own', () => {
+  it('reads a column with a name of an inherited property', () => {
     const form = { columns: ['__proto__', 'constructor'], needed: [['constructor']], wayOut: '' };
     const [row] = parseCsv('__proto__,constructor\na,b\n', 'x.csv', [','], form).rows;
     expect(Object.entries(row.value)).to.deep.equal([
@@ -195,7 +195,7 @@ describe('data/csv', () => {
     ]);
   });
 
-  it('reads very many columns in a time that grows with their number', () => {
+  it('reads very many columns in linear time', () => {
     const names = Array.from({ length: 50_000 }, (_, i) => `c${i}`);
     const form = { columns: 'all', needed: [['c0']], wayOut: '' } as const;
     const [row] = parseCsv(`${names}\n${'x,'.repeat(49_999)}y\n`, 'x.csv', [','], form).rows;

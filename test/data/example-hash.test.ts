@@ -9,7 +9,7 @@ const EXAMPLES: readonly TokenizedExample[] = [
 ];
 
 describe('data/example-hash', () => {
-  it('is the same for lists and for typed ids, over many pieces', async () => {
+  it('is equal for lists and for typed ids, over many pieces', async () => {
     const many = Array.from({ length: 40_000 }, (_, i): TokenizedExample => {
       return {
         prompt: [i, 1],
@@ -29,12 +29,12 @@ describe('data/example-hash', () => {
     expect(await hashOfExamples(typed)).not.to.equal(await hashOfExamples(many));
   });
 
-  it('takes a list that is longer than a piece', async () => {
+  it('hashes a list that is longer than a piece', async () => {
     const long = (last: number) => [{ prompt: [1], completions: [[...new Array(600_000).fill(2), last]] }];
     expect(await hashOfExamples(long(3))).not.to.equal(await hashOfExamples(long(4)));
   });
 
-  it('is another one for whatever differs', async () => {
+  it('differs for every difference', async () => {
     const [pair, marked] = EXAMPLES as [TokenizedExample, TokenizedExample];
     const others: TokenizedExample[][] = [
       [...EXAMPLES],

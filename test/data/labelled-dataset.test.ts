@@ -35,7 +35,7 @@ describe('data/labelled-dataset', () => {
     ]);
   });
 
-  it('takes labels that pandas has made numbers of, and keeps what templates read of a pair', () => {
+  it("accepts labels that pandas wrote as numbers, and keeps the template's columns of a pair", () => {
     const text =
       '{"prompt": "a", "completion": "b", "label": 1.0}\n{"prompt": "a", "completion": "b", "label": 0.0}';
     expect(readLabelledRows(text, FILE).map(({ label }) => label)).to.deep.equal([true, false]);
@@ -54,11 +54,11 @@ describe('data/labelled-dataset', () => {
     [
       'a label that is text',
       { ...good, label: 'good' },
-      ['"label" is a string', 'true (desirable) or false'],
+      ['"label" must be true or false, got a string', 'true (desirable) or false'],
     ],
-    ['a label of 2', { ...good, label: 2 }, ['"label" is a number']],
-    ['a label that is the text 1', { ...good, label: '1' }, ['"label" is a string']],
-    ['text beside messages', { ...good, completion: [assistant] }, ['not both text or both messages']],
+    ['a label of 2', { ...good, label: 2 }, ['"label" must be true or false, got a number']],
+    ['a label that is the text 1', { ...good, label: '1' }, ['"label" must be true or false, got a string']],
+    ['text beside messages', { ...good, completion: [assistant] }, ['must be both text or both messages']],
     ['an empty completion', { ...good, completion: '' }, ['the completion is empty']],
     ['no messages', { prompt: [user], completion: [], label: true }, ['the completion is empty']],
     [

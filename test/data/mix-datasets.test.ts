@@ -1,9 +1,9 @@
-/** Data sets as one: how many rows of each, which, in what order, and what is refused. */
+/** Several data sets as one: how many rows of each, which, in what order, and what is refused. */
 import { expect } from 'chai';
 import { type MixOptions, mixDatasets } from '../../src/data/mix-datasets.ts';
 import { expectRefused } from '../io/refused.ts';
 
-/** A data set whose rows say where they are from: `a0`, `a1`. */
+/** A data set whose rows name their source: `a0`, `a1`. */
 const named = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`);
 const from = (name: string, rows: readonly string[]) => rows.filter((row) => row.startsWith(name));
 const takenOf = (sizes: readonly number[], options: Omit<MixOptions, 'seed'>) =>
@@ -82,7 +82,7 @@ describe('data/mix-datasets', () => {
     expect(new Set(rows)).to.have.property('size', 100);
     expect(from('b', rows)).to.deep.equal(datasets[1]);
     expect(from('a', rows)).to.deep.equal(datasets[0]?.filter((row) => rows.includes(row)));
-    // Drawn from the whole data set, not its beginning.
+    // Drawn from the whole data set, not from its beginning.
     expect(from('a', rows).slice(-1)).to.not.deep.equal(['a69']);
     expect(mixDatasets(datasets, { seed: 7, weights: [7, 3] }).rows).to.deep.equal(rows);
     expect(mixDatasets(datasets, { seed: 8, weights: [7, 3] }).rows).to.not.have.members(rows);
@@ -97,11 +97,11 @@ describe('data/mix-datasets', () => {
     ]);
     const times = named('b', 10).map((name) => rows.filter((row) => row === name).length);
     expect(times.toSorted()).to.deep.equal([2, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
-    // Each pass is over before the next begins.
+    // Each pass ends before the next begins.
     expect(from('b', rows).slice(0, 20)).to.deep.equal([...named('b', 10), ...named('b', 10)]);
   });
 
-  it('has about the same shares in every stretch from the beginning', () => {
+  it('has about the same proportions in every prefix', () => {
     const { rows } = mixDatasets([named('a', 700), named('b', 200), named('c', 100)], {
       seed: 3,
       weights: [7, 2, 1],
@@ -117,7 +117,7 @@ describe('data/mix-datasets', () => {
     }
   });
 
-  it('takes the same rows whatever the order of the data sets', () => {
+  it('selects the same rows whatever the order of the data sets', () => {
     const [a, b, c] = [named('a', 50), named('b', 50), named('c', 9)] as const;
     for (const stoppingStrategy of ['first_exhausted', 'all_exhausted'] as const) {
       const one = mixDatasets([a, b, c], { seed: 5, weights: [3, 2, 1], stoppingStrategy });
@@ -126,22 +126,22 @@ describe('data/mix-datasets', () => {
     }
   });
 
-  it('takes nothing of a data set with the weight 0', () => {
+  it('uses no rows of a data set with weight 0', () => {
     expect(takenOf([10, 3], { weights: [1, 0], stoppingStrategy: 'all_exhausted' })).to.deep.equal([10, 0]);
     expect(takenOf([10, 0], { weights: [1, 0] })).to.deep.equal([10, 0]);
   });
 
-  it('refuses weights that cannot be meant, and says what to do', async () => {
+  it('rejects invalid weights, and says what to do', async () => {
     const where = 'weights of the data: ';
     const mixing =
       (weights: number[], sizes = [10, 10]) =>
       () =>
         takenOf(sizes, { weights });
-    await expectRefused(mixing([1]), where, 'there are 1 for 2 data sets', 'one for each');
-    await expectRefused(mixing([1, -2]), where, '-2 is one of them', 'at least 0');
-    await expectRefused(mixing([1, Number.NaN]), where, 'is one of them');
-    await expectRefused(mixing([1, Number.POSITIVE_INFINITY]), where, 'is one of them');
-    await expectRefused(mixing([0, 0]), where, 'all are 0', 'above 0');
+    await expectRefused(mixing([1]), where, 'got 1 weight for 2 data sets', 'one weight per data set');
+    await expectRefused(mixing([1, -2]), where, '-2 is not a valid weight', 'at least 0');
+    await expectRefused(mixing([1, Number.NaN]), where, 'is not a valid weight');
+    await expectRefused(mixing([1, Number.POSITIVE_INFINITY]), where, 'is not a valid weight');
+    await expectRefused(mixing([0, 0]), where, 'all weights are 0', 'above 0');
     await expectRefused(
       mixing([1, 1000]),
       where,
@@ -153,9 +153,12 @@ describe('data/mix-datasets', () => {
     await expectRefused(huge, where, '1.0e+8 rows', 'first_exhausted');
   });
 
-  it('refuses a stopping strategy that there is not, and one without weights', async () => {
+  it('rejects an unknown stopping strategy, and one without weights', async () => {
     const odd = () => takenOf([1, 1], { weights: [1, 1], stoppingStrategy: 'all_exhaust' as never });
     await expectRefused(odd, 'stopping strategy: is "all_exhaust"', 'Did you mean all_exhausted?');
-    await expectRefused(() => takenOf([1, 1], { stoppingStrategy: 'all_exhausted' }), 'there are no weights');
+    await expectRefused(
+      () => takenOf([1, 1], { stoppingStrategy: 'all_exhausted' }),
+      'no effect without weights',
+    );
   });
 });

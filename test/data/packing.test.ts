@@ -11,7 +11,7 @@ import {
 } from '../../src/data/packing.ts';
 import { Random } from '../../src/data/random.ts';
 
-/** Pairs with lengths from 1 up, ids that are all different. */
+/** Pairs with lengths from 1 up, with ids that all differ. */
 function randomPairs(count: number, seed: number): TokenizedPair[] {
   const random = new Random(seed);
   let id = 0;
@@ -19,13 +19,13 @@ function randomPairs(count: number, seed: number): TokenizedPair[] {
   return Array.from({ length: count }, () => ({ prompt: tokens(), chosen: tokens(), rejected: tokens() }));
 }
 
-/** What each token attends to, as the ids of its keys in order, read off the spans from the query's side. */
+/** What each token attends to, as the ids of its keys in order, from the spans as queries use them. */
 function keysOf({ ids, spans }: PackedBatch, query: number): number[] {
   const [prefixStart, prefixEnd, start] = spans.subarray(4 * query);
   return [...ids.subarray(prefixStart, prefixEnd), ...ids.subarray(start, query + 1)];
 }
 
-/** The same mask as a matrix, from the key's side. */
+/** The same mask as a matrix, from the spans as keys use them. */
 function attendedFromKeys({ ids, spans }: PackedBatch): boolean[][] {
   return Array.from(ids, (_, i) => Array.from(ids, (_, j) => i >= j && i < spans[4 * j + 3]));
 }
@@ -54,7 +54,7 @@ for (const [name, pack, shared] of layouts) {
       expect(batch.sequenceOffsets).to.have.length(sequences.length + 1);
     });
 
-    it('says the same mask from the query’s side and from the key’s', () => {
+    it('has the same mask from the query’s side and from the key’s', () => {
       const fromKeys = attendedFromKeys(batch);
       for (let i = 0; i < batch.ids.length; i++) {
         const [prefixStart, prefixEnd, start] = batch.spans.subarray(4 * i);
@@ -65,7 +65,7 @@ for (const [name, pack, shared] of layouts) {
       }
     });
 
-    it('holds no token that nothing is predicted from', () => {
+    it('contains no token from which nothing is predicted', () => {
       const prompts = pairs.reduce((sum, { prompt }) => sum + prompt.length * (shared ? 1 : 2), 0);
       const inputs = sequences.reduce((sum, { completion }) => sum + completion.length - 1, prompts);
       expect(batch.ids).to.have.length(inputs);
@@ -77,7 +77,7 @@ for (const [name, pack, shared] of layouts) {
 }
 
 describe('data/packing', () => {
-  it('lays a pair out as prompt, chosen, rejected', () => {
+  it('orders a pair as prompt, chosen, rejected', () => {
     const batch = packPairs([{ prompt: [7, 8], chosen: [1, 2, 3], rejected: [4, 5] }]);
     expect(batch).to.deep.equal({
       ids: Uint32Array.of(7, 8, 1, 2, 4),
@@ -90,7 +90,7 @@ describe('data/packing', () => {
     });
   });
 
-  it('packs a BOS with completions of one token into one token', () => {
+  it('packs a BOS with one-token completions into one token', () => {
     const batch = packPairs([{ prompt: [1], chosen: [5], rejected: [6] }]);
     expect(Array.from(batch.ids)).to.deep.equal([1]);
     expect(Array.from(batch.rows)).to.deep.equal([0, 0]);
@@ -108,7 +108,7 @@ describe('data/packing', () => {
     expect(() => packPairs([{ prompt: [], chosen: [1], rejected: [2] }])).to.throw(RangeError, 'prompt');
   });
 
-  it('inverts an index into ascending places', () => {
+  it('inverts an index into ascending positions', () => {
     const random = new Random(4);
     for (const [length, count] of [
       [0, 0],
@@ -128,7 +128,7 @@ describe('data/packing', () => {
     expect(() => invertIndex(Uint32Array.of(3), 3)).to.throw(RangeError, '3');
   });
 
-  it('cuts an order into batches, the last as long as what is left', () => {
+  it('splits an order into batches, the last with the remaining items', () => {
     const lists = batches(Uint32Array.of(4, 2, 0, 1, 3), 2).map((list) => Array.from(list));
     expect(lists).to.deep.equal([[4, 2], [0, 1], [3]]);
     expect(batches(new Uint32Array(0), 2)).to.deep.equal([]);
@@ -158,7 +158,7 @@ describe('data/packing of columns and ends', () => {
     expect(packExamples(examples).columns).to.deep.equal({});
   });
 
-  it('fills in a default, and refuses a column that is missing or has another length', () => {
+  it('fills in a default, and rejects a column that is missing or has the wrong length', () => {
     const [first] = examples;
     const bare = { prompt: [1], completions: [[2]] };
     const reads = { margin: { per: 'example', default: 0.25 } } as const;
@@ -175,14 +175,14 @@ describe('data/packing of columns and ends', () => {
     );
   });
 
-  it('scores every state that may still go on, behind an early end too', () => {
+  it('scores every state that may continue, also after an early end', () => {
     const reads = { old: { per: 'row' } } as const;
     const values = [
       [1, 2, 3, 4, 5],
       [6, 7, 8, 9],
     ].map((old) => ({ old }));
     const own = examples.map((example, i) => ({ ...example, columns: values[i]! }));
-    // Two tokens are the most: the first completion has no room behind it, the others have.
+    // Two tokens at most: the first completion leaves no room after it, the others do.
     const { ids, rows, sequenceOffsets, columns } = packExamples(
       [{ ...own[0]!, columns: { old: [1, 2, 3, 4] } }, own[1]!],
       { reads, rows: { states: 2 } },
@@ -206,10 +206,10 @@ describe('data/packing of columns and ends', () => {
     expect([...rows]).to.deep.equal([1, 4, 5, 6]);
     expect([...targets]).to.deep.equal([3, 6, 8, 9]);
     expect([...sequenceOffsets]).to.deep.equal([0, 2, 4]);
-    expect(() => packExamples(named, { rows: 'ends' })).to.throw(RangeError, 'targets are named');
+    expect(() => packExamples(named, { rows: 'ends' })).to.throw(RangeError, 'its own targets');
   });
 
-  it('scores the last token of each completion where ends are wanted', () => {
+  it('scores the last token of each completion if ends are scored', () => {
     const { ids, rows, targets, sequenceOffsets, positions } = packExamples(examples, { rows: 'ends' });
     expect([...ids]).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8]);
     expect([...positions]).to.deep.equal([0, 1, 2, 3, 2, 0, 1, 1]);

@@ -25,11 +25,11 @@ function everything(name: string): DataForm<DataRow> {
   return { columns, needed: [[]], wayOut: '', toRows: (value, where) => [{ value, where }] };
 }
 
-/** A row without the columns in which it has no value. */
+/** A row without its empty columns. */
 const present = (row: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
 
-/** A source that keeps account of what is read. */
+/** A source that records what is read. */
 function counted(name: string): ByteSource & { pieces: [number, number][] } {
   const bytes = bytesOf(name);
   const pieces: [number, number][] = [];
@@ -63,7 +63,7 @@ describe('data/parquet', () => {
     expect(longest).to.be.below(footer[0] / 6);
   });
 
-  it('names the columns that there are where those needed are missing', async () => {
+  it('lists the existing columns if required ones are missing', async () => {
     const form = { columns: ['text'], needed: [['text'], ['messages']], wayOut: 'Rename one' };
     await expectRefused(
       () => readParquet(source('brotli'), form),
@@ -74,7 +74,7 @@ describe('data/parquet', () => {
     );
   });
 
-  it('refuses bytes, and says times as text', async () => {
+  it('rejects bytes, and converts times to text', async () => {
     const columns = ['raw'];
     const form = { columns, needed: [columns], wayOut: '' };
     await expectRefused(() => readParquet(source('a time and bytes beside'), form), 'row 1, "raw"', 'bytes');
@@ -83,8 +83,8 @@ describe('data/parquet', () => {
     expect(row.value).to.deep.equal({ at: '2020-01-01T00:00:00.000Z' });
   });
 
-  describe('a hostile file', () => {
-    /** The file with bytes changed. */
+  describe('a malicious file', () => {
+    /** The file with some bytes changed. */
     const changed = (name: string, change: (bytes: Uint8Array, view: DataView) => void) => {
       const bytes = bytesOf(name);
       change(bytes, new DataView(bytes.buffer));
@@ -92,7 +92,7 @@ describe('data/parquet', () => {
     };
     const form = everything('brotli');
 
-    it('that is cut, or claims a footer that it has no room for', async () => {
+    it('that is truncated, or claims a footer that does not fit', async () => {
       const whole = bytesOf('brotli');
       for (const length of [0, 4, 11, 40, whole.length - 1]) {
         const cut = memorySource(whole.slice(0, length), 'data.parquet');
@@ -129,7 +129,7 @@ describe('data/parquet', () => {
       await expectRefused(() => spend(page(1, 10), 10, whole), 'Split', 'more than');
     });
 
-    it('that unfolds to much more than it holds, unless a person allows it', async () => {
+    it('that decompresses to too much, unless the user allows it', async () => {
       const rows = memorySource(bytesOf('brotli'), 'data.parquet');
       const budget = new ParquetBudget('data.parquet', 1000);
       budget.checkRows(2 ** 18, 2);
@@ -145,15 +145,15 @@ describe('data/parquet', () => {
         () => new ParquetBudget('data.parquet', 2 ** 30, 10).checkRows(2 ** 27, 1),
         'Split',
       );
-      // One text of a dictionary's is that of every row.
+      // All rows share one text of a dictionary.
       const text = 'x'.repeat(2 ** 24);
       for (let i = 0; i < 4; i++) budget.spendText(text, 'row 1');
       await expectRefused(() => budget.spendText('x', 'data.parquet, row 5'), 'characters', 'row 5');
       await expectRefused(() => readParquet(rows, form, { maxUnfold: 0 }), 'maxUnfold');
-      await expectRefused(() => readParquet(rows, form, { maxUnfold: 1e-9 }), 'unfolds to more than');
+      await expectRefused(() => readParquet(rows, form, { maxUnfold: 1e-9 }), 'decompresses to more than');
     });
 
-    it('whose texts each repeat the one before', async () => {
+    it('whose texts repeat the previous one', async () => {
       const deltas = (count: number, value: number[]) => [0x80, 1, 4, count, ...value, 0, 0, 0, 0, 0];
       const spend = (prefix: number[], rows: number) => {
         const bytes = page(40, rows, [...deltas(rows, prefix), ...deltas(rows, [2])], 7);
@@ -161,17 +161,17 @@ describe('data/parquet', () => {
         checkPages({ bytes, path: [group, column], codec: 'UNCOMPRESSED', rows }, {}, left);
       };
       spend([2], 100);
-      // A hundred of two million bytes each.
+      // A hundred rows of two million bytes each.
       await expectRefused(() => spend([0x80, 0x92, 0xf4, 1], 100), 'bytes', '"text"');
       await expectRefused(() => spend([1], 100), 'negative');
     });
 
-    it('with a run that goes on beyond its page', () => {
-      // Eight times one value, then eight packed ones of two bits.
+    it('with a run that continues beyond its page', () => {
+      // A run of eight equal values, then eight packed ones of two bits.
       const runs = Uint8Array.of(16, 1, 3, 0xe4, 0xe4);
       checkRuns(runs, 2, 16);
       checkRuns(runs, 2, 9);
-      // The last run may be filled up, by DuckDB to 256 values.
+      // The last run may be padded, by DuckDB to 256 values.
       const filled = Uint8Array.of(65, ...new Uint8Array(64));
       checkRuns(filled, 2, 1);
       expect(() => checkRuns(runs, 2, 7)).to.throw('a run claims 8 values of 7');
@@ -195,7 +195,7 @@ describe('data/parquet', () => {
   });
 });
 
-/** A column of 64-bit numbers below the root. */
+/** A column of 64-bit numbers directly below the root. */
 const node = (name: string, type?: 'INT64'): SchemaTree => ({
   count: 1,
   children: [],

@@ -24,7 +24,7 @@ describe('data/jsonl', () => {
     ]);
   });
 
-  it('names file and line of what is malformed', async () => {
+  it('names file and line of a malformed row', async () => {
     await expectRefused(() => parseRows('{"a":1}\n{"a":}\n', FILE), FILE, 'line 2, column 6');
     await expectRefused(() => parseRows('{"a":1}\n\n"text"', FILE), FILE, 'line 3', 'a string');
     await expectRefused(() => parseRows('{"a":1}\n[{}]', FILE), FILE, 'line 2', 'a list');
@@ -44,7 +44,7 @@ describe('data/preference-dataset', () => {
     expect(rows).to.deep.equal(trl.split);
   });
 
-  it('takes the prompt out of conversations that repeat a prompt given as text', () => {
+  it('removes the prompt from conversations that repeat a prompt given as text', () => {
     const [row] = readPreferenceRows(
       jsonl({ prompt: 'hello', chosen: [user, assistant], rejected: [user, user] }),
       FILE,
@@ -58,7 +58,7 @@ describe('data/preference-dataset', () => {
     expect(row.prompt).to.deep.equal([user]);
   });
 
-  it('finds no prompt where completions differ from the start, a space at the end or not', () => {
+  it('finds no prompt if completions differ from the start, with or without a trailing space', () => {
     const [row] = readPreferenceRows(jsonl({ chosen: 'yes ', rejected: 'no ' }), FILE);
     expect(row).to.include({ prompt: '', chosen: 'yes ', rejected: 'no ' });
   });
@@ -72,8 +72,8 @@ describe('data/preference-dataset', () => {
     ],
     ['neither completion', { text: 'a' }, ['no "chosen" and no "rejected"']],
     ['a null completion', { ...good, rejected: null }, ['no "rejected"']],
-    ['a number', { ...good, chosen: 3 }, ['"chosen" is a number']],
-    ['an object', { ...good, prompt: {} }, ['"prompt" is an object']],
+    ['a number', { ...good, chosen: 3 }, ['"chosen" must be text or messages, got a number']],
+    ['an object', { ...good, prompt: {} }, ['"prompt" must be text or messages, got an object']],
     ['an empty completion', { ...good, rejected: '' }, ['"rejected" is empty']],
     ['an implicit prompt that leaves nothing', { chosen: '', rejected: 'x' }, ['"chosen" is empty']],
     ['an empty list', { prompt: [user], chosen: [], rejected: [assistant] }, ['"chosen" is empty']],
@@ -82,7 +82,7 @@ describe('data/preference-dataset', () => {
       { prompt: [user], chosen: [{ role: 'assistant', content: '' }], rejected: [assistant] },
       ['"chosen" is empty'],
     ],
-    ['text beside messages', { ...good, chosen: [assistant] }, ['not both text or both messages']],
+    ['text beside messages', { ...good, chosen: [assistant] }, ['must be both text or both messages']],
     ['messages before text', { ...good, prompt: [user] }, ['"prompt" is messages']],
     [
       'text before messages',
@@ -119,7 +119,7 @@ describe('data/preference-dataset', () => {
       expectRefused(() => readPreferenceRows(jsonl(good, row), FILE), 'pairs.jsonl, line 2', ...parts));
   }
 
-  it('sets rows aside by seed, both parts in the order of the data', () => {
+  it('holds out rows by seed, both parts in the order of the data', () => {
     const items = Array.from({ length: 20 }, (_, i) => i);
     const { train, eval: held } = trainEvalSplit(items, 0.15, 42);
     expect(held).to.have.length(3);

@@ -2,18 +2,18 @@ import { expect } from 'chai';
 import { kaimingUniform, Random, shuffle } from '../../src/data/random.ts';
 
 describe('data/random', () => {
-  it('gives the numbers it has always given', () => {
+  it('gives the same numbers as ever', () => {
     const random = new Random(42);
     expect([random.bits(), random.bits(), random.bits()]).to.deep.equal([2108284404, 4173525462, 4212920789]);
     expect(Array.from(shuffle(8, 42, 0))).to.deep.equal([3, 5, 6, 1, 2, 7, 0, 4]);
   });
 
-  it('gives every list of seeds a stream of its own', () => {
+  it('gives every list of seeds a separate stream', () => {
     const seeds = [[], [0], [0, 0], [1], [1, 0], [0, 1], [-1], [2 ** 32], [2 ** 52]];
     expect(new Set(seeds.map((list) => new Random(...list).bits())).size).to.equal(seeds.length);
   });
 
-  it('goes on from a saved state', () => {
+  it('continues from a saved state', () => {
     const random = new Random(7);
     random.normal();
     const copy = Random.fromState(JSON.parse(JSON.stringify(random.save())));

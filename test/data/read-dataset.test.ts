@@ -14,7 +14,7 @@ const file = (name: string, contents: string | Uint8Array<ArrayBuffer>) =>
 const jsonl = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).join('\n');
 
 describe('data/read-dataset', () => {
-  it('gives the same rows whatever the file is written in', async () => {
+  it('gives the same rows in every format', async () => {
     const rows: object[] = JSON.parse(tables.parquet['labels of 64 bits'].rows);
     const csv = ['prompt,completion,label', ...rows.map((row) => Object.values(row).join(','))].join('\n');
     const unplaced = async (name: string, contents: string | Uint8Array<ArrayBuffer>) =>
@@ -29,7 +29,7 @@ describe('data/read-dataset', () => {
     expect(await unplaced('a.txt', jsonl(rows))).to.deep.equal(expected);
   });
 
-  it('reads lines that do not end with a piece of the file, and characters that are cut by one', async () => {
+  it('reads lines and characters that are split between pieces', async () => {
     const rows = Array.from({ length: 40 }, (_, i) => ({ text: '😀é'.repeat(10_000 + i) }));
     const source = file('a.jsonl', jsonl(rows));
     expect(source.size).to.be.above(2 ** 21);
@@ -41,7 +41,7 @@ describe('data/read-dataset', () => {
     await expectRefused(() => readDataset(file('b.jsonl', wrong), TEXTS), 'b.jsonl', 'not UTF-8');
   });
 
-  it('names the columns that are not read, also those in whose place another is', async () => {
+  it('names the columns that are not read, including replaced ones', async () => {
     const noticeOf = async (name: string, contents: string | Uint8Array<ArrayBuffer>, form = TEXTS) => {
       const lines: string[] = [];
       await readDataset(file(name, contents), form, (line) => lines.push(line));
@@ -63,10 +63,10 @@ describe('data/read-dataset', () => {
     );
   });
 
-  it('reads over NaN where nobody looks, and names it where somebody does', async () => {
+  it('ignores NaN in unread columns, and names it in others', async () => {
     const text = (rejected: string) => `{"chosen": "a", "rejected": ${rejected}, "score": NaN}`;
     expect(await readDataset(file('a.jsonl', text('"b"')), PREFERENCES)).to.have.length(1);
-    const what = '"rejected" is NaN, which stands for a missing value';
+    const what = '"rejected" must be text or messages, got NaN, which stands for a missing value';
     await expectRefused(
       () => readDataset(file('a.jsonl', text('NaN')), PREFERENCES),
       'a.jsonl, line 1',
@@ -74,7 +74,7 @@ describe('data/read-dataset', () => {
     );
   });
 
-  it('says file and row of a wrong one', async () => {
+  it('names file and row of an invalid one', async () => {
     const [row] = await readDataset(file('a.parquet', parquet('written by datasets')), PREFERENCES).catch(
       (error: Error) => [error],
     );
@@ -85,7 +85,7 @@ describe('data/read-dataset', () => {
     );
   });
 
-  it('refuses a file whose name says something else than its first bytes', async () => {
+  it('rejects a file whose name contradicts its first bytes', async () => {
     const bytes = parquet('brotli');
     await expectRefused(() => readDataset(file('a.csv', bytes), TEXTS), 'a.csv', 'Parquet', '.parquet');
     await expectRefused(() => readDataset(file('a', bytes), TEXTS), 'a', 'Parquet');

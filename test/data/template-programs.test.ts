@@ -1,6 +1,6 @@
 /**
- * Short templates over values, numbers, line ends and what is undefined, against transformers' Jinja. What the interpreter lacks of
- * Jinja is refused, and counted; no template is rendered otherwise.
+ * Short templates about values, numbers, line ends and undefined values, compared with transformers' Jinja. What the
+ * interpreter does not support is refused, and counted; no template is rendered differently.
  */
 import { expect } from 'chai';
 import { ChatTemplate } from '../../src/data/chat-template.ts';
@@ -11,10 +11,10 @@ import fixture from '../fixtures/programs.json' with { type: 'json' };
 const data = parseExactJson(fixture.data, 'programs.json') as Record<string, unknown>;
 const { messages, tools, ...chatTemplateKwargs } = data as { messages: { role: string }[]; tools: unknown[] };
 
-/** Programs that Jinja renders and that are refused here, of all. */
+/** How many of all programs Jinja renders and we refuse. */
 const REFUSED = { count: 4, of: 175 };
 
-/** What the program makes of the fixture's data; null where it is refused. */
+/** What the program renders from the fixture's data; null if it is refused. */
 function render(source: string): string | null {
   try {
     const options = { addGenerationPrompt: false, tools, chatTemplateKwargs };
@@ -28,7 +28,7 @@ function render(source: string): string | null {
 describe('data/template-programs', () => {
   let [refused, of] = [0, 0];
   for (const [about, programs] of Object.entries(fixture.programs)) {
-    it(`renders as Python does, or refuses: ${about}`, () => {
+    it(`renders like Python, or rejects: ${about}`, () => {
       for (const [source, expected] of programs as [string, string | null][]) {
         const made = render(source);
         of++;
@@ -38,7 +38,7 @@ describe('data/template-programs', () => {
     });
   }
 
-  it(`refuses ${REFUSED.count} of ${REFUSED.of} that Jinja renders`, () => {
+  it(`rejects ${REFUSED.count} of ${REFUSED.of} that Jinja renders`, () => {
     expect({ count: refused, of }).to.deep.equal(REFUSED);
   });
 });

@@ -27,7 +27,7 @@ describe('data/text-dataset', () => {
     expect(rows[3].where).to.equal('texts.jsonl, line 4');
   });
 
-  it('takes what TRL takes where a row has several things to learn', () => {
+  it('uses what TRL uses if a row has several things to learn', () => {
     const completionOf = (row: object) => readTextRows(jsonl(row), FILE)[0];
     const all = { prompt: 'a', completion: 'b', messages: [user], text: 'c' };
     expect(completionOf(all)).to.include({ prompt: 'a', completion: 'b' });
@@ -53,15 +53,27 @@ describe('data/text-dataset', () => {
   });
 
   const refused: [string, Record<string, unknown>, string[]][] = [
-    ['nothing to learn from', { prompt: 'a', answer: 'b' }, ['nothing to learn from', '"prompt", "answer"']],
+    [
+      'nothing to learn from',
+      { prompt: 'a', answer: 'b' },
+      ['no column to learn from', '"prompt", "answer"'],
+    ],
     ['an empty text', { text: '' }, ['"text" is empty']],
     ['an empty conversation', { messages: [] }, ['"messages" is empty']],
     ['tools that are no list', { text: 'a', tools: { type: 'function' } }, ['"tools" is an object']],
     ['tools that are names', { text: 'a', tools: ['f'] }, ['"tools" is a list, not a list of objects']],
     ['tools that are no JSON', { text: 'a', tools: '[' }, ['"tools"', 'not valid JSON']],
-    ['variables in a list', { text: 'a', chat_template_kwargs: [] }, ['"chat_template_kwargs" is a list']],
-    ['a number', { text: 3 }, ['"text" is a number']],
-    ['text beside messages', { prompt: 'a', completion: [assistant] }, ['not both text or both messages']],
+    [
+      'variables in a list',
+      { text: 'a', chat_template_kwargs: [] },
+      ['"chat_template_kwargs" must be an object, got a list'],
+    ],
+    ['a number', { text: 3 }, ['"text" must be text or messages, got a number']],
+    [
+      'text beside messages',
+      { prompt: 'a', completion: [assistant] },
+      ['must be both text or both messages'],
+    ],
     ['messages that are text', { messages: '[{"role": "user"}]' }, ['"messages" is text, not a list']],
     ['half of a character', { text: 'a\ud83d' }, ['"text" holds \\ud83d', 'half of a character']],
     [

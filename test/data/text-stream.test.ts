@@ -7,7 +7,7 @@ import fixture from '../fixtures/tokenizers.json' with { type: 'json' };
 
 const EMOJI = 'a 👩‍👩‍👧 b 𝔸 ½ 漢字 é';
 
-/** The pieces of ids that arrive `each` at a time. */
+/** The texts returned for ids that arrive `each` at a time. */
 function pieces(tokenizer: Pick<Tokenizer, 'decode'>, ids: readonly number[], each: number): string[] {
   const stream = new TextStream(tokenizer);
   const told: string[] = [];
@@ -18,7 +18,7 @@ function pieces(tokenizer: Pick<Tokenizer, 'decode'>, ids: readonly number[], ea
 describe('data/text-stream', () => {
   const { subwords: _, ...kinds } = fixture.kinds;
   for (const [name, kind] of Object.entries(kinds)) {
-    it(`puts texts together again: ${name}`, async () => {
+    it(`reassembles texts: ${name}`, async () => {
       const files = memoryFiles({ 'tokenizer.json': JSON.stringify(kind.tokenizer) }, name);
       const tokenizer = await Tokenizer.fromFiles(files);
       for (const text of [...fixture.texts, EMOJI]) {
@@ -33,14 +33,14 @@ describe('data/text-stream', () => {
     });
   }
 
-  it('gives bytes that never become a character at the end', () => {
+  it('returns incomplete characters at the end', () => {
     const bytes = {
       decode: (ids: Iterable<number>) => new TextDecoder().decode(Uint8Array.from(ids)),
     };
     const whole = [...new TextEncoder().encode('é!')];
     expect(pieces(bytes, whole, 1)).to.deep.equal(['é', '!']);
     expect(pieces(bytes, whole.slice(0, 1), 1)).to.deep.equal(['\uFFFD']);
-    // One that is followed by another character is told with it.
+    // An incomplete character is returned together with the character that follows it.
     expect(pieces(bytes, [0x61, 0xc3, 0x62], 1)).to.deep.equal(['a', '\uFFFDb']);
   });
 });

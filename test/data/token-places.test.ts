@@ -1,4 +1,4 @@
-/** Which tokens of a conversation the assistant writes, against transformers' `return_assistant_tokens_mask`. */
+/** Which tokens of a conversation are written by the assistant, compared with transformers' `return_assistant_tokens_mask`. */
 import { expect } from 'chai';
 import { tokensWithin } from '../../src/data/token-places.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -8,7 +8,7 @@ import templates from '../fixtures/templates.json' with { type: 'json' };
 import tokenizers from '../fixtures/tokenizers.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 
-/** The number of tokens, and the first and last of each run of the assistant's. */
+/** The number of tokens, and the first and last index of each run of the assistant's tokens. */
 type Mask = [tokens: number, ...runs: [first: number, last: number][]];
 
 const open = (kind: string, template: string) => {
@@ -29,7 +29,7 @@ function runsOf(mask: readonly boolean[]): Mask {
 
 describe('data/token-places', () => {
   for (const [kind, byTemplate] of Object.entries(fixture.masks)) {
-    it(`finds the assistant's tokens as transformers does with the steps of ${kind}`, async () => {
+    it(`finds the assistant's tokens like transformers with the steps of ${kind}`, async () => {
       for (const [name, masks] of Object.entries(byTemplate)) {
         const tokenizer = await open(kind, fixture.templates[name as keyof typeof fixture.templates]);
         const found = templates.conversations.map((chat) =>
@@ -42,13 +42,13 @@ describe('data/token-places', () => {
     });
   }
 
-  /** Tokens of a vocabulary of words, which takes white space for nothing. */
+  /** Tokens of a vocabulary of words, which drops white space. */
   const words = (text: string, tokens: readonly string[]) => ({
     ...{ text, tokens, isByteLevel: false, normalize: (given: string) => given.toLowerCase() },
     added: new Map([['<e>', { lstrip: false, rstrip: false }]]),
   });
 
-  it('takes the tokens beside white space that is in none, where transformers marks all that follows', () => {
+  it('uses the tokens beside white space that is in no token, where transformers marks all later tokens', () => {
     const given = words('a b <e> c <e>', ['a', 'b', '<e>', 'c', '<e>']);
     expect(tokensWithin([[1, 8]], given)).to.deep.equal([false, true, true, false, false]);
     expect(tokensWithin([[8, 13]], given)).to.deep.equal([false, false, false, true, true]);
@@ -56,13 +56,13 @@ describe('data/token-places', () => {
     expect(tokensWithin([], given)).to.deep.equal(Array(5).fill(false));
   });
 
-  it('finds tokens in the text as the tokenizer changes it, and says where it cannot', () => {
+  it('locates tokens in normalized text, and reports if it cannot', () => {
     const [hello, unknown] = [words('Hello You', ['hello', 'you']), words('Hello You', ['hello', '?'])];
     expect(tokensWithin([[6, 9]], hello)).to.deep.equal([false, true]);
     expect(tokensWithin([[6, 9]], unknown)).to.equal(undefined);
   });
 
-  it('refuses a tokenizer whose tokens are not found again', async () => {
+  it('rejects a tokenizer whose tokens cannot be located', async () => {
     const { BERT } = tokenizers.kinds;
     const files = { 'tokenizer.json': JSON.stringify(BERT.tokenizer) };
     const template = '{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}';
@@ -73,7 +73,7 @@ describe('data/token-places', () => {
     await expectRefused(
       () => made.encodeMarkedChat(chat),
       'tokenizer.json',
-      'not found again',
+      'cannot be located',
       'assistantOnlyLoss',
     );
   });

@@ -27,14 +27,14 @@ describe('data/tokenize-completions', () => {
     expect(tokenizePairs(rowsOf(...trl.rows), await tiny()).pairs).to.deep.equal(trl.ids);
   });
 
-  it('tells which rows are tokenised differently, cut or without difference', async () => {
+  it('reports rows that are tokenized differently, cut or equal', async () => {
     const { notices } = tokenizePairs(rowsOf(...trl.rows), await tiny(), { maxLength: 10_000 });
     const shifted = trl.shifted.flatMap((is, index) => (is ? [index + 1] : []));
     expect(notices[0]).to.match(
-      new RegExp(`^Rows ${shifted.join(', ')}: the prompt is tokenised differently`),
+      new RegExp(`^Rows ${shifted.join(', ')}: the prompt is tokenized differently`),
     );
     expect(notices[1]).to.equal(
-      `In 3 of ${trl.rows.length} pairs chosen and rejected are the same tokens, first in pairs.jsonl, line 8: such a pair teaches nothing.`,
+      `In 3 of ${trl.rows.length} pairs chosen and rejected are the same tokens, first in pairs.jsonl, line 8. Such pairs have no effect.`,
     );
     expect(notices).to.have.length(2);
   });
@@ -66,7 +66,7 @@ describe('data/tokenize-completions', () => {
     );
   });
 
-  it('refuses an empty prompt where no BOS stands for it', async () => {
+  it('rejects an empty prompt if no BOS is added', async () => {
     const tokenizer = await tiny(withoutBos);
     await expectRefused(
       () => tokenizePairs(rowsOf({ prompt: '', chosen: 'a', rejected: 'b' }), tokenizer),
@@ -75,7 +75,7 @@ describe('data/tokenize-completions', () => {
     );
   });
 
-  it('ends a text with one EOS, also where the tokenizer adds its own', async () => {
+  it('ends a text with one EOS, even if the tokenizer adds its own', async () => {
     const both = { SpecialToken: { id: '</s>', type_id: 0 } };
     const template = trl.tokenizer.post_processor;
     const post_processor = {
@@ -90,7 +90,7 @@ describe('data/tokenize-completions', () => {
     expect(pairs).to.deep.equal(text.map((index) => trl.ids[index]));
   });
 
-  it('tells of a prompt that writes BOS out once more', async () => {
+  it('reports a prompt that writes an additional BOS', async () => {
     const { notices } = tokenizePairs(
       rowsOf({ prompt: '<s>the', chosen: ' sky', rejected: ' thing' }),
       await tiny(),

@@ -1,4 +1,4 @@
-/** Texts and labelled completions against the ids and labels that TRL's own trainers make of them. */
+/** Texts and labeled completions, compared with the ids and labels that TRL's own trainers compute from them. */
 import { expect } from 'chai';
 import { readLabelledRows } from '../../src/data/labelled-dataset.ts';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -25,7 +25,10 @@ const rowsOf = (...rows: unknown[]) => readTextRows(jsonl(rows), 'texts.jsonl');
 const prompted = trl.texts.filter((row) => 'prompt' in row);
 const whole = trl.texts.filter((row) => !('prompt' in row));
 
-/** Ids and labels as TRL has them; the first token of a whole text is predicted from nothing, so it is a prompt of ours. */
+/**
+ * Ids and labels as in TRL; the first token of a whole text has nothing before it to be predicted from, so here it is the
+ * prompt.
+ */
 function inTrlsForm({ prompt, completions: [completion] }: TokenizedExample, all: boolean) {
   const ids = [...prompt, ...completion];
   return { ids, labels: ids.map((id, i) => (all || i >= prompt.length ? id : -100)) };
@@ -49,7 +52,7 @@ describe('data/tokenize-texts', () => {
   it('gives TRL’s ids and labels for prompts and completions: the completion is learned', () =>
     expectTrl(prompted, trl.sft.slice(whole.length), false));
 
-  it('hands templates what TRL does: tools, variables of their own, calls without content', async () => {
+  it('passes the same inputs to templates as TRL: tools, extra variables, calls without content', async () => {
     const { template: chat_template, rows, sft } = trl.calling;
     const files = {
       'tokenizer.json': JSON.stringify(pairs.tokenizer),
@@ -76,10 +79,10 @@ describe('data/tokenize-texts', () => {
     }
   });
 
-  it('learns prompts too where asked to', () =>
+  it('learns prompts too if requested', () =>
     expectTrl(prompted, trl.sftWhole, true, { completionOnlyLoss: false }));
 
-  it('cuts the end, as TRL does, and says so', async () => {
+  it('cuts the end, like TRL, with a notice', async () => {
     const { short: maxLength, sftShort } = trl;
     await expectTrl([prompted[0]], [sftShort[0]], false, { maxLength });
     await expectTrl([whole[0]], [sftShort[1]], true, { maxLength });
@@ -92,7 +95,11 @@ describe('data/tokenize-texts', () => {
   it('refuses rows of two kinds, completionOnlyLoss without prompts, and a text of one token', async () => {
     const made = await tokenizer;
     const mixed = rowsOf(prompted[0], whole[0]);
-    await expectRefused(() => tokenizeTexts(mixed, made), 'texts.jsonl, line 2', 'has no prompt, others do');
+    await expectRefused(
+      () => tokenizeTexts(mixed, made),
+      'texts.jsonl, line 2',
+      'has no prompt, but other rows do',
+    );
     await expectRefused(
       () => tokenizeTexts(rowsOf(whole[0]), made, { completionOnlyLoss: true }),
       'settings',
@@ -114,7 +121,7 @@ describe('data/tokenize-texts', () => {
 
 describe('data/tokenize-texts with assistantOnlyLoss', () => {
   const letters = 'abcdefgh'.split('');
-  /** A token a letter, and one for an end. */
+  /** One token per letter, and an end token. */
   const open = (template: string) =>
     Tokenizer.fromFiles(
       memoryFiles(
@@ -140,7 +147,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
   const assistant = (content: string) => ({ role: 'assistant', content });
   const all = { assistantOnlyLoss: true };
 
-  it('learns each turn of the assistant, and what precedes the first is the prompt', async () => {
+  it('learns each turn of the assistant, with everything before the first as the prompt', async () => {
     const made = await open(TURNS);
     const [both, one] = [
       { messages: [user('a'), assistant('bc'), user('d'), assistant('e')] },
@@ -160,7 +167,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
     expect(cut.notices).to.deep.equal(['Row 1: longer than max_length 7; the end is cut.']);
   });
 
-  it('leaves out a turn of the assistant in the prompt, unless prompts are learned', async () => {
+  it('excludes a turn of the assistant in the prompt, unless prompts are learned', async () => {
     const made = await open(TURNS);
     const row = { prompt: [user('a'), assistant('b'), user('c')], completion: [assistant('d')] };
     const learned = (options: TokenizeTextOptions) =>
@@ -174,7 +181,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
     expect(learned({ completionOnlyLoss: false })?.targets).to.deep.equal([[0, 1, 4, 5]]);
   });
 
-  it('names the row that leaves nothing to learn, and a template that says nothing of the assistant', async () => {
+  it('names a row with nothing to learn, and a template that does not mark the assistant', async () => {
     const made = await open(TURNS);
     const fine = { messages: [user('a'), assistant('b')] };
     const refused = (row: unknown, ...parts: string[]) =>
@@ -191,7 +198,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
     await expectRefused(run, 'line 1', 'no {% generation %}', 'chat_template.jinja');
   });
 
-  it('says where the model may not learn to stop', async () => {
+  it('reports that the model may not learn to stop', async () => {
     const outside = TURNS.replace('.{% endgeneration %}', '{% endgeneration %}.');
     const { notices } = tokenizeTexts(
       rowsOf({ messages: [user('a'), assistant('b')] }),

@@ -1,4 +1,4 @@
-/** Which file of a model's folder counts where several say the same, as transformers 5.24 has it. */
+/** Which file of a model's folder is used if several say the same thing, as in transformers 5.24. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type Files, filesOf, memoryFiles } from '../../src/io/files.ts';
@@ -24,7 +24,7 @@ describe('data/tokenizer: folder', () => {
     const named = { default: 'D', tool_use: 'T', rag: 'R' };
     const list = Object.entries(named).map(([name, template]) => ({ name, template }));
 
-    it('of files come before those of the configuration', async () => {
+    it('from files take precedence over those of the configuration', async () => {
       const both = { ...config('old'), 'chat_template.jinja': 'new' };
       expect((await open(both)).applyChatTemplate(user)).to.equal('new');
       const below = { ...config('old'), 'additional_chat_templates/rag.jinja': 'R' };
@@ -34,7 +34,7 @@ describe('data/tokenizer: folder', () => {
       );
     });
 
-    it('are chosen by name and by whether there are tools', async () => {
+    it('are selected by name and by whether there are tools', async () => {
       const inFolder = {
         'chat_template.jinja': 'D',
         'additional_chat_templates/tool_use.jinja': 'T',
@@ -52,16 +52,16 @@ describe('data/tokenizer: folder', () => {
       }
     });
 
-    it('are refused by their names where none is the default', async () => {
+    it('are listed in the error if there is no default', async () => {
       const tokenizer = await open(config({ tool_use: 'T', rag: 'R' }));
       expect(tokenizer.hasChatTemplate).to.equal(true);
       expect(tokenizer.applyChatTemplate(user, { tools: TOOLS })).to.equal('T');
-      const what = 'there are several templates, none is the default: rag, tool_use';
+      const what = 'there are several templates, but none is the default: rag, tool_use';
       await expectRefused(() => tokenizer.applyChatTemplate(user), 'tiny', what, 'chat_template_kwargs');
       await expectRefused(() => open(config([{ name: 'rag' }])), 'tokenizer_config.json', '"chat_template"');
     });
 
-    it('are looked for by their usual names where a folder cannot be listed', async () => {
+    it('are searched by their usual names if a folder cannot be listed', async () => {
       const names = ['additional_chat_templates/tool_use.jinja', 'additional_chat_templates/own.jinja'];
       const files = folder({ 'chat_template.jinja': 'D', [names[0]!]: 'T', [names[1]!]: 'O' });
       const find = async (path: string) => ((await files.exists(path)) ? files.open(path) : undefined);
@@ -78,7 +78,7 @@ describe('data/tokenizer: folder', () => {
   describe('special tokens', () => {
     const special = '{{ bos_token }}{{ eos_token }}{{ turn_token }}{{ image_token }}';
 
-    it('are those of the map where the configuration does not list added tokens', async () => {
+    it('are those of the map if the configuration does not list added tokens', async () => {
       const map = { 'special_tokens_map.json': { bos_token: '</s>' } };
       const listing = { bos_token: '<s>', added_tokens_decoder: { 1: { content: '<s>', special: true } } };
       const read = async (config: object) => open({ ...map, 'tokenizer_config.json': config });
@@ -86,7 +86,7 @@ describe('data/tokenizer: folder', () => {
       expect((await read(listing)).bosToken).to.equal('<s>');
     });
 
-    it('have names of the model’s own', async () => {
+    it('may have model-specific names', async () => {
       const tokenizer = await open({
         'chat_template.jinja': special,
         'tokenizer_config.json': {
@@ -96,7 +96,7 @@ describe('data/tokenizer: folder', () => {
         },
       });
       expect(tokenizer.applyChatTemplate(user)).to.equal('<s><turn><image>');
-      // They are tokens, behind those of tokenizer.json.
+      // They are tokens with ids after those of tokenizer.json.
       const { vocabSize } = await open({});
       expect(tokenizer.encode('<turn><image>', { addSpecialTokens: false })).to.deep.equal([
         vocabSize,
@@ -127,7 +127,7 @@ describe('data/tokenizer: folder', () => {
       expect(await idsOf({ extra_special_tokens: ['<b>', '<a>'] })).to.deep.equal([vocabSize + 1, vocabSize]);
     });
 
-    it('are cut like text where the configuration says so', async () => {
+    it('are split like text if the configuration says so', async () => {
       const ids = async (config: object) =>
         (await open({ 'tokenizer_config.json': config })).encode('a</s>', { addSpecialTokens: false });
       expect(await ids({})).to.include(2);
@@ -135,7 +135,7 @@ describe('data/tokenizer: folder', () => {
     });
   });
 
-  it('takes added tokens of the old file where there is no list of them', async () => {
+  it('reads added tokens of the old file if there is no list of them', async () => {
     const { vocabSize } = await open({});
     const added = { 'added_tokens.json': { '<x>': vocabSize } };
     const encode = async (more: object) =>
@@ -145,7 +145,7 @@ describe('data/tokenizer: folder', () => {
     expect(await encode({ 'tokenizer_config.json': listing })).to.not.include(vocabSize);
   });
 
-  it('refuses more tokens than any tokenizer has, and what is no token', async () => {
+  it('rejects implausibly many tokens, and invalid ones', async () => {
     const many = Array.from({ length: 2 ** 14 + 1 }, (_, i) => `<${i}>`);
     await expectRefused(
       () => open({ 'tokenizer_config.json': { extra_special_tokens: many } }),

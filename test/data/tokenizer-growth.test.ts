@@ -1,4 +1,4 @@
-/** Steps of a tokenizer that unfold a text: refused when the file is read, or as soon as they do. */
+/** Steps of a tokenizer that expand a text: refused when the file is read, or as soon as they expand it. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';
@@ -36,7 +36,7 @@ describe('data/tokenizer-growth', () => {
       {
         normalizer: { type: 'Sequence', normalizers: times(5, normalizers(60, { type: 'NFC' }).normalizer) },
       },
-      '306 steps',
+      '306 nested steps',
     ],
     'a text that is put together of many': [template(times(100, text)), '100 copies'],
     'a token that stands for many': [
@@ -79,8 +79,8 @@ describe('data/tokenizer-growth', () => {
     });
   }
 
-  it('stops steps that lengthen a text together, each of them by little', async () => {
-    // Seven doublings are read: of a short text they make little, of a long one more than 32 times its length.
+  it('stops steps that lengthen a text together, each only slightly', async () => {
+    // Seven doublings are allowed: a short text stays small, a long one grows by more than a factor of 32.
     const tokenizer = await read(normalizers(7, replace({ String: 'a' }, 'aa')));
     await expectRefused(
       () => tokenizer.encode('a'.repeat(9000)),
@@ -90,7 +90,7 @@ describe('data/tokenizer-growth', () => {
     expect(tokenizer.encode('ab')).to.have.length(129);
   });
 
-  it('leaves steps that do no harm', async () => {
+  it('accepts harmless steps', async () => {
     const tokenizer = await read(normalizers(8, replace({ Regex: 'x+' }, 'ab')));
     expect(tokenizer.encode('xxa')).to.deep.equal([0, 1, 0]);
     expect((await read(template([text, { SpecialToken: { id: 'x' } }, text]))).encode('b')).to.deep.equal([

@@ -1,6 +1,7 @@
 /**
- * Ids of texts, and the texts again, by tokenizers with the steps of those that people have (their normalizers, pre-tokenizers, models,
- * templates and decoders), against the tokenizers library. `python test/interop/try_tokenizers.py` does the same with 30,000 texts.
+ * Ids of texts and their decoded texts, by tokenizers with the steps that are common (normalizers, pre-tokenizers, models,
+ * templates and decoders), compared with the tokenizers library. `python test/interop/try_tokenizers.py` does the same with
+ * 30,000 texts.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -15,7 +16,7 @@ const open = (kind: string, tokenizer: unknown) =>
 
 describe('data/tokenizer: kinds', () => {
   for (const [kind, { tokenizer, results }] of Object.entries(fixture.kinds)) {
-    it(`reads ${fixture.texts.length} texts as the library does with the steps of ${kind}`, async () => {
+    it(`reads ${fixture.texts.length} texts like the library with the steps of ${kind}`, async () => {
       const made = await open(kind, tokenizer);
       const [encoded, decoded]: [string[], string[]] = [[], []];
       for (const [i, [ids, text, plain = text]] of (results as Result[]).entries()) {
@@ -29,9 +30,9 @@ describe('data/tokenizer: kinds', () => {
     });
   }
 
-  it('normalizes only what Unicode 9 knew', async () => {
+  it('only normalizes characters of Unicode 9', async () => {
     const tiny = fixture.kinds['GPT-2'].tokenizer;
-    // A mark of Unicode 14 keeps those around it apart, and a newer letter is not composed.
+    // A mark of Unicode 14 separates the characters around it, and a newer letter is not composed.
     for (const text of ['q\u0307\u1ac1\u0323', '\u{11935}\u{11930}', '\u{1df6}\u0334', '\u32ff']) {
       const [plain, ...normal] = await Promise.all(
         [null, { type: 'NFC' }, { type: 'Sequence', normalizers: [{ type: 'NFKC' }] }].map((normalizer) =>
@@ -43,7 +44,7 @@ describe('data/tokenizer: kinds', () => {
   });
 
   for (const [about, { tokenizer, results }] of Object.entries(fixture.small)) {
-    it(`cuts as the library does: ${about}`, async () => {
+    it(`splits like the library: ${about}`, async () => {
       const made = await open(about, tokenizer);
       for (const [text, ids] of results as [string, number[]][])
         expect(made.encode(text), text).to.deep.equal(ids);
@@ -56,7 +57,7 @@ describe('data/tokenizer: kinds', () => {
     return expectRefused(() => open('subwords', made), 'subwords/tokenizer.json', '"##"');
   });
 
-  describe('of a hostile file', () => {
+  describe('of a malicious file', () => {
     const tiny = fixture.kinds['GPT-2'].tokenizer;
     const replace = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
     const cases: Record<string, [change: object, message: string]> = {

@@ -54,7 +54,7 @@ describe('data/tokenizer', () => {
     expect(tokenizer.encode('')).to.deep.equal([1]);
   });
 
-  it('takes spaces before punctuation away where the file says so, of BPE only where it insists', async () => {
+  it('removes spaces before punctuation if the file says so, for BPE only if required', async () => {
     const plain = await read({ 'tokenizer.json': json });
     const ids = plain.encode('the sky .', { addSpecialTokens: false });
     expect(plain.decode(ids)).to.equal('the sky .');
@@ -106,7 +106,7 @@ describe('data/tokenizer', () => {
     }
   });
 
-  it('passes on what a template refuses', async () => {
+  it('reports errors that a template raises', async () => {
     const chat_template = "{{ raise_exception('roles must alternate') }}";
     const tokenizer = await read({ 'tokenizer.json': json, 'tokenizer_config.json': { chat_template } });
     await expectRefused(() => tokenizer.applyChatTemplate(messages), 'tiny', 'roles must alternate');
@@ -117,13 +117,13 @@ describe('data/tokenizer', () => {
     );
   });
 
-  it('names the file that is missing or cannot be used', async () => {
+  it('names the missing or invalid file', async () => {
     await expectRefused(() => read({}), 'tiny/tokenizer.json');
     await expectRefused(() => read({ 'tokenizer.json': '{"a": 1' }), 'tiny/tokenizer.json', 'line 1');
     await expectRefused(
       () => read({ 'tokenizer.json': '{"a": 1}' }),
       'tiny/tokenizer.json',
-      'not a tokenizer',
+      'not a valid tokenizer',
     );
     await expectRefused(
       () => read({ 'tokenizer.json': json, 'tokenizer_config.json': '[]' }),
@@ -133,7 +133,7 @@ describe('data/tokenizer', () => {
     await expectRefused(() => read({ 'tokenizer.json': odd }), 'tiny/tokenizer.json');
   });
 
-  it('may have tokens that the model has not, as long as no text uses them', async () => {
+  it('may have tokens that the model lacks, as long as no text uses them', async () => {
     const tokenizer = await read({ 'tokenizer.json': json });
     requireEmbedded(tokenizer, [0, 71], 72, 'x.jsonl, line 1');
     await expectRefused(

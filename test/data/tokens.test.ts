@@ -1,4 +1,4 @@
-/** Token ids of 62 hard texts and what they decode to, by every kind of tokenizer, against the tokenizers library. */
+/** Token ids of 62 difficult texts and their decoded texts, by every kind of tokenizer, compared with the tokenizers library. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';
@@ -11,8 +11,8 @@ interface Expected {
 }
 
 /**
- * Where @huggingface/tokenizers itself differs: bytes that it puts together lose a byte order mark at their end's start, and
- * its WordPiece takes characters beyond 16 bits apart. No model that runs here has WordPiece.
+ * Where @huggingface/tokenizers itself differs: when it joins bytes, it drops a byte order mark at the beginning of the
+ * text, and its WordPiece splits characters beyond 16 bits. No model that runs here uses WordPiece.
  */
 const DIFFERENT: Readonly<Record<string, { ids?: RegExp; decoded?: RegExp }>> = {
   'BPE with bytes': { decoded: /\ufeff/ },

@@ -3,10 +3,10 @@ import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter } from '../../src/io/peft.ts';
 import { DemoPage } from './demo-page.ts';
 
-/** Few pairs, so that a run takes seconds even where the CPU stands in for the GPU. */
+/** Few pairs, so that a run takes seconds even on a software adapter. */
 const TRAIN = 24;
 const HELD_OUT = 8;
-/** 6 steps an epoch: the held-out pairs are looked at once on the way, a checkpoint is written, and both again at the end. */
+/** 6 steps per epoch: one evaluation and one checkpoint during the run, and both again at the end. */
 const SETTINGS = { beta: '0.1', numTrainEpochs: '2', perDeviceTrainBatchSize: '4', r: '4' };
 const STEPS = 12;
 
@@ -31,7 +31,7 @@ describe('the demo page', function () {
 
   let uninterrupted: Record<string, Uint8Array>;
 
-  it('loads, names its adapter and offers to start', async () => {
+  it('loads, shows its adapter and offers to start', async () => {
     await demo.status('Ready');
     expect(await demo.text('adapter-text')).to.match(/Native GPU|Software adapter/);
     expect(await demo.text('pairs')).to.equal(String(TRAIN));
@@ -47,14 +47,14 @@ describe('the demo page', function () {
     expect(after).to.include('no adapter yet');
   });
 
-  it('trains and draws, and its main thread stays free', async () => {
+  it('trains and draws with a responsive main thread', async () => {
     await demo.keepsFree(async (look) => {
       await demo.start(SETTINGS);
       await demo.status('Training');
       for (let at = 1; at <= STEPS; at += 3) {
         await demo.step(at);
         await look();
-        // Stories stream in meanwhile.
+        // Stories are shown as they are generated.
         if (at === 4) await demo.press('Write on');
       }
       await demo.status('Done');
@@ -80,7 +80,7 @@ describe('the demo page', function () {
     expect(pairs.some(([before, after]) => before !== after)).to.equal(true);
   });
 
-  it('hands out an adapter in the files of PEFT', async () => {
+  it("offers an adapter in PEFT's files", async () => {
     uninterrupted = await demo.adapter();
     const { config, weights } = await readAdapter(memoryFiles(uninterrupted));
     expect(config.r).to.equal(4);
@@ -96,11 +96,11 @@ describe('the demo page', function () {
     expect(after).to.not.include('no adapter yet');
   });
 
-  it('asked the network for nothing since it was loaded', () => {
+  it('makes no requests after loading', () => {
     expect(demo.sent()).to.deep.equal([]);
   });
 
-  it('pauses, outlives its worker, its tab and its device, and ends with the same adapter', async () => {
+  it('pauses, survives its worker, its tab and its device, and ends with the same adapter', async () => {
     await demo.start(SETTINGS);
     await demo.status('Training');
     await demo.step(2);
@@ -122,7 +122,7 @@ describe('the demo page', function () {
     expect(demo.sent()).to.deep.equal([]);
   });
 
-  it('forgets on demand', async () => {
+  it('deletes the run on request', async () => {
     await demo.page.reload();
     await demo.status('is kept in this browser');
     await demo.press('Discard');
@@ -131,7 +131,7 @@ describe('the demo page', function () {
     await demo.status('Ready');
   });
 
-  it('goes on where the storage is full, says so, and stops early with what was learnt', async () => {
+  it('continues if the storage is full, with a notice, and stops early with the current adapter', async () => {
     await demo.quota(1000);
     await demo.status('Ready');
     await demo.start(SETTINGS);
@@ -151,18 +151,18 @@ describe('the demo page', function () {
     await demo.status('Ready');
   });
 
-  it('refuses settings that make no sense, in words', async () => {
+  it('rejects invalid settings with a message', async () => {
     await demo.start({ beta: '-1' });
     const isValid = (field: HTMLInputElement) => field.validity.valid;
     expect(await demo.page.locator('[name=beta]').evaluate(isValid)).to.equal(false);
     expect(await demo.text('status')).to.match(/^Ready/);
   });
 
-  it('made no errors', () => {
+  it('logs no errors', () => {
     expect(demo.errors).to.deep.equal([]);
   });
 
-  it('fits a telephone', () => demo.fitsTelephone());
+  it('fits a phone', () => demo.fitsTelephone());
 
-  it('says what to do where there is no WebGPU', () => demo.saysWhatToDoWithoutWebGpu());
+  it('says what to do without WebGPU', () => demo.saysWhatToDoWithoutWebGpu());
 });

@@ -41,7 +41,7 @@ describe('the demo of the bench', function () {
       await box.setChecked(names.includes(await box.inputValue()));
   };
 
-  it('names its adapter and offers every group', async () => {
+  it('shows its adapter and offers every group', async () => {
     await status('Ready');
     expect(await page.locator('#adapter-text').innerText()).to.match(/Native GPU|Software adapter/);
     expect(await page.locator('#groups input').count()).to.be.above(8);
@@ -49,12 +49,12 @@ describe('the demo of the bench', function () {
     requests.length = 0;
   });
 
-  it('starts only when something is chosen', async () => {
+  it('only starts if something is selected', async () => {
     await choose();
     expect(await page.locator('#start').getAttribute('aria-disabled')).to.equal('true');
   });
 
-  it('runs what is chosen and shows it', async () => {
+  it('runs the selected cases and shows results', async () => {
     await choose('squares', 'softmax');
     await press('Start');
     await status('Done: 2 cases');
@@ -63,7 +63,7 @@ describe('the demo of the bench', function () {
     expect(await page.locator('#peak').innerText()).to.match(/GFLOP\/s and .* GB\/s/);
   });
 
-  it('stops after the case under way', async () => {
+  it('stops after the current case', async () => {
     await page.locator('#quick').uncheck();
     await choose('rms-norm');
     await press('Start');
@@ -74,14 +74,14 @@ describe('the demo of the bench', function () {
     expect(await page.locator('#start').getAttribute('aria-disabled')).to.equal('false');
   });
 
-  it('asked the network for nothing since it was loaded but its own tuner, and made no errors', () => {
-    // Its code comes with the first run.
+  it('requests nothing after loading except its tuner, and logs no errors', () => {
+    // Its code is loaded with the first run.
     const others = requests.filter((url) => !url.startsWith(`${server.url}/chunks/tuner-`));
     expect(others.filter((url) => /^https?:/.test(url))).to.deep.equal([]);
     expect(errors).to.deep.equal([]);
   });
 
-  it('fits a telephone', async () => {
+  it('fits a phone', async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
   });

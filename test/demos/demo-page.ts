@@ -1,6 +1,6 @@
 /**
- * A demo of a run, opened in Chromium with few rows of data, and what tests do with every one: press its buttons, wait for what
- * it says, take its adapter.
+ * A demo with a training run, opened in Chromium with few rows of data, and what tests do with every such demo: press its
+ * buttons, wait for its messages, download its adapter.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ declare global {
   }
 }
 
-/** In the page: keeps every worker that it starts at hand. */
+/** In the page: keeps a reference to every worker that it starts. */
 function rememberWorkers(): void {
   window.startedWorkers = [];
   window.Worker = class extends Worker {
@@ -48,16 +48,16 @@ export class DemoPage {
       if (message.type() === 'error' || message.type() === 'warning') this.errors.push(message.text());
     });
     page.on('pageerror', (error) => this.errors.push(String(error)));
-    // The context also hears the worker.
+    // The context also reports the requests of the worker.
     context.on('request', (request) => this.requests.push(request.url()));
-    // One that the page's policy has refused was never sent, though the browser tells of it.
+    // A request that the page's policy blocked was never sent, though the browser reports it.
     context.on('requestfailed', (request) => {
       if (request.failure()?.errorText !== 'csp') return;
       this.requests.splice(this.requests.indexOf(request.url()), 1);
     });
   }
 
-  /** Opens the demo of this name with so many rows of the data that it learns from and is judged on. */
+  /** Opens the demo of this name with this many rows of training data and of held-out data. */
   static async open(name: string, rows: { train: number; heldOut: number }): Promise<DemoPage> {
     const folder = await mkdtemp(join(tmpdir(), 'webalign-demo-'));
     for (const [file, count] of Object.entries({ 'train.jsonl': rows.train, 'eval.jsonl': rows.heldOut })) {
@@ -99,7 +99,7 @@ export class DemoPage {
     await this.page.getByRole('button', { name: /^Start/ }).click();
   }
 
-  /** Waits until the status says one of these words; a failed run rejects at once. */
+  /** Waits until the status contains one of these words; rejects at once if a run fails. */
   async status(...words: string[]): Promise<void> {
     const reached = await this.page.waitForFunction(
       (wanted) => {
@@ -130,25 +130,25 @@ export class DemoPage {
     return Object.fromEntries(entries.map(([path, bytes]) => [path.replace('webalign-adapter/', ''), bytes]));
   }
 
-  /** Requests to anywhere, without addresses that the page made itself. */
+  /** Requests to any address, without those that the page itself created. */
   sent(): string[] {
     return this.requests.filter((url) => /^https?:/.test(url));
   }
 
-  /** Ends the page's worker, as a browser does that needs its memory. */
+  /** Ends the page's worker, as a browser that needs memory does. */
   async endWorker(): Promise<void> {
     await this.page.evaluate(() => {
       for (const worker of window.startedWorkers) worker.terminate();
     });
   }
 
-  /** Gives the page's origin so many bytes of storage; all that the browser has, without a number. */
+  /** Limits the page's origin to this many bytes of storage; without a number, removes the limit. */
   async quota(bytes?: number): Promise<void> {
-    // It lasts as long as the session.
+    // The limit lasts as long as the session.
     this.devTools ??= await this.context.newCDPSession(this.page);
     const size = bytes === undefined ? {} : { quotaSize: bytes };
     await this.devTools.send('Storage.overrideQuotaForOrigin', { origin: this.server.url, ...size });
-    // Chromium remembers for 20 s how much room an open IndexedDB has, and closes one that nobody uses after 2 s.
+    // Chromium caches for 20 s how much space an open IndexedDB has, and closes an unused one after 2 s.
     await this.page.goto('about:blank');
     await this.page.waitForTimeout(3000);
     await this.page.goto(`${this.server.url}/${this.name}/`);
@@ -156,7 +156,7 @@ export class DemoPage {
 
   /** Loses the worker's device as soon as it is used again. */
   async loseDevice(): Promise<void> {
-    // Another one, of a frame, may run what a person has typed.
+    // Another worker, of a frame, may run what a person has typed.
     const worker = this.page.workers().find((each) => !each.url().startsWith('blob:null'));
     await worker!.evaluate(() => {
       const { createCommandEncoder } = GPUDevice.prototype;
@@ -169,10 +169,10 @@ export class DemoPage {
   }
 
   /**
-   * Holds the longest task of the main thread to its limit while `work` goes on, which is given a function to call now and then.
-   * Here the GPU may be the CPU itself: its threads put the page's aside at any moment, and a task is then long by no doing of
-   * its own. What it does is its time on the CPU, in every task; and a task that truly blocks is long whenever it runs, so one
-   * window without such a task shows that none does.
+   * Checks the longest task of the main thread against its limit while `work` runs, which gets a function to call now and
+   * then. On a software adapter the GPU's threads can interrupt the page at any moment, which makes a task long without its
+   * fault. So each task is measured by its time on the CPU; and since a task that truly blocks is long in every run, one
+   * window without such a task shows that there is none.
    */
   async keepsFree(work: (look: () => Promise<void>) => Promise<void>): Promise<void> {
     const windows: number[][] = [];
@@ -188,7 +188,7 @@ export class DemoPage {
     expect(Math.min(...wall), `longest tasks, ms, by window: ${wall.join(', ')}`).to.be.at.most(LONGEST);
   }
 
-  /** What every chart says of itself. */
+  /** The text description of every chart. */
   charts(): Promise<(string | null)[]> {
     return this.page.locator('.plot').evaluateAll((all) => all.map((each) => each.ariaLabel));
   }

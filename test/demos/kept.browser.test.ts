@@ -1,4 +1,4 @@
-/** What a page keeps of a run where there is no room, where nothing may be kept, and where another tab has the store. */
+/** What a page stores of a run if there is no space, if nothing may be stored, and if another tab uses the store. */
 import { expect } from 'chai';
 import { build } from 'esbuild';
 import type { Browser, BrowserContext, Page } from 'playwright';
@@ -14,18 +14,18 @@ declare const demo: typeof Kept & {
   readRunState: typeof readRunState;
 };
 
-/** What came of a run in a page. */
+/** The outcome of a run in a page. */
 interface Told {
-  /** Why it ends with its tab, as the page was told when it opened and later. */
+  /** Why it cannot be stored, as the page was told when it opened the store and later. */
   opened: string;
   later: string[];
-  /** The steps of record and checkpoint, as they were read after each. */
+  /** The steps of record and checkpoint, as read after each step. */
   read: [number | undefined, number | undefined][];
   reference: number | undefined;
 }
 type Saved = { step: number };
 
-/** In the page: a run that is written down at every step, in checkpoints of 1.1 MB. */
+/** In the page: a run that is stored at every step, with checkpoints of 1.1 MB. */
 async function runIn(steps: number): Promise<Told> {
   const told: Told = { opened: '', later: [], read: [], reference: undefined };
   const kept = await demo.openKept<Saved>('webalign-test', (why) => void told.later.push(why));
@@ -34,7 +34,7 @@ async function runIn(steps: number): Promise<Told> {
   await kept.referenceCache.put('key', new Float32Array(10_000).fill(7));
   for (let step = 1; step <= steps; step++) {
     await kept.writeRecord({ step });
-    // Noise, which no storage makes smaller.
+    // Noise, which no storage compresses.
     const tensors = new Map<string, Float32Array>();
     for (const name of 'abcdefghi') {
       const noise = crypto.getRandomValues(new Uint16Array(30_000));
@@ -53,14 +53,14 @@ async function runIn(steps: number): Promise<Told> {
   return told;
 }
 
-/** In a page that is opened later: the steps that are still there. */
+/** In a page that is opened later: the steps that are still stored. */
 async function left(): Promise<[string, number | undefined, number | undefined]> {
   const kept = await demo.openKept<Saved>('webalign-test');
   const state = await demo.readRunState(kept.checkpoint);
   return [kept.unkept, (await kept.readRecord())?.step, state?.step];
 }
 
-describe('what a page keeps', function () {
+describe('the stored state of a page', function () {
   this.timeout(120_000);
   let browser: Browser;
   let server: Server;
@@ -106,7 +106,7 @@ describe('what a page keeps', function () {
 
   const all = Array.from({ length: STEPS }, (_, i) => [i + 1, i + 1]);
 
-  it('keeps a run, the last of it', async () => {
+  it('stores a run, the latest version', async () => {
     const page = await open();
     const { opened, later, read, reference } = await page.evaluate(runIn, STEPS);
     expect([opened, later, reference]).to.deep.equal(['', [], 7]);
@@ -116,7 +116,7 @@ describe('what a page keeps', function () {
   });
 
   for (const quota of [1000, 300_000, 1_600_000]) {
-    it(`goes on in memory where a page has ${quota} bytes, says so once, and leaves what belongs together`, async () => {
+    it(`continues in memory if a page has ${quota} bytes, with one notice, and keeps stored data consistent`, async () => {
       const page = await open(undefined, quota);
       const { opened, later, read, reference } = await page.evaluate(runIn, STEPS);
       expect(read).to.deep.equal(all);
@@ -132,7 +132,7 @@ describe('what a page keeps', function () {
     });
   }
 
-  it('works in memory where nothing may be kept, and says so', async () => {
+  it('works in memory if nothing may be stored, with a notice', async () => {
     const page = await open(() => {
       const refuse = () => {
         throw new DOMException('', 'SecurityError');
@@ -145,7 +145,7 @@ describe('what a page keeps', function () {
     expect(read).to.deep.equal(all.slice(0, 2));
   });
 
-  it('leaves the run of another tab alone, and says so', async () => {
+  it('leaves the run of another tab unchanged, with a notice', async () => {
     const first = await open();
     expect((await first.evaluate(runIn, 2)).opened).to.equal('');
     const second = await open();

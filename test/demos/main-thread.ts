@@ -1,6 +1,6 @@
 /**
- * How long a page's main thread is busy: by the clock, as the page itself is told, and in time on the CPU, out of a trace
- * of the browser. The two differ where other processes want the same cores.
+ * How long a page's main thread is busy: in elapsed time, as the page itself measures it, and in CPU time, from a trace of
+ * the browser. The two differ when other processes use the same cores.
  */
 import type { Page } from 'playwright';
 
@@ -8,7 +8,7 @@ declare global {
   var longTasks: number[];
 }
 
-/** Runs in the page before all else; its tasks of 50 ms and more are noted from then on. */
+/** Runs in the page before everything else; from then on its tasks of 50 ms and more are recorded. */
 export function recordLongTasks(): void {
   globalThis.longTasks = [];
   new PerformanceObserver((list) => {
@@ -26,12 +26,12 @@ interface TraceEvent {
   ph: string;
   pid: number;
   tid: number;
-  /** Microseconds on the CPU. */
+  /** Microseconds of CPU time. */
   tdur?: number;
   args: { name?: string };
 }
 
-/** Milliseconds on the CPU of every task of the pages' main threads, from a trace of the category `toplevel`. */
+/** Milliseconds of CPU time of every task of the pages' main threads, from a trace of the category `toplevel`. */
 export function cpuTimes(trace: Buffer): number[] {
   const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
   const threads = new Set(

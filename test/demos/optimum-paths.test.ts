@@ -1,4 +1,4 @@
-/** The four losses of the demo `optimum`: their gradients against differences, and where their paths end. */
+/** The four losses of the demo `optimum`: their gradients compared with finite differences, and where their paths end. */
 import { expect } from 'chai';
 import { descend, LOSSES, logSoftmax, type Method, type Problem } from '../../demos/optimum/paths.ts';
 import { sigmoid } from '../reference/arrays.ts';
@@ -38,7 +38,7 @@ describe('the paths to the optimum', () => {
       }
     });
 
-    it(`begin at the reference and only descend: ${method}`, () => {
+    it(`start at the reference and only descend: ${method}`, () => {
       for (const each of PROBLEMS) {
         const { value } = LOSSES[method](each);
         const path = descend(method, each);
@@ -53,7 +53,7 @@ describe('the paths to the optimum', () => {
     it(`end at π*: ${method}`, () => {
       for (const each of PROBLEMS) {
         const end = descend(method, each).at(-1)!;
-        // Descent ends where a step gains 1e-12: about 1e-6 / curvature from the end.
+        // Descent stops when a step gains less than 1e-12: about 1e-6 / curvature from the minimum.
         expectClose(end.map(Math.exp), each.optimal.map(Math.exp), { absolute: 1e-4 });
       }
     });

@@ -8,7 +8,7 @@ import * as theory from '../reference/theory.ts';
 const SHAPE = { rows: 1, cols: 3 };
 const REFERENCE = [0.5, 0.3, 0.2].map(Math.log);
 const ROWS = ['reference', 'optimal', 'ascent', 'dpo', 'ipo', 'forward'];
-/** Half a unit of the last place that a table shows of a probability; the other figures move less with it. */
+/** Half a unit of the last digit that a table shows of a probability; the other figures change less with it. */
 const PRINTED = 6e-4;
 
 describe('the demo of the optimum', function () {
@@ -39,7 +39,7 @@ describe('the demo of the optimum', function () {
     await server?.close();
   });
 
-  /** The numbers of an element, whole and not as rounded for the eye. */
+  /** The numbers of an element, exact and not as rounded for display. */
   const numbers = (selector: string) =>
     page
       .locator(`${selector} data`)
@@ -50,7 +50,7 @@ describe('the demo of the optimum', function () {
     return { policy: [a!, b!, c!], reward: reward!, kl: kl!, value: value!, gap: gap! };
   }
 
-  /** Sets sliders and waits until the page has answered. */
+  /** Sets sliders and waits until the page has updated. */
   async function set(values: Record<string, number>): Promise<void> {
     for (const [name, value] of Object.entries(values))
       await page.locator(`[name=${name}]`).fill(String(value));
@@ -59,7 +59,7 @@ describe('the demo of the optimum', function () {
 
   const settled = () => page.waitForFunction(() => document.getElementById('controls')?.ariaBusy === 'false');
 
-  /** Every number of the table and the tiles against float64. */
+  /** Compares every number of the table and the tiles with float64. */
   async function checkNumbers(beta: number, rewards: number[]): Promise<void> {
     const truth = theory.optimalPolicy(REFERENCE, rewards, [beta], SHAPE);
     const best = truth.optimum[0]!;
@@ -110,7 +110,7 @@ describe('the demo of the optimum', function () {
     });
   };
 
-  it('loads, names its adapter and prints what the theory says', async () => {
+  it('loads, shows its adapter and the numbers of the theory', async () => {
     await settled();
     expect(await page.locator('#adapter-text').innerText()).to.match(/Native GPU|Software adapter/);
     expect(await page.locator('#missing').isVisible()).to.equal(false);
@@ -118,7 +118,7 @@ describe('the demo of the optimum', function () {
     await checkNumbers(0.251, [0, 1, 0.8]);
   });
 
-  it('says what its adapter does wrongly, and works without', async function saysWhat() {
+  it('reports a faulty adapter feature, and works without it', async function saysWhat() {
     const offered = await page.evaluate(async () => {
       const { features, info } = (await navigator.gpu.requestAdapter())!;
       return features.has('subgroups') && info.isFallbackAdapter;
@@ -144,17 +144,17 @@ describe('the demo of the optimum', function () {
     if (drawn) expect(drawn.colours).to.be.above(20);
   });
 
-  it('answers its sliders', async () => {
+  it('reacts to its sliders', async () => {
     await set({ beta: -1, rA: 0.4, rB: -0.7 });
     expect(await page.locator('#out-beta').innerText()).to.equal('0.1');
     await checkNumbers(0.1, [0.4, -0.7, 0.8]);
     await set({ beta: 1.3, rC: -2 });
     await checkNumbers(20, [0.4, -0.7, -2]);
-    // β of 20: hardly anything pays for leaving the reference.
+    // At β = 20 leaving the reference hardly pays.
     expectClose((await row('optimal')).policy, [0.5, 0.3, 0.2], { absolute: 0.05 });
   });
 
-  it('is used by keyboard alone', async () => {
+  it('works with the keyboard only', async () => {
     const slider = page.locator('#rA');
     await slider.focus();
     await page.keyboard.press('ArrowRight');
@@ -175,7 +175,7 @@ describe('the demo of the optimum', function () {
     expect(new Set(seen).size).to.equal(4);
   });
 
-  it('turns with the pointer, and leaves a path out', async () => {
+  it('rotates with the pointer, and hides a path', async () => {
     const canvas = page.locator('#landscape');
     const before = await picture();
     const box = (await canvas.boundingBox())!;
@@ -220,17 +220,17 @@ describe('the demo of the optimum', function () {
     expect((await fits()).reverse[0]).to.be.closeTo(-2.3, 0.1);
   });
 
-  it('asked the network for nothing since it was loaded, and made no errors', () => {
+  it('makes no requests after loading, and logs no errors', () => {
     expect(requests.filter((url) => /^https?:/.test(url))).to.deep.equal([]);
     expect(errors).to.deep.equal([]);
   });
 
-  it('fits a telephone', async () => {
+  it('fits a phone', async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
   });
 
-  it('says what to do where there is no WebGPU', async () => {
+  it('says what to do without WebGPU', async () => {
     const bare = await browser.newPage({ locale: 'en-US' });
     await bare.addInitScript(() =>
       Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }),

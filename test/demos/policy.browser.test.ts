@@ -1,4 +1,4 @@
-/** The built demos on a plain server: neither page nor worker reaches another origin, and no page may be framed by another. */
+/** The built demos on a plain server: neither page nor worker can reach another origin, and no page can be framed by another. */
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';

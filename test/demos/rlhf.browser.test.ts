@@ -6,11 +6,11 @@ import { readAdapter } from '../../src/io/peft.ts';
 import { isItsTurn } from '../support/slice.mjs';
 import { DemoPage } from './demo-page.ts';
 
-/** Few prompts and steps, so that a run takes seconds even where the CPU stands in for the GPU: evaluated after each second step. */
+/** Few prompts and steps, so that a run takes seconds even on a software adapter: evaluated after each second step. */
 const STEPS = 5;
 const SETTINGS = { maxSteps: String(STEPS), promptsPerStep: '2', numGenerations: '3', r: '4' };
 
-/** Runs beside the first ones, each of which takes half a minute: one a day. */
+/** Variations of the first runs, each of which takes half a minute: one of them runs per day. */
 const FURTHER = ['stop', 'typed', 'failing', 'choices', 'pairs'] as const;
 
 function skipUnlessItsTurn(test: Mocha.Context, run: (typeof FURTHER)[number]): void {
@@ -28,7 +28,7 @@ describe('the demo of rewards', function () {
 
   after(() => demo?.close());
 
-  /** The stories on the page, row by row. */
+  /** The stories on the page, by row. */
   const shown = () =>
     demo.page.locator('.completions').evaluateAll((rows) =>
       rows.map((row) =>
@@ -45,16 +45,16 @@ describe('the demo of rewards', function () {
 
   let uninterrupted: Record<string, Uint8Array>;
 
-  it('loads, names its adapter and offers to start', async () => {
+  it('loads, shows its adapter and offers to start', async () => {
     await demo.status('Ready');
     expect(await demo.text('adapter-text')).to.match(/Native GPU|Software adapter/);
     demo.requests.length = 0;
   });
 
-  it('writes, is rewarded and learns, and its main thread stays free', async () => {
+  it('generates, is rewarded and learns with a responsive main thread', async () => {
     await demo.keepsFree(async (look) => {
       await demo.start(SETTINGS);
-      await demo.status('64 stories of the untouched model');
+      await demo.status('64 stories of the original model');
       await demo.status('It writes');
       for (let at = 1; at <= STEPS; at++) {
         await demo.step(at);
@@ -80,7 +80,7 @@ describe('the demo of rewards', function () {
       for (const { story, advantage, figures } of group) {
         expect(story.length).to.be.above(20);
         const shownAdvantage = figures[1] as number;
-        // What is shown as 0 may be a little of either sign.
+        // What is shown as 0 may be slightly above or below 0.
         if (shownAdvantage !== 0) expect(advantage).to.equal(shownAdvantage > 0 ? 'up' : 'down');
       }
       // Leave-one-out advantages of a group add up to 0; each is shown with one digit.
@@ -89,7 +89,7 @@ describe('the demo of rewards', function () {
     }
   });
 
-  it('looks back at what was written, by keys', async () => {
+  it('shows earlier steps, with the keyboard', async () => {
     const latest = await shown();
     await demo.page.getByRole('slider').press('Home');
     await demo.page.getByText('Step 1', { exact: true }).waitFor();
@@ -99,14 +99,14 @@ describe('the demo of rewards', function () {
     expect(await shown()).to.deep.equal(latest);
   });
 
-  it('hands out an adapter in the files of PEFT', async () => {
+  it("offers an adapter in PEFT's files", async () => {
     uninterrupted = await demo.adapter();
     const { config, weights } = await readAdapter(memoryFiles(uninterrupted));
     expect(config.r).to.equal(4);
     expect([...weights.values()].every(({ b }) => b.some((value) => value !== 0))).to.equal(true);
   });
 
-  it('pauses, outlives its tab and its device, and ends with the same adapter', async () => {
+  it('pauses, survives its tab and its device, and ends with the same adapter', async () => {
     await demo.start(SETTINGS);
     await demo.status('It writes');
     await demo.step(2);
@@ -122,7 +122,7 @@ describe('the demo of rewards', function () {
     expect(await demo.adapter()).to.deep.equal(uninterrupted);
   });
 
-  it('stops early with what was learned, and forgets on demand', async function () {
+  it('stops early with the current adapter, and deletes the run on request', async function () {
     skipUnlessItsTurn(this, 'stop');
     await demo.start(SETTINGS);
     await demo.status('It writes');
@@ -139,21 +139,21 @@ describe('the demo of rewards', function () {
   describe('with a function that is typed in', () => {
     const type = (code: string) => demo.page.getByLabel('The function').fill(code);
     const verdict = (text: string) => demo.page.locator('#verdict').getByText(text).waitFor();
-    /** Waits until so many functions run: one that is busy takes a moment to end. */
+    /** Waits until this many functions run: a busy one takes a moment to end. */
     async function judges(count: number): Promise<void> {
       const running = () => demo.page.workers().filter((each) => each.url().startsWith('blob:null')).length;
       for (let tries = 0; tries < 100 && running() !== count; tries++) await demo.page.waitForTimeout(50);
       expect(running()).to.equal(count);
     }
 
-    it('tries it while it is typed', async () => {
+    it('tests it while the user types', async () => {
       await choose('A function that you type');
       await verdict('dogs gives');
       await type('function loud(story) { return story.split("!").length - 1; }');
       await verdict('loud gives 0 to');
     });
 
-    it('says what is wrong with it, by line, and by story', async () => {
+    it('shows its errors by line and by story', async () => {
       await type('function broken(story) {\n  return story..length;\n}');
       await verdict('Line 2: SyntaxError');
       await type('3');
@@ -161,11 +161,11 @@ describe('the demo of rewards', function () {
       await type('function bad(story) { return story.lenght; }');
       await verdict('bad: story 1 of 1: it returned undefined');
       await type('(story) => { while (true); }');
-      await verdict('reward: it has not answered within 2 s');
+      await verdict('reward: it did not return within 2 s');
       await judges(0);
     });
 
-    it('keeps it from the network, from what this browser keeps and from the page', async () => {
+    it('isolates it from the network, stored data and the page', async () => {
       demo.requests.length = 0;
       const tries = {
         fetch: `await fetch("${demo.server.url}/align/data/train.jsonl", { mode: "no-cors" })`,
@@ -201,7 +201,7 @@ describe('the demo of rewards', function () {
         expect(figures[0]).to.equal(story.split('!').length - 1);
     });
 
-    it('ends a run whose function fails, by its name and the story', async function () {
+    it('ends a run whose function fails, naming it and the story', async function () {
       skipUnlessItsTurn(this, 'failing');
       await type(
         '(() => { let calls = 0; return function late() { if (++calls > 5) throw new Error("enough"); return 1; }; })()',
@@ -211,7 +211,7 @@ describe('the demo of rewards', function () {
       const words = 'reward function "late": threw "story 6 of 64: Error: enough"';
       await demo.page.locator('#status[data-kind=problem]').getByText(words).waitFor({ timeout: 120_000 });
       await judges(0);
-      // Nothing was learned that could be kept.
+      // Nothing was learned, so nothing can be saved.
       await demo.page.reload();
       await demo.status('Ready');
     });
@@ -220,7 +220,7 @@ describe('the demo of rewards', function () {
   describe('with a reward that is learned', () => {
     const answered = (text: string) => demo.page.locator('#answered').getByText(text).waitFor();
 
-    it('asks which draft is better, keeps the answers, and learns from them', async function () {
+    it('asks which draft is better, stores the answers, and learns from them', async function () {
       skipUnlessItsTurn(this, 'choices');
       await choose('Learned from your choices');
       await demo.start({ ...SETTINGS, maxSteps: '2' });
@@ -252,7 +252,7 @@ describe('the demo of rewards', function () {
       expect(new Set(rewards).size).to.be.above(1);
     });
 
-    it('learns from the pairs of the data, with the true reward beside', async function () {
+    it('learns from the pairs of the data, and shows the true reward', async function () {
       skipUnlessItsTurn(this, 'pairs');
       await choose('Learned from pairs');
       await demo.start({ ...SETTINGS, maxSteps: '2' });
@@ -263,20 +263,20 @@ describe('the demo of rewards', function () {
     });
   });
 
-  it('names the hash of the only script that may run beside a typed function', async () => {
+  it('contains the hash of the only script that may run with a typed function', async () => {
     const frame = await readFile('demos/rlhf/judge.html', 'utf8');
     const script = /<script>(.*?)<\/script>/s.exec(frame)?.[1] ?? '';
     expect(frame).to.include(`'sha256-${createHash('sha256').update(script).digest('base64')}'`);
   });
 
-  it('made no errors but those that were wanted', () => {
-    // What a typed function tries in vain is told in the console, too.
+  it('logs only the expected errors', () => {
+    // The console also reports the requests that a typed function tries in vain.
     expect(demo.errors.filter((text) => !/Content Security Policy|CSP|WebSocket/.test(text))).to.deep.equal(
       [],
     );
   });
 
-  it('fits a telephone', () => demo.fitsTelephone());
+  it('fits a phone', () => demo.fitsTelephone());
 
-  it('says what to do where there is no WebGPU', () => demo.saysWhatToDoWithoutWebGpu());
+  it('says what to do without WebGPU', () => demo.saysWhatToDoWithoutWebGpu());
 });

@@ -1,6 +1,6 @@
 /**
- * `npm run site` below a path of a host, as project pages are: the front page leads to every demo, each of which opens its model and
- * asks nobody but that path.
+ * `npm run site` in a subpath of a host, as project pages are: the front page links every demo, each of which loads its
+ * model and requests nothing outside that path.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import type { Browser, Page } from 'playwright';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';
 
 const BELOW = '/some/path/';
-/** The studio, which people bring their own work to, and the others by name. */
+/** The studio, with which people do their own work, and the other demos by name. */
 const DEMOS = ['studio', ...readdirSync('demos').filter((name) => name !== 'studio')].filter((name) =>
   existsSync(`demos/${name}/index.html`),
 );
@@ -55,7 +55,7 @@ describe('the site', () => {
   const strangers = () =>
     requests.filter((url) => /^https?:/.test(url) && !url.startsWith(server.url + BELOW));
 
-  it('has a front page with a card for every demo, in the words of its own page', async () => {
+  it("has a front page with a card for every demo, with its page's title and description", async () => {
     const cards = await page
       .locator('.demos a')
       .evaluateAll((all) => all.map((each) => [each.getAttribute('href'), each.textContent ?? '']));
@@ -72,10 +72,10 @@ describe('the site', () => {
   });
 
   for (const name of DEMOS) {
-    it(`${name} opens from there, and asks nothing of any other place`, async () => {
+    it(`${name} opens from there, and makes no requests to other origins`, async () => {
       await page.click(`.demos a[href="${name}/"]`);
       expect(new URL(page.url()).pathname).to.equal(`${BELOW}${name}/`);
-      // Said once its device, and the model where it has one, are there.
+      // Shown once its device, and its model if it has one, are ready.
       await page.waitForFunction(
         () => ['native', 'software'].includes(document.getElementById('adapter')?.dataset.kind ?? ''),
         undefined,

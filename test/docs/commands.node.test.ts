@@ -1,5 +1,5 @@
 /**
- * Commands in the documentation are ones that the command line has, with flags that they have.
+ * Commands in the documentation exist on the command line, with their flags.
  */
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
@@ -9,10 +9,10 @@ import { filesBelow, textOf } from '../architecture/sources.ts';
 
 const FENCED = /^```\n(.*?)^```/gms;
 const COMMAND = /(?:npx webalign|npm run webalign --) +([a-z].*)/;
-/** A flag where the shell would see one. */
+/** A flag, where a shell would see one. */
 const FLAG = /(?<= )--[a-z][\w-]*/g;
 
-/** A command on a line of its own; what its line goes on with, and no comment. */
+/** A command on its own line: the rest of the line, without a comment. */
 function commandsIn(page: string): string[] {
   const blocks = [...textOf(page).matchAll(FENCED)].map(([, block]) => block as string);
   const lines = blocks.flatMap((block) => block.replaceAll(/\\\n\s*/g, '').split('\n'));
@@ -21,7 +21,7 @@ function commandsIn(page: string): string[] {
 
 const helps = new Map<string, Promise<string>>();
 
-/** What `--help` of the command says; `plan` has the options of the method that it names. */
+/** What `--help` of the command prints; `plan` has the options of the method that it names. */
 function helpOf(command: string): Promise<string> {
   const [name = ''] = command.split(' ');
   const method = / --method (\S+)/.exec(command)?.[1];

@@ -1,4 +1,4 @@
-/** The examples in `docs/` run as they stand and print what the page says they print. */
+/** The examples in `docs/` run unchanged and print what the page says they print. */
 import { execFile } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';

@@ -1,5 +1,5 @@
 /**
- * The pages in `docs/explained`: every figure in their text is one that their examples take or print, and their links lead
+ * The pages in `docs/explained`: every figure in their text is used or printed by their examples, and their links lead
  * somewhere. That the examples print what the page says is tested with those of all pages.
  */
 import { existsSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { filesBelow, textOf } from '../architecture/sources.ts';
 const FOLDER = 'docs/explained';
 const FENCED = /```.*?```/gs;
 const LINK = /\]\(([^)]+)\)/g;
-/** Figures with a decimal point; whole numbers are too many things besides. */
+/** Figures with a decimal point; whole numbers occur for too many other reasons. */
 const FIGURE = /(?<![\w.])\d+\.\d+(?![\w.]*\d)/g;
 
 const figuresOf = (text: string) => text.match(FIGURE) ?? [];

@@ -1,6 +1,6 @@
 /**
- * The documentation as a whole: links lead somewhere, headings that links name are there, every page is two clicks from
- * `README.md`, and the index has a line for each.
+ * The documentation as a whole: links lead somewhere, linked headings exist, every page can be reached from `README.md` in
+ * two clicks, and the index has a line for each.
  */
 import { existsSync } from 'node:fs';
 import { posix } from 'node:path';
@@ -23,7 +23,7 @@ interface Link {
   heading: string;
 }
 
-/** Links to files, of which the address is resolved against the page. */
+/** Links to files, whose address is resolved relative to the page. */
 function linksOf(page: string): Link[] {
   return [...textOf(page).replace(FENCED, '').matchAll(LINK)]
     .map(([, text]) => text as string)
@@ -35,7 +35,7 @@ function linksOf(page: string): Link[] {
     });
 }
 
-/** What the heading is called in an address. */
+/** The heading's name in an address. */
 const anchorOf = (heading: string) =>
   heading
     .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
@@ -58,7 +58,7 @@ describe('the documentation', () => {
     });
   }
 
-  it(`every page is reached in ${CLICKS} clicks from ${START}`, () => {
+  it(`every page is within ${CLICKS} clicks of ${START}`, () => {
     let reached = new Set([START]);
     for (let click = 0; click < CLICKS; click++) {
       const next = [...reached].filter((file) => file.endsWith('.md')).flatMap(linksOf);
@@ -81,7 +81,7 @@ describe('the documentation', () => {
     expect(rows).to.have.members(entries.map((path) => path.replace('.', 'webalign')));
   });
 
-  it('docs/choosing.md has figures of docs/frontier.md', () => {
+  it('docs/choosing.md has the figures of docs/frontier.md', () => {
     const [, table = ''] = /<!-- frontier -->(.*?)<!-- end -->/s.exec(textOf('docs/choosing.md')) ?? [];
     const rows = [...table.matchAll(/^\| (\w+), ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)];
     const study = textOf('docs/frontier.md');

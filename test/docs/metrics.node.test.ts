@@ -1,6 +1,6 @@
 /**
- * `docs/metrics.md` has a line for every metric: of a short run of each trainer with rows held out, and of every loss of the
- * catalogue. And it has none that nothing logs.
+ * `docs/metrics.md` has a line for every metric: of a short run of each trainer with held-out rows, and of every loss of
+ * the catalog. And it has no line for a metric that nothing logs.
  */
 import { expect } from 'chai';
 import type { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -26,7 +26,7 @@ import { testGpu } from '../support/gpu.ts';
 const PAGE = 'docs/metrics.md';
 const ROW = /^\| ((?:`[^`]+`(?:, )?)+) \|/gm;
 const NAME = /`([^`]+)`/g;
-/** In names of metrics that have a reward's. */
+/** The name of a reward in the names of metrics. */
 const OF_REWARD = /^rewards\/hits\//;
 
 const PAIRS = [0, 1, 2, 3].map((i) => ({ prompt: [3, i], chosen: [4, 1, 2], rejected: [0, 2] }));
@@ -47,7 +47,7 @@ const WRITTEN = {
 const writing = { maxCompletionLength: 3, numGenerationsEval: 64, temperature: 1 };
 const groups = { ...writing, numGenerations: 2, perDeviceTrainBatchSize: 4 };
 
-/** A run of each trainer; another where settings add metrics. */
+/** A run of each trainer, and another one where settings add metrics. */
 const RUNS: Readonly<Record<string, readonly [unknown, object, object]>> = {
   dpo: [DPOTrainer, { trainDataset: PAIRS, evalDataset: PAIRS }, { useWeighting: true }],
   cpo: [CPOTrainer, { trainDataset: PAIRS }, {}],

@@ -1,6 +1,6 @@
 /**
- * The pages of the documentation that a browser runs: the files of `docs/page.md`, and the page of `README.md`. Both are bundled
- * as they stand and used as a person would, on the model and the pairs that the package carries.
+ * The pages of the documentation that run in a browser: the files of `docs/page.md`, and the page of `README.md`. Both are
+ * bundled unchanged and used as a person would use them, on the model and the pairs that the package contains.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -14,7 +14,7 @@ import { textOf } from '../architecture/sources.ts';
 const FOLDER = 'dist/docs-page';
 const FILE = /^`([\w./-]+)`:\n\n```\w+\n(.*?)```/gms;
 const SCRIPT = /<script type="module">\n(.*?)<\/script>/s;
-/** As many as a software adapter takes a moment for. */
+/** As many as a software adapter computes in a moment. */
 const STEPS = {
   'maxSteps: 20': 'maxSteps: 3',
   'saveSteps: 5': 'saveSteps: 1',
@@ -35,7 +35,7 @@ describe('the pages of the documentation', () => {
     await rm(FOLDER, { recursive: true, force: true });
   });
 
-  /** Serves files that lie in a folder of this name, scripts bundled, beside a model and a few pairs. */
+  /** Serves files of a folder of this name, scripts bundled, beside a model and a few pairs. */
   async function opened(name: string, files: Record<string, string>): Promise<Page> {
     const folder = join(FOLDER, name);
     for (const [file, text] of Object.entries(files)) {
@@ -61,7 +61,7 @@ describe('the pages of the documentation', () => {
   const says = (page: Page, text: RegExp) =>
     page.locator('#says', { hasText: text }).waitFor({ timeout: 120_000 });
 
-  it('docs/page.md trains, stops, goes on after a reload, writes and saves the adapter', async () => {
+  it('docs/page.md trains, stops, resumes after a reload, generates and saves the adapter', async () => {
     const files = Object.fromEntries(
       [...textOf('docs/page.md').matchAll(FILE)].map(([, name, code]) => [name as string, code as string]),
     );
@@ -84,7 +84,7 @@ describe('the pages of the documentation', () => {
     await page.close();
   });
 
-  it('README.md trains and writes in fifteen lines', async () => {
+  it('README.md trains and generates in fifteen lines', async () => {
     const html = /```html\n(.*?)```/s.exec(textOf('README.md'))?.[1] as string;
     expect(html.trimEnd().split('\n').length).to.be.at.most(15);
     const script = SCRIPT.exec(html)?.[1] as string;

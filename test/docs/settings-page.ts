@@ -1,6 +1,6 @@
 /**
- * The page of all settings, made of their declarations. The test beside it holds `docs/settings.md` against this, and
- * writes it on request.
+ * The page of all settings, generated from their declarations. The test beside it compares `docs/settings.md` with this,
+ * and writes it on request.
  */
 import { rangeText } from '../../src/base/range.ts';
 import { GROUPS, type Setting } from '../../src/base/setting.ts';
@@ -30,7 +30,7 @@ TRL's names are understood in all three (\`args: { learning_rate: 1e-4 }\`, \`--
 spelling at a time. An adapter has its own default where two are given.
 `;
 
-/** The page as it has to be. */
+/** The expected page. */
 export function settingsPage(): string {
   const all: [string, Setting][] = Object.entries(SETTINGS);
   const tables = Object.entries(GROUPS).map(([group, heading]) => {
@@ -71,13 +71,13 @@ function rowOf(name: string, setting: Setting): string[] {
 const trainers = Object.entries(TRAINERS) as [string, TrainerSettings][];
 const has = ({ settings, options }: TrainerSettings, name: string) => name in settings || name in options;
 
-/** Which trainers have a setting; those of LoRA are all's. */
+/** Which trainers have a setting; all have those of LoRA. */
 function trainersOf(name: string): string {
   const names = trainers.filter(([, trainer]) => has(trainer, name)).map(([trainer]) => trainer);
   return names.length === 0 || names.length === trainers.length ? 'all' : names.join(', ');
 }
 
-/** The default, by trainer where they differ, and what adapters have instead. */
+/** The default, by trainer if they differ, and the default of adapters. */
 function defaultOf(name: string, setting: Setting): string {
   const values = trainers
     .filter(([, trainer]) => has(trainer, name))

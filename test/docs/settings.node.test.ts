@@ -1,5 +1,5 @@
 /**
- * `docs/settings.md` says what the declarations say. With WEBALIGN_WRITE=1 in the environment it is written instead:
+ * `docs/settings.md` agrees with the declarations. With WEBALIGN_WRITE=1 in the environment it is written instead:
  *
  *     WEBALIGN_WRITE=1 npm test -- docs/settings --only node
  */
@@ -14,7 +14,7 @@ import { settingsPage } from './settings-page.ts';
 const PAGE = 'docs/settings.md';
 
 describe(PAGE, () => {
-  it('is made of the declarations', () => {
+  it('is generated from the declarations', () => {
     const page = settingsPage();
     if (process.env.WEBALIGN_WRITE) writeFileSync(PAGE, page);
     expect(textOf(PAGE)).to.equal(page);

@@ -1,6 +1,6 @@
 /**
- * Counts the bytes of typed arrays that are asked for by a length, freed or not, so that memory taken on a file's word
- * shows in every engine and on every run alike. Copies of what is there already (`slice`, `from`) are no such claims.
+ * Counts the bytes of typed arrays that are requested by a length, freed or not, so that memory requested because a file
+ * claims a size shows in every engine and on every run alike. Copies of existing data (`slice`, `from`) are not counted.
  */
 const COUNTED = [
   'ArrayBuffer',
@@ -19,7 +19,7 @@ const COUNTED = [
 
 type Constructor = { new (...args: unknown[]): object; readonly BYTES_PER_ELEMENT?: number };
 
-/** How many bytes have been asked for since `start`; `stop` gives the platform its constructors back. */
+/** The bytes requested since `start`; `stop` restores the platform's constructors. */
 export function countAllocations(): { bytes(): number; stop(): void } {
   const scope = globalThis as unknown as Record<string, Constructor>;
   const own = new Map(COUNTED.map((name) => [name, scope[name] as Constructor]));

@@ -1,5 +1,5 @@
 /**
- * Which code an input reached, by V8's own counters: bytes of the bundle that ran. Guides the fuzzer, and tells at the end
+ * Which code an input reached, by V8's own counters: bytes of the bundle that ran. Guides the fuzzer, and shows at the end
  * which lines of the readers no input has reached.
  */
 import { readFileSync } from 'node:fs';
@@ -18,27 +18,27 @@ export class Coverage {
   private readonly seen: Uint8Array;
   private readonly now: Uint8Array;
 
-  /** `url`: the bundle, which must not have been loaded yet. */
+  /** `url`: the bundle, which must not be loaded yet. */
   constructor(private readonly url: string) {
     this.source = readFileSync(fileURLToPath(url), 'utf8');
     this.seen = new Uint8Array(this.source.length);
     this.now = new Uint8Array(this.source.length);
     this.session.connect();
     this.post('Profiler.enable');
-    // With counts: without, V8 tells of each function once.
+    // With counts: without them, V8 reports each function only once.
     this.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   }
 
-  /** Whether anything ran since the last call that had never run before; remembered unless told otherwise. */
+  /** Whether anything ran since the last call that had never run before; it is remembered by default. */
   take({ remember = true } = {}): boolean {
     const { result } = this.post('Profiler.takePreciseCoverage') as Profiler.TakePreciseCoverageReturnType;
     const script = result.find(({ url }) => url === this.url);
     if (!script) return false;
-    // Outer before inner: a function's own say overrides that of what it stands in.
+    // Outer before inner: a function's own counts override those of the code around it.
     const functions = script.functions
       .map(({ ranges }) => ranges)
       .sort(([a], [b]) => a.startOffset - b.startOffset || b.endOffset - a.endOffset);
-    // The script itself runs once and is all of the source.
+    // The script itself runs once and covers the whole source.
     if (functions[0]?.[0].count === 0) functions.shift();
     const ranges = functions.flat();
     const first = ranges.reduce((least, { startOffset }) => Math.min(least, startOffset), this.now.length);
@@ -56,7 +56,7 @@ export class Coverage {
     return news;
   }
 
-  /** Lines of the files whose paths hold one of `parts`. The bundler writes a file's path above each piece that it made of it. */
+  /** Lines of the files whose paths contain one of `parts`. The bundler writes a file's path above each part of it. */
   files(parts: readonly string[]): FileCoverage[] {
     const files = new Map<string, FileCoverage>();
     let file: FileCoverage | undefined;
@@ -77,7 +77,7 @@ export class Coverage {
     return [...files.values()];
   }
 
-  /** The inspector of one's own thread answers before `post` returns. */
+  /** The inspector of the same thread answers before `post` returns. */
   private post(method: string, parameters: object = {}): unknown {
     let answer: unknown;
     this.session.post(method, parameters, (error, result) => {

@@ -1,7 +1,7 @@
-/** What a run of the fuzzer is worth: inputs, what they took at most, findings, and the lines that they reached. */
+/** The figures of a run of the fuzzer: inputs, the most that one took, findings, and the lines that they reached. */
 export interface FuzzResult {
   seed: number;
-  /** The time that was shared out among the targets. */
+  /** The time that was divided among the targets. */
   minutes: number;
   machine: string;
   targets: Record<string, TargetFigures>;
@@ -15,7 +15,7 @@ export interface TargetFigures {
   kept: number;
   findings: number;
   seconds: number;
-  /** The most that one input took: seconds of processor time, and memory above the start. */
+  /** The most that one input took: seconds of CPU time, and memory above the start. */
   mostSeconds: number;
   mostMebibytes: number;
 }
@@ -41,7 +41,7 @@ export function roomLines({ rooms }: FuzzResult): string[] {
   );
 }
 
-/** The result as a page shows it. */
+/** The figures as a table for a page. */
 export function table(result: FuzzResult): string {
   const { inputs, findings } = totals(result);
   const rows = Object.entries(result.targets).map(

@@ -1,10 +1,10 @@
 /**
- * An input of the fuzzer: a folder of a few small files, in memory, and the form in which it is kept in `corpus/`: text where
- * it is text, base64 where it is not.
+ * An input of the fuzzer: a folder of a few small files, in memory, and the form in which it is stored in `corpus/`: text
+ * if it is text, base64 otherwise.
  */
 export type Folder = Record<string, Uint8Array<ArrayBuffer>>;
 
-/** A file as JSON: its text, its bytes in base64, or pieces of text each repeated, for what is long and dull. */
+/** A file as JSON: its text, its bytes in base64, or pieces of text that are each repeated, for long monotonous files. */
 export type KeptFile = string | { base64: string } | [text: string, times: number][];
 export type KeptFolder = Record<string, KeptFile>;
 
@@ -36,7 +36,7 @@ export function unkeep(kept: KeptFolder): Folder {
   });
 }
 
-/** The bytes as text; undefined where they are not UTF-8. */
+/** The bytes as text; undefined if they are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

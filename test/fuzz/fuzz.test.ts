@@ -1,4 +1,4 @@
-/** The fuzzer on readers that are broken on purpose: each kind of finding is found, told apart and made small. */
+/** The fuzzer on readers with deliberate bugs: each kind of finding is found, distinguished and reduced. */
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
 import { InputError } from '../../src/io/errors.ts';
@@ -10,7 +10,7 @@ import { mutate } from './mutate.ts';
 import { jsonSpans } from './mutate-json.ts';
 import { FOLDER, type Target } from './targets.ts';
 
-/** A meter on which nothing moves. */
+/** A meter that always shows the same. */
 const still: Meter = { allocated: () => 0, memory: () => 0, seconds: () => 0 };
 const broken = (run: Target['run']): Target => ({ seeds: [], run });
 const refuses = (where: string, what: string) =>
@@ -47,7 +47,7 @@ describe('fuzz', () => {
       });
     }
 
-    it('finds work and memory beyond what a small file may take', async () => {
+    it('finds excessive work and memory for a small file', async () => {
       const taking = (jump: Partial<Meter>) => {
         let meter = still;
         const target = broken(() => {
@@ -68,7 +68,7 @@ describe('fuzz', () => {
       expect((await taking({ memory: () => 513 * 2 ** 20 })).finding).to.include({ kind: 'memory' });
     });
 
-    it('tells findings apart by where they come from, not by what they say', async () => {
+    it('distinguishes findings by origin rather than by message', async () => {
       const found = async (text: string) => {
         const { finding } = await judge(
           broken(() => JSON.parse(text)),
@@ -87,7 +87,7 @@ describe('fuzz', () => {
     });
   });
 
-  it('keeps files as text where they are text, and as bytes otherwise', () => {
+  it('stores text files as text, and others as bytes', () => {
     const kept = keep({ ...folder, 'c.txt': textBytes('\ufeffé') });
     expect(kept['b.bin']).to.deep.equal({ base64: 'AQD/' });
     expect(unkeep(JSON.parse(JSON.stringify(kept)))).to.deep.equal({
@@ -117,7 +117,7 @@ describe('fuzz', () => {
     expect(shown(members)).to.deep.equal(['1', '"b"', '"a": [1, "b"]', '"c": -2.5e3']);
   });
 
-  it('makes the same inputs from the same seed, and leaves what it makes them of as it is', () => {
+  it('makes the same inputs from the same seed, and does not change their source', () => {
     const before = keep(folder);
     const run = () => {
       const random = new Random(3);
@@ -129,7 +129,7 @@ describe('fuzz', () => {
     expect(new Set(made.map((each) => JSON.stringify(each))).size).to.be.above(150);
   });
 
-  it('finds the one input that breaks a reader, and makes it small', async () => {
+  it('finds the one input that breaks a reader, and minimizes it', async () => {
     const isBad = (each: Folder) => /"__proto__":/.test(textOf(each['a.json'] ?? new Uint8Array()) ?? '');
     const random = new Random(5);
     let found: Folder | undefined;

@@ -1,6 +1,6 @@
 /**
- * The fuzzer's supervisor: gives each target its share of the time in a thread with a small heap, ends a thread that reads one
- * input for too long, and keeps every finding as JSON. Finds nothing itself.
+ * The fuzzer's supervisor: gives each target its share of the time in a thread with a small heap, ends a thread that reads
+ * one input for too long, and stores every finding as JSON. It reads no inputs itself.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,19 +19,19 @@ export interface Options {
   only?: string | undefined;
   minutes: number;
   seed: number;
-  /** Bundles of the thread and of the readers, addresses. */
+  /** URLs of the bundles of the thread and of the readers. */
   worker: string;
   readers: string;
-  /** Where findings go. */
+  /** Folder for findings. */
   out: string;
 }
 
 const LIMITS = { maxOldGenerationSizeMb: MOST_MEMORY / 2 ** 20 - 32, maxYoungGenerationSizeMb: 32 };
-/** A target that keeps hanging has said enough. */
+/** After this many inputs that hang, a target is not run any more. */
 const MOST_DEATHS = 12;
 const COUNTED = ['src/io/', 'src/data/'];
 
-/** What is known of one target. */
+/** What is known about one target. */
 interface Progress {
   executions: number;
   pool: Folder[];
@@ -41,7 +41,7 @@ interface Progress {
   most: { seconds: number; memory: number };
 }
 
-/** Fuzzes, prints what came of each target, and returns the figures. */
+/** Fuzzes, prints the outcome of each target, and returns the figures. */
 export async function fuzz(options: Options): Promise<FuzzResult> {
   const names = Object.keys(TARGETS).filter((name) => name.includes(options.only ?? ''));
   const targets: FuzzResult['targets'] = {};
@@ -125,7 +125,7 @@ async function fuzzTarget(name: string, milliseconds: number, options: Options):
   return progress;
 }
 
-/** One thread from its start to its end; what it died of, where it did. */
+/** One thread from its start to its end; the reason if it died. */
 function live(
   name: string,
   progress: Progress,
@@ -147,7 +147,7 @@ function live(
   };
   const window = new Window(shared, names);
   const worker = new Worker(new URL(address), { workerData: work, resourceLimits: LIMITS, stderr: true });
-  // Libraries warn of what they find in a file.
+  // Libraries print warnings about their input.
   worker.stderr.resume();
   const recorded: Promise<void>[] = [];
 
@@ -171,11 +171,11 @@ function live(
         memory = Math.min(memory, process.memoryUsage.rss());
       }
       const above = process.memoryUsage.rss() - memory;
-      // What was freed is given back to the system late: hence a longer look here too.
+      // Freed memory is returned to the system late, so a longer observation is needed here too.
       if (count > 0 && above > 2 * MOST_MEMORY)
         finish({ kind: 'memory', detail: `${above} bytes above the start`, origin: '' });
       const { user, system } = process.cpuUsage(since);
-      // Compiling and collecting garbage count too, in threads of their own: hence a longer look than the limit.
+      // Compilation and garbage collection in other threads count too, so it is observed for longer than the limit.
       const busy = (user + system) / 1e6 > 2 * MOST_SECONDS;
       const idle = Date.now() - at > 30_000 * MOST_SECONDS;
       if (count > 0 && (busy || idle))

@@ -1,7 +1,7 @@
 /**
- * What counts as a finding: a reader that throws anything but an `InputError`, an error that names no file or is too long for
- * a person, work or memory beyond what any small file may take, memory out of proportion, or a file that was read and is not what
- * the reader promises. Work that never ends, and memory that is full before it does, are the supervisor's to watch.
+ * What counts as a finding: a reader that throws anything but an `InputError`, an error that names no file or is too long
+ * for a person, time or memory beyond what any small file may need, memory out of proportion, or a result that is not what
+ * the reader promises. Time that never ends, and exhausted memory, are detected by the supervisor.
  */
 import { InputError } from '../../src/io/errors.ts';
 import { type Folder, folderSize } from './folder.ts';
@@ -12,34 +12,34 @@ export { TARGETS } from './targets.ts';
 export interface Finding {
   kind: 'thrown' | 'unnamed' | 'long' | 'unprintable' | 'memory' | 'time' | 'heap';
   detail: string;
-  /** Where it came from, the same for findings that are one. */
+  /** Where it came from, the same for findings with the same cause. */
   origin: string;
 }
 
 const MOST_CHARACTERS = 1000;
-/** What any file of up to a megabyte may take: seconds of work, and bytes of host memory above the start. */
+/** What any file of up to a megabyte may need: seconds of CPU time, and bytes of host memory above the start. */
 export const MOST_SECONDS = 5;
 export const MOST_MEMORY = 512 * 2 ** 20;
 
-/** What is measured while a file is read, each since any fixed time. */
+/** What is measured while a file is read, each since an arbitrary time. */
 export interface Meter {
-  /** Bytes of typed arrays that were asked for by a length, freed or not. */
+  /** Bytes of typed arrays that were requested by a length, freed or not. */
   allocated(): number;
   /** Bytes in use. */
   memory(): number;
-  /** Seconds of work. */
+  /** Seconds of CPU time. */
   seconds(): number;
 }
 
 export interface Verdict {
   finding: Finding | undefined;
   refused: boolean;
-  /** What the file took. */
+  /** What the file needed. */
   seconds: number;
   memory: number;
 }
 
-/** Bytes that a reader may take for a folder: some for itself, and a few copies in wider types. */
+/** Bytes that a reader may use for a folder: a fixed amount, and a few copies in wider types. */
 export function mostBytes({ megabytes = 64 }: Target, folder: Folder): number {
   return megabytes * 2 ** 20 + 20 * folderSize(folder);
 }
@@ -85,12 +85,12 @@ function findingOf(
   return named ? undefined : found('unnamed', message);
 }
 
-/** Findings of one kind and origin are one. */
+/** Findings of the same kind and origin are one finding. */
 export function signature({ kind, origin }: Finding): string {
   return `${kind} ${origin}`;
 }
 
-/** The functions that it came through; of our own promises what they say. The frames of an exhausted stack are never the same twice. */
+/** The functions on its stack; of a broken promise, its message. The frames of an exhausted stack differ every time. */
 function origin(error: unknown): string {
   if (!(error instanceof Error)) return '';
   if (error.message.startsWith('unsound')) return error.message.replace(/\d+/g, '#').slice(0, 60);

@@ -1,10 +1,10 @@
 /**
- * `npm run fuzz`: throws changed files at every reader and says which of them a reader did not refuse as it should. Optional,
- * and no part of the tests; what it found stands in `test/fuzz/corpus`, which they read.
+ * `npm run fuzz`: reads changed files with every reader and reports those that a reader did not refuse as it should.
+ * Optional, and not part of the tests; what it found is in `test/fuzz/corpus`, which they read.
  *
  *   npm run fuzz -- [--minutes 60] [--only PART OF A TARGET'S NAME] [--seed N] [--keep]
  *
- * The time is shared out among the targets. Findings go to `dist/fuzz/findings`; the exit code is 1 when there are any. `--keep`
+ * The time is divided among the targets. Findings go to `dist/fuzz/findings`; the exit code is 1 if there are any. `--keep`
  * writes the figures to `test/fuzz/figures.json` and into the table of `test/fuzz/README.md`.
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     keep: { type: 'boolean', default: false },
   },
 });
-/** Each a bundle of its own, with all that it imports: the counters see one script. */
+/** Each is a bundle with all of its imports: the counters see one script. */
 await esbuild.build({
   absWorkingDir: root,
   bundle: true,

@@ -1,6 +1,6 @@
 /**
- * Makes an input smaller while it does what it did: pieces are cut out of each file, halves first, single bytes last
- * (delta debugging). Bounded by a number of tries, since one may take seconds.
+ * Makes an input smaller that keeps its effect: pieces are cut out of each file, halves first, single bytes last (delta
+ * debugging). The number of tries is limited, since one may take seconds.
  */
 import type { Folder } from './folder.ts';
 

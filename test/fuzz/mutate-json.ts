@@ -1,6 +1,6 @@
 /**
- * Changes to JSON as text, so that what no parser would give back can be written too: names twice, numbers without end, half
- * of a surrogate pair. A value, or a member of an object or list, is found, and changed, doubled, moved or dropped.
+ * Changes to JSON as text, so that invalid JSON can be written too: duplicate names, endless numbers, half of a surrogate
+ * pair. A value, or a member of an object or list, is found, and changed, duplicated, moved or dropped.
  */
 import type { Random } from '../../src/data/random.ts';
 
@@ -9,7 +9,7 @@ interface Span {
   end: number;
 }
 
-/** Values of a text by where they stand, and members: values with their names, where they have any. */
+/** The positions of a text's values, and of its members: values with their names, if they have any. */
 export interface JsonSpans {
   values: Span[];
   names: Span[];
@@ -19,7 +19,7 @@ export interface JsonSpans {
 const SCALAR = /[^\s,:[\]{}"]+/y;
 const STRING = /"(?:[^"\\]|\\.)*"?/sy;
 
-/** Reads what looks like JSON; broken text gives fewer spans, never an error. */
+/** Finds spans in what looks like JSON; broken text gives fewer spans, never an error. */
 export function jsonSpans(text: string): JsonSpans {
   const spans: JsonSpans = { values: [], names: [], members: [] };
   const open: { start: number; member: number | undefined }[] = [];
@@ -53,7 +53,7 @@ export function jsonSpans(text: string): JsonSpans {
   return spans;
 }
 
-/** Values that readers may not have thought of. */
+/** Values that readers may not expect. */
 const VALUES = [
   ...['null', 'true', 'false', '""', '[]', '{}', '[[]]', '[null]', '{"":0}', '" "', '"\\u0000"'],
   ...[
@@ -97,7 +97,7 @@ const WRAPPERS = [
   ['{"a":', '}'],
 ];
 
-/** One change of `text`; `donor` is another JSON text, `words` what this format likes to hear. */
+/** One change of `text`; `donor` is another JSON text, `words` are words of this format. */
 export function mutateJson(text: string, random: Random, donor: string, words: readonly string[]): string {
   const spans = jsonSpans(text);
   const pick = <T>(list: readonly T[]): T => list[random.below(list.length)] as T;

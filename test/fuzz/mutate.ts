@@ -1,17 +1,18 @@
 /**
- * Makes new inputs of old ones: bits, bytes and whole numbers of binary files, members of JSON, pieces cut, doubled, and moved
- * between files. A header of JSON behind its length, as in safetensors, is changed as JSON and framed anew.
+ * Makes new inputs from old ones: bits, bytes and whole numbers of binary files, members of JSON, pieces cut out,
+ * duplicated, and moved between files. A JSON header after its length, as in safetensors, is changed as JSON and gets its
+ * new length.
  */
 import type { Random } from '../../src/data/random.ts';
 import { type Folder, textBytes, textOf } from './folder.ts';
 import { mutateJson } from './mutate-json.ts';
 
-/** Files stay small: what is deep or wide shows in less. Now and then one unfolds, by a piece that comes again and again. */
+/** Files stay small, which is enough to make deep or wide ones. Some are made large by a piece that is repeated many times. */
 const MOST_BYTES = 2 ** 15;
 const MOST_UNFOLDED = 2 ** 20;
 const LENGTH_BYTES = 8;
 
-/** Whole numbers at the edges of their types, and counts that nobody has memory for. */
+/** Whole numbers at the limits of their types, and counts beyond any memory. */
 const INTEGERS = [
   ...[0n, 1n, 2n, 7n, 8n, 255n, 256n, 65535n, 65536n, -1n, -2n],
   ...[
@@ -86,7 +87,7 @@ function mutateBytes(
 ): Uint8Array<ArrayBuffer> {
   const { length } = bytes;
   if (length === 0) return donor.slice();
-  // Headers come first, and have more to say: half of all changes are among the first bytes.
+  // Headers come first and matter most: half of all changes are among the first bytes.
   const reach = random.below(2) === 0 ? Math.min(length, 256) : length;
   const at = random.below(reach);
   const end = Math.min(length, at + 1 + random.below(1 << random.below(10)));
@@ -132,7 +133,7 @@ function mutateBytes(
   return (changes[random.below(changes.length)] as () => Uint8Array<ArrayBuffer>)();
 }
 
-/** Where the JSON ends that stands behind its own length; undefined in other files. */
+/** Where the JSON after its own length ends; undefined in other files. */
 function headerEnd(bytes: Uint8Array): number | undefined {
   if (bytes.length <= LENGTH_BYTES || bytes[LENGTH_BYTES] !== 0x7b) return undefined;
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);

@@ -1,6 +1,6 @@
 /**
- * What the fuzzer begins with: small sound folders of every format, most of them made by our own writers, and words that a
- * format knows.
+ * The inputs that the fuzzer begins with: small valid folders of every format, most of them written by our own writers, and
+ * words of each format.
  */
 import { encodeCheckpoint } from '../../src/io/checkpoint.ts';
 import { parseExactJson } from '../../src/io/exact-json.ts';
@@ -116,7 +116,7 @@ export const ggufs: Folder[] = [
   { [MODEL_GGUF]: tinyGguf(PIECE_TOKENIZER) },
 ];
 
-/** The same as JSON, for changes that make sense: metadata, and other tensors than they have. */
+/** The same as JSON, to be changed in meaningful ways: metadata, and other tensors. */
 export const ggufParts: Folder[] = [BYTE_TOKENIZER, PIECE_TOKENIZER].map((tokenizer) => {
   const metadata = Object.entries({ ...TINY_LLAMA, 'general.type': 'model', ...tokenizer });
   const plain = metadata.map(([key, value]) =>
@@ -129,7 +129,7 @@ export const ggufParts: Folder[] = [BYTE_TOKENIZER, PIECE_TOKENIZER].map((tokeni
   };
 });
 
-/** The file of {@link ggufParts}; of what no file can say, nothing. */
+/** The file of {@link ggufParts}; undefined if no file can hold these values. */
 export function ggufOf(parts: Uint8Array): Uint8Array<ArrayBuffer> {
   try {
     const { metadata, shapes } = JSON.parse(textOf(parts) ?? '');
@@ -138,7 +138,7 @@ export function ggufOf(parts: Uint8Array): Uint8Array<ArrayBuffer> {
       return [key, numbers.of in NUMBER_TYPES ? ggufNumbers(numbers.of, numbers.value) : (value as string)];
     });
     const sizes = Object.values<number[]>(shapes).map((shape) => shape.reduce((a, b) => a * b, 1));
-    // A file of that size is nobody's to make.
+    // The file would be too large to create.
     if (sizes.some((size) => size > 2 ** 16)) return new Uint8Array();
     return tinyGguf(Object.fromEntries(values), shapes);
   } catch {
@@ -150,7 +150,7 @@ export const runStates: Folder[] = [{ 'state.json': jsonBytes(state) }];
 
 export const HUB = 'https://hub.example';
 const commit = 'c0ffee'.padEnd(40, '0');
-/** What a hub says of a repository, page by page, and one of its files. */
+/** The hub's answers about a repository, page by page, and one of its files. */
 export const hubs: Folder[] = [
   {
     'revision.json': jsonBytes({ sha: commit }),
@@ -180,13 +180,13 @@ export function hubAnswer(folder: Folder, url: string): Response {
   const link = textOf(folder.link ?? new Uint8Array()) ?? '';
   const bytes = folder[file] ?? new Uint8Array();
   const headers = new Headers({ 'content-length': String(bytes.length) });
-  // Pages end with the second, unless the link says otherwise.
+  // The second page is the last, unless the link says otherwise.
   const leads = file === 'tree.json' || (file === 'more.json' && link.includes('again'));
   if (leads && /^[\x21-\x7e][\x20-\x7e]*$/.test(link)) headers.set('link', link);
   return new Response(bytes, { headers });
 }
 
-/** A tokenizer that reads, for those that are not about tokenizers. */
+/** A valid tokenizer, for inputs that are not about tokenizers. */
 export const tokenizer: Folder = {
   'tokenizer.json': jsonBytes(trl.tokenizer),
   'tokenizer_config.json': jsonBytes(trl.tokenizerConfig),
@@ -244,7 +244,7 @@ const tableRows = [...parquet, ...csv.map(([, table]) => table)].flatMap(({ rows
 /** Of all tables. */
 export const COLUMNS = [...new Set(tableRows.flatMap((row) => Object.keys(row)))];
 
-/** Words apart by two spaces, since some hold one. */
+/** Words separated by two spaces, since some contain one. */
 const words = (text: string) => text.trim().split(/ {2,}|\n\s*/);
 
 export const WORDS = {

@@ -1,6 +1,6 @@
 /**
- * The readers that take files from anybody, one row each: sound folders to begin with, and what to do with a folder. A row's
- * `run` may throw an `InputError`; what it reads must be what the reader promises, or `run` throws something else.
+ * The readers of files from unknown people, one row each: valid folders to begin with, and what to do with a folder. A
+ * row's `run` may throw an `InputError`; what it reads must be what the reader promises, or `run` throws another error.
  */
 import { exportFiles, importFile } from '../../demos/studio/preferences/files.ts';
 import type { DataForm, DataRow } from '../../src/data/data-form.ts';
@@ -36,19 +36,19 @@ import { ELEMENT_BYTES, WORDS } from './seeds.ts';
 
 export interface Target {
   seeds: readonly Folder[] | (() => Promise<readonly Folder[]>);
-  /** Words that the format knows, for the fuzzer to strew in. */
+  /** Words of the format, which the fuzzer inserts. */
   words?: readonly string[];
   run(folder: Folder): unknown;
-  /** What a reader may ask for in all, beside a multiple of the folder; 64. */
+  /** What a reader may request in total besides a multiple of the folder's size; default 64. */
   megabytes?: number;
-  /** What an error may blame beside a file: the folder, where no single file is wrong. */
+  /** What an error may name besides a file: the folder, if no single file is wrong. */
   blames?: string;
 }
 
-/** What folders are called in messages. */
+/** The folders' name in messages. */
 export const FOLDER = 'hostile';
 
-/** Something that must hold of what was read, whatever was in the file. */
+/** Something that must be true of what was read, whatever the file contained. */
 function holds(condition: boolean, what: string): void {
   if (!condition) throw new Error(`unsound: ${what}`);
 }
@@ -58,7 +58,7 @@ function only(folder: Folder, name: string): Uint8Array<ArrayBuffer> {
   return folder[name] ?? new Uint8Array();
 }
 
-/** Whatever columns the tables of `seeds` have. */
+/** The columns that the tables of `seeds` have. */
 const ANYTHING: DataForm<DataRow> = {
   columns: seeds.COLUMNS,
   needed: [[]],
@@ -103,7 +103,7 @@ async function useGguf(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   await throwFirst(uses);
 }
 
-/** The only file of a folder as data of every kind. */
+/** The only file of a folder, as data of every kind. */
 async function useRows(folder: Folder): Promise<void> {
   const [[name, bytes] = ['', new Uint8Array()]] = Object.entries(folder);
   const source = memorySource(bytes, `${FOLDER}/${name}`);
@@ -118,7 +118,7 @@ async function useRows(folder: Folder): Promise<void> {
   await throwFirst(uses);
 }
 
-/** Judgments of a file, written and read again. */
+/** Judgments from a file, written and read again. */
 async function useJudgments(file: File): Promise<void> {
   const { judgments, problems } = await importFile(file);
   for (const problem of problems) holds(problem.length < 1000, `a problem of ${problem.length} characters`);
@@ -315,13 +315,13 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     run: useRows,
   },
   csv: { seeds: seeds.csvs, words: WORDS.rows, run: useRows },
-  // Pages are unpacked one after the other, twice, here by four kinds of data; Brotli takes four megabytes for each.
+  // Pages are decompressed one after the other, twice, here by four kinds of data; Brotli uses four megabytes for each.
   parquet: { seeds: seeds.parquets, words: WORDS.rows, run: useRows, megabytes: 1024 },
 };
 
 type Outcome<T> = { value: T; error?: undefined } | { value?: undefined; error: Error };
 
-/** What `action` gives, or what it throws. */
+/** What `action` returns or throws. */
 async function outcome<T>(action: () => T): Promise<Outcome<Awaited<T>>> {
   try {
     return { value: await action() };
@@ -330,7 +330,7 @@ async function outcome<T>(action: () => T): Promise<Outcome<Awaited<T>>> {
   }
 }
 
-/** Does all, and throws what was thrown first: anything but an `InputError` before those. */
+/** Runs all of them, and throws the first error; anything but an `InputError` goes first. */
 async function throwFirst(actions: readonly (() => unknown)[]): Promise<void> {
   const errors = [];
   for (const action of actions) errors.push((await outcome(action)).error);

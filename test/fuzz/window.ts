@@ -1,5 +1,6 @@
 /**
- * The input that is being read, in memory which two threads share: how many there were, and the files of the present one.
+ * The input that is being read, in memory shared by two threads: the number of inputs so far, and the files of the current
+ * one.
  */
 import type { Folder } from './folder.ts';
 
@@ -11,7 +12,7 @@ export function windowMemory(): SharedArrayBuffer {
 }
 
 export class Window {
-  /** Count of inputs, then the length of each file, −1 where it is missing. */
+  /** Number of inputs, then the length of each file, −1 if it is missing. */
   private readonly header: Int32Array;
   private readonly bytes: Uint8Array;
 

@@ -1,6 +1,6 @@
 /**
- * The fuzzer's thread: changes inputs, reads them, and keeps those that reach new code. Shows each input to the supervisor
- * before it is read, so that one that never ends, or takes all memory, is not lost.
+ * The fuzzer's thread: changes inputs, reads them, and keeps those that reach new code. Shares each input with the
+ * supervisor before it is read, so that an input that never ends, or exhausts the memory, is not lost.
  */
 import { getHeapStatistics } from 'node:v8';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
@@ -14,7 +14,7 @@ import { mutate } from './mutate.ts';
 import { Window } from './window.ts';
 
 export interface Work {
-  /** Address of the bundle of the readers. */
+  /** URL of the bundle of the readers. */
   readers: string;
   target: string;
   seed: number;
@@ -24,7 +24,7 @@ export interface Work {
   names: string[];
   /** Inputs to begin with. */
   pool: Folder[];
-  /** Signatures of findings that are known. */
+  /** Signatures of known findings. */
   known: string[];
   /** Parts of paths whose lines are counted. */
   counted: readonly string[];
@@ -35,7 +35,7 @@ export type Report =
   | { finding: Finding; signature: string; folder: Folder }
   | { coverage: FileCoverage[]; most: { seconds: number; memory: number } };
 
-/** Inputs between two looks at what they reached: a look costs as much as several inputs. */
+/** How many inputs are read between two checks of the coverage, since one check takes as long as several inputs. */
 const BATCH = 24;
 
 const { readers, target: name, seed, milliseconds, shared, names, pool, known, counted } = workerData as Work;
@@ -44,7 +44,7 @@ const tell = (report: Report) => port.postMessage(report);
 
 const allocations = countAllocations();
 const coverage = new Coverage(readers);
-/** Loaded after the counters are in place. */
+/** Loaded after the counters are installed. */
 const { judge, mostBytes, signature, TARGETS }: typeof import('./judge.ts') = await import(readers);
 const target = TARGETS[name];
 const random = new Random(seed);
@@ -53,7 +53,8 @@ const seen = new Set(known);
 
 const meter: Meter = {
   allocated: allocations.bytes,
-  // On V8's heap and beside it: less than was taken where garbage was collected; what is too much at once, the supervisor sees.
+  // On V8's heap and outside it: less than was used if garbage was collected; a single excessive use is noticed by the
+  // supervisor.
   memory() {
     const { used_heap_size, external_memory } = getHeapStatistics();
     return used_heap_size + external_memory;
@@ -64,7 +65,7 @@ const meter: Meter = {
     return (user + system) / 1e6;
   },
 };
-/** The most that a file took. */
+/** The most that a file needed. */
 const most = { seconds: 0, memory: 0 };
 
 async function findingOf(folder: Folder): Promise<Finding | undefined> {
@@ -90,7 +91,7 @@ async function read(folder: Folder): Promise<void> {
   tell({ finding: (await findingOf(smallest)) ?? finding, signature: key, folder: smallest });
 }
 
-/** Reads one by one; what reached new code is kept. */
+/** Reads them one by one; those that reached new code are kept. */
 async function sift(folders: readonly Folder[]): Promise<void> {
   for (const folder of folders) {
     await read(folder);
@@ -102,7 +103,10 @@ async function sift(folders: readonly Folder[]): Promise<void> {
 
 const drawn = (from: readonly Folder[]) => from[random.below(from.length)] as Folder;
 
-/** An input to change: every other time one of the latest, the least explored; of two the smaller, which is read sooner. */
+/**
+ * An input to change: every second time one of the latest, which are the least explored; of two the smaller one, which is
+ * read faster.
+ */
 function chosen(): Folder {
   const from = random.below(2) === 0 ? pool.slice(-8) : pool;
   const [a, b] = [drawn(from), drawn(from)];

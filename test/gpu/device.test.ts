@@ -1,4 +1,4 @@
-/** Errors of a device told apart, and none swallowed: no adapter, a wrong call, a broken shader, a lost device. */
+/** Errors of a device are distinguished, and none is lost: no adapter, a wrong call, a broken shader, a lost device. */
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import {
@@ -24,7 +24,7 @@ async function failure(run: () => Promise<unknown>): Promise<Error> {
 }
 
 describe('a device', () => {
-  it('tells that there is no adapter', async () => {
+  it('reports that there is no adapter', async () => {
     const none = { requestAdapter: async () => null } as unknown as GPU;
     const error = await failure(() => Gpu.request(none));
     expect(error).to.be.instanceOf(NoAdapterError);
@@ -38,7 +38,7 @@ describe('a device', () => {
     expect(adapter.vendor).to.be.a('string');
   });
 
-  it('shows where a shader does not compile', async () => {
+  it('shows the position of an error in a shader', async () => {
     const gpu = await freshGpu();
     const broken = shaderOf(
       '\n@compute @workgroup_size(1)\nfn run() {\n  let x: u32 = 1.5;\n}',
@@ -62,24 +62,24 @@ describe('a device', () => {
     gpu.dispose();
   });
 
-  it('refuses a buffer over the limit, and says what helps', async () => {
+  it('rejects a buffer above the limit, and says what to do', async () => {
     const gpu = await testGpu();
     const before = gpu.memory();
     expect(() => gpu.pool.allocate(gpu.limits.maxBufferSize + 4, 'the logits')).to.throw(
       GpuValidationError,
-      /the logits needs a buffer of \d+ bytes, over this device's maxBufferSize of \d+\. Lower the batch size/,
+      /the logits needs a buffer of \d+ bytes, more than this device's maxBufferSize of \d+\. Lower the batch size/,
     );
     expect(gpu.memory()).to.deep.equal(before);
   });
 
-  it('keeps to the cap of its user', async () => {
+  it("enforces the user's cap", async () => {
     const gpu = await freshGpu({ memoryCap: 1000 });
     gpu.pool.allocate(512, 'a');
-    expect(() => gpu.pool.allocate(512, 'b')).to.throw(MemoryCapError, 'over the cap of 1000 B');
+    expect(() => gpu.pool.allocate(512, 'b')).to.throw(MemoryCapError, 'more than the cap of 1000 B');
     gpu.dispose();
   });
 
-  it('tells that it is lost, to everyone who waits', async () => {
+  it('reports its loss to every waiting call', async () => {
     const gpu = await freshGpu();
     const y = gpu.pool.allocate(16, 'y');
     gpu.device.destroy();
@@ -107,7 +107,7 @@ describe('a device', () => {
     expect(await Promise.race([lost, waited])).to.equal('quiet');
   });
 
-  it('counts on a copy what the run will need, and runs nothing', async () => {
+  it('counts on a copy the needs of a run, and runs nothing', async () => {
     const gpu = await freshGpu();
     const work = (device: Gpu) => {
       const held = device.upload(new Float32Array(5000), 'held');

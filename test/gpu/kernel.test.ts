@@ -1,4 +1,4 @@
-/** Kernels by name: what a call may get wrong, and how many workgroups it starts. */
+/** Kernels by name: how a call can be wrong, and how many workgroups it starts. */
 import { expect } from 'chai';
 import { GpuValidationError } from '../../src/gpu/errors.ts';
 import { kernels } from '../../src/gpu/kernel.ts';
@@ -29,7 +29,7 @@ async function expectRefused(
 }
 
 describe('a kernel', () => {
-  it('hands over its parameters, each in its type', async () => {
+  it('passes its parameters, each with its type', async () => {
     expect([...(await filled(5))]).to.deep.equal([-1, 1, 3, 5, 7]);
   });
 
@@ -60,17 +60,17 @@ fn square() { y[0] *= y[0]; }`);
     square(gpu, { y });
     add(gpu, { y }, { step: 0.5 });
     expect([...new Float32Array(await gpu.read(y))]).to.deep.equal([36.5]);
-    expect(() => square(gpu, { y }, { step: 1 })).to.throw('test.wgsl:square: no parameter is called step');
+    expect(() => square(gpu, { y }, { step: 1 })).to.throw('test.wgsl:square: unknown parameter step');
     gpu.pool.release(y);
   });
 
-  it('spreads over two dimensions what one dimension cannot hold', async () => {
+  it('spreads workgroups over two dimensions if one is too small', async () => {
     const count = 70_001;
     const values = await filled(count, { count, a: 1, b: 0 });
     expect(values.findIndex((value, i) => value !== i)).to.equal(-1);
   });
 
-  it('starts nothing for nothing', async () => {
+  it('dispatches nothing for zero workgroups', async () => {
     const gpu = await testGpu();
     const y = gpu.upload(Float32Array.of(4), 'y');
     fill(gpu, { y }, { ...params, count: 0 });
@@ -78,7 +78,7 @@ fn square() { y[0] *= y[0]; }`);
     gpu.pool.release(y);
   });
 
-  it('takes a buffer of the caller as it takes a view', async () => {
+  it('accepts a buffer of the caller like a view', async () => {
     const gpu = await testGpu();
     const own = gpu.device.createBuffer({ size: 20, usage: 0x80 | 0x04 });
     fill(gpu, { y: own }, params);
@@ -87,13 +87,13 @@ fn square() { y[0] *= y[0]; }`);
     own.destroy();
   });
 
-  it('names what is missing or unknown', async () => {
+  it('names missing and unknown bindings', async () => {
     const gpu = await testGpu();
     const y = gpu.pool.allocate(20, 'y');
     await expectRefused([{}, params], 'test.wgsl:fill: buffer y is missing');
-    await expectRefused([{ y, x: y }, params], 'test.wgsl:fill: no binding is called x');
+    await expectRefused([{ y, x: y }, params], 'test.wgsl:fill: unknown buffer x');
     await expectRefused([{ y }, { count: 5, a: 2 }], 'test.wgsl:fill: parameter b is missing');
-    await expectRefused([{ y }, { ...params, c: 1 }], 'test.wgsl:fill: no parameter is called c');
+    await expectRefused([{ y }, { ...params, c: 1 }], 'test.wgsl:fill: unknown parameter c');
     await expectRefused(
       [{ y }, params, { SPEED: 1 }],
       'test.wgsl:fill: no constant or override is called SPEED',
@@ -111,13 +111,13 @@ fn square() { y[0] *= y[0]; }`);
     );
   });
 
-  it('refuses a view over the binding limit, and says what helps', async () => {
+  it('rejects a view above the binding limit, and says what to do', async () => {
     const gpu = await testGpu();
     const { buffer } = gpu.pool.allocate(4, 'y');
     const size = gpu.limits.maxStorageBufferBindingSize + 4;
     await expectRefused(
       [{ y: { buffer, offset: 0, size } }, params],
-      `buffer y has ${size} bytes, over this device's`,
+      `buffer y has ${size} bytes, more than this device's`,
     );
   });
 });

@@ -1,11 +1,11 @@
-/** The trial of a device's loops, on this device, on one that ends loops early and on one that refuses the shader. */
+/** The check of a device's loops: on this device, on one that ends loops early and on one that refuses the shader. */
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import { loopEndsAfter } from '../../src/gpu/loops.ts';
 import { freshGpu, platformGpu } from '../support/gpu.ts';
 import { mistaking } from '../support/mistaking-gpu.ts';
 
-describe('the trial of loops', () => {
+describe('the probe of loops', () => {
   it('agrees with the report of this adapter', async () => {
     const gpu = await freshGpu();
     const end = await loopEndsAfter(gpu.device);

@@ -1,4 +1,4 @@
-/** Which of an adapter's matrix configurations kernels take. */
+/** Which of an adapter's matrix configurations kernels use. */
 import { expect } from 'chai';
 import { matrixUnit, SUBGROUP_MATRIX } from '../../src/gpu/matrix-unit.ts';
 
@@ -13,7 +13,7 @@ function adapter(features: string[], configs?: [number, number, number, string, 
 }
 
 describe('the matrix unit of an adapter', () => {
-  it('is the largest of half precision with sums in float32 that divides a tile', () => {
+  it('is the largest with half-precision factors and float32 sums that divides a tile', () => {
     const unit = matrixUnit(
       adapter(ALL, [
         [8, 8, 8, 'f16', 'f16'],
@@ -27,7 +27,7 @@ describe('the matrix unit of an adapter', () => {
     expect(unit).to.deep.equal({ m: 16, n: 8, k: 16, subgroup: 32 });
   });
 
-  it('is none without one, or without a feature that its kernel enables', () => {
+  it('is undefined without one, or without a feature that its kernel needs', () => {
     expect(matrixUnit(adapter(ALL))).to.equal(undefined);
     expect(matrixUnit(adapter(ALL, [[8, 8, 8, 'f32', 'f32']]))).to.equal(undefined);
     for (const missing of ALL) {

@@ -1,4 +1,4 @@
-/** The buffer pool by itself: what is used again, what is counted, and what the cap refuses. */
+/** The buffer pool alone: what is reused, what is counted, and what the cap refuses. */
 import { expect } from 'chai';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
 import { BufferPool } from '../../src/gpu/pool.ts';
@@ -19,7 +19,7 @@ function makePool(cap?: number) {
 }
 
 describe('the buffer pool', () => {
-  it('uses a released buffer again for a request of its size', () => {
+  it('reuses a released buffer for a request of its size', () => {
     const { pool } = makePool();
     const a = pool.allocate(1000, 'a');
     pool.release(a);
@@ -29,7 +29,7 @@ describe('the buffer pool', () => {
     expect(pool.report().created).to.equal(2);
   });
 
-  it('refuses a buffer that was released before, by its name', () => {
+  it('rejects a buffer that was already released, by name', () => {
     const { pool } = makePool();
     const a = pool.allocate(1000, 'weights of a layer');
     pool.release(a);
@@ -39,7 +39,7 @@ describe('the buffer pool', () => {
     expect(pool.allocate(1000, 'c').buffer).not.to.equal(a.buffer);
   });
 
-  it('serves a request out of the smallest waiting buffer that fits, if that is not twice as large', () => {
+  it('reuses the smallest free buffer that fits, if it is less than twice as large', () => {
     const { pool } = makePool();
     const [large, middle, small] = [2048, 1024, 512].map((size) => pool.allocate(size, `${size}`));
     for (const view of [large, middle, small]) pool.release(view);
@@ -51,7 +51,7 @@ describe('the buffer pool', () => {
     expect(pool.report().created).to.equal(4);
   });
 
-  it('gives what is held for long no larger buffer, if it is asked to', () => {
+  it('gives long-lived requests no larger buffer, if asked', () => {
     const { pool } = makePool();
     const large = pool.allocate(2048, 'large');
     pool.release(large);
@@ -59,7 +59,7 @@ describe('the buffer pool', () => {
     expect(pool.allocate(2048, 'large again', { spare: 1 }).buffer).to.equal(large.buffer);
   });
 
-  it('gives buffers in the same order in every step', () => {
+  it('returns buffers in the same order in every step', () => {
     const { pool } = makePool();
     const step = () => {
       const views = ['a', 'b', 'c'].map((label) => pool.allocate(512, label));
@@ -93,7 +93,7 @@ describe('the buffer pool', () => {
     expect(pool.report().peak).to.equal(0);
   });
 
-  it('gives a view of the bytes that were asked for, in whole words', () => {
+  it('returns a view of the requested bytes, rounded up to whole words', () => {
     const { pool } = makePool();
     expect(pool.allocate(5, 'a')).to.include({ offset: 0, size: 8 });
     expect(pool.allocate(0, 'b')).to.include({ offset: 0, size: 4 });
@@ -107,20 +107,20 @@ describe('the buffer pool', () => {
     }
   });
 
-  it('gives waiting buffers up before it refuses, and then says what helps', () => {
+  it('destroys free buffers before it throws, and then says what to do', () => {
     const { pool, destroyed } = makePool(1024);
     pool.release(pool.allocate(512, 'early'));
     const late = pool.allocate(1024, 'late');
     expect(destroyed).to.deep.equal(['early']);
     expect(() => pool.allocate(256, 'too much')).to.throw(
       MemoryCapError,
-      'too much needs 1.3 KiB of GPU memory, over the cap of 1.0 KiB. Lower the batch size',
+      'too much needs 1.3 KiB of GPU memory, more than the cap of 1.0 KiB. Lower the batch size',
     );
     pool.release(late);
     expect(pool.allocate(256, 'fits').size).to.equal(256);
   });
 
-  it('gives up small buffers for a large one at the budget, and refuses nothing beyond it', () => {
+  it('destroys small buffers for a large one at the budget, and never throws because of it', () => {
     const { pool, destroyed } = makePool();
     pool.budget = 3584;
     for (const view of [2048, 1024].map((size) => pool.allocate(size, `${size}`))) pool.release(view);
@@ -132,7 +132,7 @@ describe('the buffer pool', () => {
     expect(pool.report().reserved).to.equal(4608);
   });
 
-  it('makes buffers ahead, which wait for requests of their size and smaller ones', () => {
+  it('creates buffers in advance for requests of their size and smaller', () => {
     const { pool } = makePool();
     pool.reserve([2048, 512].map((size) => ({ label: `${size}`, size, kind: 'batch' as const })));
     expect(pool.report()).to.deep.equal({ live: 0, peak: 2560, reserved: 2560, created: 2 });
@@ -142,7 +142,7 @@ describe('the buffer pool', () => {
     expect(pool.buffers().map(({ kind }) => kind)).to.deep.equal(['batch', 'batch']);
   });
 
-  it('keeps what a buffer was made for: activations, unless it is said', () => {
+  it('stores the kind of a buffer, by default activations', () => {
     const { pool } = makePool();
     pool.release(pool.allocate(512, 'ids', { kind: 'batch' }));
     pool.allocate(512, 'product');

@@ -1,4 +1,7 @@
-/** The profile of an adapter: what the device takes from its report, and that a counting device has that of its original. */
+/**
+ * The profile of an adapter: what the device takes from the adapter's report, and that a counting device has the profile of
+ * its original.
+ */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { PROFILES, profileOf } from '../../src/gpu/profile.ts';

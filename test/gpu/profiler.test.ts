@@ -1,4 +1,4 @@
-/** Kernel times by timestamps: every call counted, across slices, and a device that ends under way. */
+/** Kernel times by timestamps: every call is counted, across slices, and a device that is lost while calls are timed. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { kernels } from '../../src/gpu/kernel.ts';
@@ -24,7 +24,7 @@ describe('the profiler', () => {
     gpu.pool.release(y);
   }
 
-  it('counts the calls of every slice, and begins again when it is asked for again', async () => {
+  it('counts the calls of every slice, and restarts on request', async () => {
     const first = gpu.profile();
     slices(5);
     const [time] = await first.report();

@@ -1,4 +1,4 @@
-/** The trial of a device's quads: passed here, and failed where threads get the wrong numbers or the shader is refused. */
+/** The check of a device's quads: passed here, and failed if threads get the wrong numbers or the shader is refused. */
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import { quadsExchange } from '../../src/gpu/quads.ts';
@@ -24,7 +24,7 @@ describe('quads', () => {
     ['nothing is received', 'quadBroadcast(own, 2u)', 'own'],
     ['the shader is refused', 'quadSwapY(own)', 'quadSwapZ(own)'],
   ] as const) {
-    it(`are left alone, and somebody is told, where ${what}`, async () => {
+    it(`are not used, with a notice, if ${what}`, async () => {
       const notices: string[] = [];
       const gpu = await Gpu.request(await mistaking(text, other), { onNotice: (line) => notices.push(line) });
       expect(gpu.adapter.features).not.to.include('subgroups');

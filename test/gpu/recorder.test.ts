@@ -1,4 +1,4 @@
-/** The order of what is recorded, late readback, the uniform arena, and what a second step must not create again. */
+/** The order of recorded work, late readback, the uniform arena, and what a second step must not create again. */
 import { expect } from 'chai';
 import { kernels } from '../../src/gpu/kernel.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';
@@ -33,7 +33,7 @@ describe('the recorder', () => {
     for (const view of [y, copy]) gpu.pool.release(view);
   });
 
-  it('gives every kernel its own parameters, more of them than the arena holds', async () => {
+  it('gives every kernel its own parameters, even more than the arena holds', async () => {
     const gpu = await testGpu();
     const views = Array.from({ length: 1500 }, (_, i) => gpu.pool.allocate(4, `y ${i}`));
     const result = gpu.pool.allocate(4 * views.length, 'all');
@@ -72,7 +72,7 @@ describe('the recorder', () => {
     gpu.dispose();
   });
 
-  it('waits when the host runs ahead', async () => {
+  it('waits if the host runs too far ahead', async () => {
     const gpu = await testGpu();
     const y = gpu.pool.allocate(40, 'y');
     for (let i = 0; i < 12; i++) {
@@ -90,7 +90,7 @@ describe('the recorder', () => {
     gpu.pool.release(y);
   });
 
-  it('rejects reads that it can no longer answer', async () => {
+  it('rejects reads that can no longer complete', async () => {
     const gpu = await freshGpu();
     const pending = gpu.recorder.read(gpu.pool.allocate(4, 'y'));
     gpu.dispose();

@@ -1,4 +1,4 @@
-/** What is read out of WGSL: bindings by entry, parameters, constants; and that comments are not code. */
+/** What is parsed from WGSL: bindings by entry point, parameters, constants; and that comments are not parsed as code. */
 import { expect } from 'chai';
 import { workgroupThreads } from '../../src/gpu/pipelines.ts';
 import { reflect } from '../../src/gpu/reflect.ts';
@@ -33,14 +33,14 @@ fn alone() { z[0] = 1.0; }
 describe('reflect', () => {
   const reflection = reflect(shader);
 
-  it('lists the bindings that an entry reaches, through functions too', () => {
+  it('lists the bindings that an entry uses, through functions too', () => {
     const names = (entry: string) => reflection.entries.get(entry)?.bindings.map(({ name }) => name);
     expect(names('through_functions')).to.deep.equal(['params', 'x', 'y']);
     expect(names('alone')).to.deep.equal(['z']);
     expect([...reflection.entries.keys()]).to.deep.equal(['through_functions', 'alone']);
   });
 
-  it('knows number and access of a binding', () => {
+  it('finds number and access of a binding', () => {
     expect(reflection.entries.get('through_functions')?.bindings).to.deep.equal([
       { name: 'params', binding: 0, access: 'uniform' },
       { name: 'x', binding: 1, access: 'read' },
@@ -57,7 +57,7 @@ describe('reflect', () => {
     ]);
   });
 
-  it('lays out a struct within the parameters by its scalars, on borders of 16 bytes', () => {
+  it('flattens a struct within the parameters, aligned to 16 bytes', () => {
     const nested = shaderOf(`
 struct Inner { low: f32, high: u32 }
 struct Params { rows: u32, @align(16) inner: Inner, @align(16) last: f32 }`);
@@ -69,7 +69,7 @@ struct Params { rows: u32, @align(16) inner: Inner, @align(16) last: f32 }`);
     ]);
   });
 
-  it('lists what a caller may replace', () => {
+  it('lists the constants that a caller may replace', () => {
     expect([...reflection.overrides]).to.include('FAST');
     expect(reflection.constants.get('WORKGROUP')).to.equal('64');
     expect(reflection.constants.get('Element')).to.equal('vec2f');
@@ -81,7 +81,7 @@ struct Params { rows: u32, @align(16) inner: Inner, @align(16) last: f32 }`);
     expect(workgroupThreads(shader, 'alone', {})).to.equal(8);
   });
 
-  it('refuses parameters that are no scalars', () => {
+  it('rejects parameters that are not scalars', () => {
     const vectors = shaderOf('struct Params { size: vec2u }', 'layers/odd.wgsl');
     expect(() => reflect(vectors)).to.throw(
       'layers/odd.wgsl: Params.size is vec2u; only u32, i32, f32 and structs of them are allowed',

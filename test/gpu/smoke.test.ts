@@ -1,4 +1,4 @@
-/** A compute pass in plain WebGPU: that there is an adapter at all, before anything of ours stands on it. */
+/** A compute pass in plain WebGPU: there is an adapter that works, before any of our code uses it. */
 import { expect } from 'chai';
 import { testGpu } from '../support/gpu.ts';
 

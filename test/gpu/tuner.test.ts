@@ -1,6 +1,6 @@
 /**
- * Measuring variants by a clock that the test winds: which one wins, what is kept of it and for whom, what becomes of a
- * damaged store, of wrong results and of results that cannot be kept. Nothing here is really timed.
+ * Measurements of variants with a clock that the test sets: which variant wins, for whom the result is stored, and what
+ * happens with a damaged store, with wrong results and with results that cannot be stored. Nothing is really timed here.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -20,7 +20,7 @@ interface Timed extends Variant<Shape> {
   value: number;
 }
 
-/** A store in memory that counts. */
+/** A store in memory that counts its calls. */
 function memoryStore(text?: string): TuningStore & { text: string | undefined; writes: number } {
   return {
     text,
@@ -40,7 +40,7 @@ interface Given {
   adapter?: GPUAdapterInfo;
   versions?: string;
   asked?: string[];
-  /** Ask for measurements though the adapter is software. */
+  /** Requests measurements even though the adapter is a software one. */
   software?: boolean;
   rows?: Partial<Timed>[];
 }
@@ -95,24 +95,24 @@ async function setUp({ store = memoryStore(), software = true, asked, rows = ROW
 }
 
 describe('measuring variants', () => {
-  it('takes the fastest that serves each shape, and counts what was chosen', async () => {
+  it('selects the fastest that supports each shape, and counts the choices', async () => {
     const { plan, chosen, variants } = await setUp();
     expect(chosen(4)).to.equal('plain');
     const report = await plan(4, 100, 150);
     expect(report).to.deep.include({ shapes: 2, choices: { narrow: 1, tiled: 1 }, notices: [] });
     expect([chosen(4), chosen(6), chosen(200)]).to.deep.equal(['narrow', 'narrow', 'tiled']);
     expect(Object.fromEntries(variants.inForce)).to.deep.equal({ 'sum few': 'narrow', 'sum some': 'tiled' });
-    // What no plan has met is computed as ever.
+    // An operation that no plan contains runs with the default variant.
     expect(chosen(5000)).to.equal('plain');
   });
 
-  it('never takes what rounds more coarsely, unless it is asked for', async () => {
+  it('never selects a reduced-precision variant, unless requested', async () => {
     const { plan, chosen } = await setUp({ asked: ['coarse'] });
     expect(chosen(4)).to.equal('coarse');
     expect(await plan(4)).to.equal(undefined);
   });
 
-  it('stays with the first where another gains next to nothing', async () => {
+  it('keeps the first variant if another is only slightly faster', async () => {
     const rows = [
       { name: 'plain', milliseconds: 10 },
       { name: 'tiled', milliseconds: 9.8 },
@@ -122,7 +122,7 @@ describe('measuring variants', () => {
     expect(chosen(4)).to.equal('plain');
   });
 
-  it('remembers, and measures a class once', async () => {
+  it('stores results, and measures a class once', async () => {
     const store = memoryStore();
     const first = await setUp({ store });
     await first.plan(4);
@@ -135,13 +135,13 @@ describe('measuring variants', () => {
     expect(second.chosen(4)).to.equal('narrow');
     expect(await second.plan(4)).to.equal(undefined);
     expect(second.runs()).to.equal(0);
-    // A new class is added to those that are known.
+    // A new class is added to the known ones.
     await second.plan(100);
     const third = await setUp({ store });
     expect([third.chosen(4), third.chosen(100)]).to.deep.equal(['narrow', 'tiled']);
   });
 
-  it('adds to what another process has measured meanwhile, and lets none in between', async () => {
+  it('merges with concurrent measurements of another process', async () => {
     let inside = 0;
     const store = Object.assign(memoryStore(), {
       async alone<T>(work: () => Promise<T>): Promise<T> {
@@ -161,7 +161,7 @@ describe('measuring variants', () => {
     expect([third.chosen(4), third.chosen(100)]).to.deep.equal(['narrow', 'tiled']);
   });
 
-  it('measures again on another adapter and with other versions, and forgets neither', async () => {
+  it('measures again on another adapter and with other versions, and keeps both results', async () => {
     const store = memoryStore();
     await (await setUp({ store })).plan(4);
     for (const other of [
@@ -176,25 +176,25 @@ describe('measuring variants', () => {
     expect((await setUp({ store })).chosen(4)).to.equal('narrow');
   });
 
-  it('asks nothing of a software adapter, unless it is told to', async () => {
+  it('does not measure on a software adapter, unless requested', async () => {
     const { plan, runs, chosen } = await setUp({ software: false });
     expect(await plan(4)).to.equal(undefined);
     expect([runs(), chosen(4)]).to.deep.equal([0, 'plain']);
   });
 
   for (const text of ['{"half', '[]', '{"acme": 3}', '{"acme": {"sum few": 7}}']) {
-    it(`leaves aside what is damaged, and says so: ${text}`, async () => {
+    it(`ignores damaged results with a notice: ${text}`, async () => {
       const store = memoryStore(text);
       const { plan, chosen } = await setUp({ store });
       expect(chosen(4)).to.equal('plain');
       const report = await plan(4);
-      expect(report?.notices[0]).to.match(/^What was kept of measured kernels .* left aside/);
+      expect(report?.notices[0]).to.match(/^The stored kernel measurements .* ignored/);
       expect(chosen(4)).to.equal('narrow');
       expect((await setUp({ store })).chosen(4)).to.equal('narrow');
     });
   }
 
-  it('ignores a remembered variant that is none', async () => {
+  it('ignores a stored variant that does not exist', async () => {
     const store = memoryStore();
     await (await setUp({ store })).plan(4);
     store.text = store.text?.replace('narrow', 'gone');
@@ -204,7 +204,7 @@ describe('measuring variants', () => {
     expect(chosen(4)).to.equal('narrow');
   });
 
-  it('leaves alone what computes something else on this adapter, and says so', async () => {
+  it('does not use a variant with wrong results on this adapter, with a notice', async () => {
     const rows = [
       { name: 'plain', milliseconds: 10 },
       { name: 'wrong', value: 1.01 },
@@ -217,7 +217,7 @@ describe('measuring variants', () => {
     expect(chosen(4)).to.equal('plain');
   });
 
-  it('trains on where nothing can be kept, or there is no memory for a trial', async () => {
+  it('trains on if results cannot be stored, or there is no memory for a measurement', async () => {
     const store = memoryStore();
     store.write = () => Promise.reject(new Error('the disk is full'));
     const { plan, chosen } = await setUp({ store });

@@ -1,11 +1,11 @@
-/** Turns on one device: first come, first served, whatever becomes of the work before. */
+/** Turns on one device: first come, first served, even if the previous work failed. */
 import { expect } from 'chai';
 import { Turns } from '../../src/gpu/turns.ts';
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 1));
 
 describe('gpu/turns', () => {
-  it('runs pieces one after the other, in the order they were asked for, after failures too', async () => {
+  it('runs pieces one after the other, in order of request, also after failures', async () => {
     const turns = new Turns();
     const heard: string[] = [];
     const work = (name: string, fails = false) =>
@@ -25,7 +25,7 @@ describe('gpu/turns', () => {
     expect(heard).to.deep.equal(['first begins', 'first ends', 'second begins', 'second ends']);
   });
 
-  it('lets others in between the values of a generator, and closes it when its reader stops', async () => {
+  it('runs others between the values of a generator, and closes it when its reader stops', async () => {
     const turns = new Turns();
     const heard: string[] = [];
     let closed = false;

@@ -1,4 +1,4 @@
-/** Waiting for a device ends with it, whether it is lost or disposed, and in the middle of any work. */
+/** Every wait for a device ends when the device is lost or disposed of, in the middle of any work. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { DeviceLostError, GpuError } from '../../src/gpu/errors.ts';
@@ -27,11 +27,11 @@ async function failureOf(promise: Promise<unknown>): Promise<Error> {
 /** Never settles by itself. */
 const never = <T>() => new Promise<T>(() => {});
 
-/** Rejections reach their waits in later turns. */
+/** Rejections arrive a few turns of the event loop later. */
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 describe('waits', () => {
-  it('settle as what is waited for', async () => {
+  it('settle like the awaited promise', async () => {
     const waits = new Waits();
     expect(await waits.for(Promise.resolve(7))).to.equal(7);
     expect(await failureOf(waits.for(Promise.reject(new Error('its own'))))).to.have.property(
@@ -40,7 +40,7 @@ describe('waits', () => {
     );
   });
 
-  it('reject when the device ends, all of them and later ones', async () => {
+  it('reject when the device ends, all pending and later ones', async () => {
     const waits = new Waits();
     const failures = [1, 2, 3].map(() => failureOf(waits.for(never())));
     const end = new Error('the end');
@@ -49,7 +49,7 @@ describe('waits', () => {
     expect(await failureOf(waits.for(never()))).to.equal(end);
   });
 
-  it('leave no rejection unhandled where what is waited for rejects too', async () => {
+  it('leave no unhandled rejection if the awaited promise rejects too', async () => {
     const waits = new Waits();
     let reject = (_: Error) => {};
     const pending = new Promise<never>((_, fail) => {
@@ -65,7 +65,7 @@ describe('waits', () => {
 });
 
 describe('a device that is disposed', () => {
-  /** The sentence: what happened, and the way out. */
+  /** The message: what happened, and what to do. */
   function expectDisposed(error: Error): void {
     expect(error).to.be.instanceOf(GpuError).and.not.instanceOf(DeviceLostError);
     expect(error.message).to.match(
@@ -73,7 +73,7 @@ describe('a device that is disposed', () => {
     );
   }
 
-  it('rejects reads, waits and compiling that are under way', async () => {
+  it('rejects pending reads, waits and compilations', async () => {
     const gpu = await freshGpu();
     const y = gpu.pool.allocate(16, 'y');
     fill(gpu, { y }, { count: 4, a: 1, b: 1 });
@@ -90,7 +90,7 @@ describe('a device that is disposed', () => {
     await unsubmitted.catch(() => undefined);
   });
 
-  it('rejects what is asked of it afterwards', async () => {
+  it('rejects later requests', async () => {
     const gpu = await freshGpu();
     const y = gpu.pool.allocate(16, 'y');
     gpu.dispose();
@@ -101,7 +101,7 @@ describe('a device that is disposed', () => {
     expectDisposed(await failureOf(gpu.compile([fill.key({ OFFSET: 4 })])));
   });
 
-  it('still tells of an earlier failure first', async () => {
+  it('still reports an earlier failure first', async () => {
     const gpu = await freshGpu();
     const waiting = failureOf(gpu.settle(never()));
     gpu.device.destroy();

@@ -1,5 +1,5 @@
 /**
- * A DPO run on token ids from an adapter that is there, for `check_trl_steps.py`: settings by TRL's names from a JSON file, the
+ * A DPO run on token ids from an existing adapter, for `check_trl_steps.py`: settings by TRL's names from a JSON file, the
  * loss of every step as a JSON list on stdout.
  */
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * Fetches a repository's files into a cache, for `check_hub.py`: from a hub that is this function and nothing else.
+ * Fetches a repository's files into a cache, for `check_hub.py`: the hub is simulated by a function.
  *
  *   node hub.mjs CACHE COMMIT FILES.json
  */

@@ -1,6 +1,7 @@
 /**
- * Logits of every token of given sequences, for `interop.py`: jobs from a JSON file, float32 rows (tokens, V) to a file a job.
- * Hidden states come from the model; the head's product is made here in float64, so that nothing of it is rounded twice.
+ * Logits of every token of given sequences, for `interop.py`: jobs from a JSON file, float32 rows (tokens, V) to one file
+ * per job. Hidden states come from the model; the head's product is computed here in float64, so that it is rounded only
+ * once.
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { packSequences } from 'webalign/data';
@@ -39,7 +40,7 @@ gpu.dispose();
 
 /** @param {import('webalign').CausalLM} model @param {number[][]} sequences */
 async function logitsOf(model, sequences) {
-  // A completion's last token is never computed: one more, so that each of the sequence is.
+  // The state of a completion's last token is never computed, so each sequence gets one more token.
   const packed = packSequences(
     sequences.map(([first, ...rest]) => ({ prompt: [first ?? 0], completion: [...rest, 0] })),
   );

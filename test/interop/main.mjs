@@ -1,13 +1,13 @@
 /**
- * `npm run interop`: what is written here read by others and the other way round, with transformers, PEFT, TRL, gguf-py and
- * llama.cpp on the other side. Sets up a Python of its own, once, in `test/interop/.venv`; nobody else needs one.
+ * `npm run interop`: files written by webalign are read by others, and the other way round: transformers, PEFT, TRL,
+ * gguf-py and llama.cpp. Sets up its own Python once, in `test/interop/.venv`; nothing else needs it.
  *
  *   npm run interop -- [part of a check's name …] [--slow] [--llama] [--installed]
  *
- * `--slow` also runs what takes minutes; `--llama` adds llama-cpp-python, which its registry keeps as source and pip
- * compiles for minutes; `--installed` sets nothing up and uses what is there. WEBALIGN_PYTHON names another interpreter.
- * A check is a file `check_<name>.py` here (see `interop.py`); where there is no Python, it is skipped by name. The last line
- * is `N passed, N failed, N skipped`; the exit code is 1 when one failed.
+ * `--slow` also runs what takes minutes; `--llama` adds llama-cpp-python, which its registry offers as source only and pip
+ * compiles for minutes; `--installed` sets nothing up and uses what is installed. WEBALIGN_PYTHON names another
+ * interpreter. A check is a file `check_<name>.py` here (see `interop.py`); without Python, it is skipped by name. The last
+ * line is `N passed, N failed, N skipped`; the exit code is 1 if one failed.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -20,13 +20,13 @@ import { build } from '../../esbuild.config.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const environment = join(here, '.venv');
-/** The versions that made the fixtures; llama.cpp's is compiled, and so asked for by itself. */
+/** The versions that made the fixtures; llama.cpp must be compiled, so it is a separate option. */
 const PINNED = readFileSync(join(here, '../fixtures/requirements.txt'), 'utf8')
   .split('\n')
   .filter((line) => /^[a-z]/.test(line));
 const LLAMA = PINNED.filter((line) => line.startsWith('llama'));
 const OTHERS = PINNED.filter((line) => !LLAMA.includes(line));
-/** What every check may import without asking. */
+/** The packages that every check may import. */
 const MODULES = ['torch', 'transformers', 'peft', 'trl', 'gguf'];
 const VERDICT = /^(ok|FAILED|skipped) /;
 
@@ -78,14 +78,14 @@ function said(command, args) {
 
 const counts = { ok: 0, FAILED: 0, skipped: 0 };
 
-/** Prints a line and counts it where it is a verdict. @param {string} line */
+/** Prints a line and counts it if it is a verdict. @param {string} line */
 function tell(line) {
   console.log(line);
   const [, verdict] = VERDICT.exec(line) ?? [];
   if (verdict) counts[/** @type {keyof typeof counts} */ (verdict)] += 1;
 }
 
-/** Runs a file of checks; a file that breaks off counts as one more failure. @param {string} python @param {string} file */
+/** Runs a file of checks; a file that crashes counts as one more failure. @param {string} python @param {string} file */
 async function run(python, file) {
   const child = spawn(python, [join(here, file)], {
     cwd: root,

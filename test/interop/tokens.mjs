@@ -29,7 +29,7 @@ import { folderFiles } from 'webalign/node';
 /** @param {string} path */
 const open = (path) => folderFiles(dirname(path)).open(basename(path));
 
-/** What a trainer makes of rows. */
+/** What a trainer prepares from rows. */
 const FORMS = {
   /** @param {string} path @param {import('webalign').Tokenizer} tokenizer */
   pairs: async (path, tokenizer) =>

@@ -20,7 +20,7 @@ const checkpoint: Checkpoint = {
 };
 
 describe('io/checkpoint', () => {
-  it('gives back state and tensors bit for bit', async () => {
+  it('restores state and tensors bit for bit', async () => {
     const read = await decodeCheckpoint(await encodeCheckpoint(checkpoint), 'c');
     expect(read.configHash).to.equal('abc');
     expect(read.state).to.deep.equal(checkpoint.state);
@@ -34,7 +34,7 @@ describe('io/checkpoint', () => {
     expect(await encodeCheckpoint(reversed)).to.deep.equal(await encodeCheckpoint(checkpoint));
   });
 
-  it('refuses a copy with any one byte changed, and one cut off anywhere', async () => {
+  it('rejects a copy with any byte changed, and a truncated one', async () => {
     const bytes = await encodeCheckpoint(checkpoint);
     const random = new Random(5);
     for (let at = 0; at < bytes.length; at++) {
@@ -45,13 +45,13 @@ describe('io/checkpoint', () => {
     }
   });
 
-  it('tells a file of another kind or version from a damaged one', async () => {
+  it('distinguishes a file of another kind or version from a damaged one', async () => {
     await expectRefused(() => decodeCheckpoint(writeSafetensors(new Map()), 'c'), 'not a checkpoint');
     const metadata = { format: 'webalign-checkpoint', version: '9', configHash: '', state: '{}', sha256: '' };
     await expectRefused(() => decodeCheckpoint(writeSafetensors(new Map(), metadata), 'c'), 'version "9"');
   });
 
-  it('does not write a state that JSON would change', async () => {
+  it('rejects a state that JSON would change', async () => {
     const error = await failureOf(() => encodeCheckpoint({ ...checkpoint, state: { loss: Number.NaN } }));
     expect(error).to.be.instanceOf(TypeError);
   });
@@ -69,14 +69,14 @@ describe('io/checkpoint', () => {
 });
 
 describe('io/reference-cache', () => {
-  it('keeps values in memory by key', async () => {
+  it('stores values in memory by key', async () => {
     const cache = memoryReferenceCache();
     await cache.put('k', Float32Array.of(1.5));
     expect(await cache.get('k')).to.deep.equal(Float32Array.of(1.5));
     expect(await cache.get('other')).to.equal(undefined);
   });
 
-  it('answers nothing where a stored value is damaged or another key’s', async () => {
+  it('returns nothing for a damaged value or one of another key', async () => {
     const store = memoryCheckpointStore();
     const cache = storedReferenceCache(() => store);
     await cache.put('k', Float32Array.of(1.5, -2));

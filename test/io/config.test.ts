@@ -22,7 +22,7 @@ const base = {
   vocab_size: 512,
 };
 
-/** A layer that sees everything, at the usual frequencies. */
+/** A layer that sees all positions, with the usual frequencies. */
 const plain = { window: undefined, rotary: { theta: 10000 } };
 
 function longrope(more: JsonObject): JsonObject {
@@ -32,7 +32,7 @@ function longrope(more: JsonObject): JsonObject {
 }
 
 describe('io/config', () => {
-  it('fills in what transformers fills in', () => {
+  it('has the defaults of transformers', () => {
     expect(parseConfig(base, FILE, DIALECTS)).to.deep.equal({
       modelType: 'llama',
       hiddenSize: 64,
@@ -56,18 +56,18 @@ describe('io/config', () => {
     });
   });
 
-  it('leaves out tokens behind the vocabulary, as a small model with a large one’s settings has them, and says so', () => {
+  it('ignores tokens beyond the vocabulary with a notice, as in a small model with a large one’s settings', () => {
     const config = parseConfig({ ...base, bos_token_id: 50256, eos_token_id: [2, 50256] }, FILE, DIALECTS);
     expect(config).to.deep.include({ bosTokenId: undefined, eosTokenIds: [2] });
     expect(config.notices).to.deep.equal(
       ['bos', 'eos'].map(
         (name) =>
-          `${FILE}, "${name}_token_id": 50256 is not in the vocabulary of 512 tokens; it is left out, and no text begins or ends with it.`,
+          `${FILE}, "${name}_token_id": 50256 is not in the vocabulary of 512 tokens; it is ignored, so no text begins or ends with it.`,
       ),
     );
   });
 
-  it('takes odd heads where positions are a table: rotary ones alone turn pairs', () => {
+  it('accepts odd heads with learned positions: only rotary ones rotate pairs', () => {
     const dialects = { llama: { rotary: false } };
     expect(parseConfig({ ...base, head_dim: 7 }, FILE, dialects).headDim).to.equal(7);
   });
@@ -247,12 +247,12 @@ describe('io/config', () => {
     expect(windows({ sliding_window: 16, layer_types })).to.deep.equal([16, 0, 0, 16, 0]);
   });
 
-  it('takes no window for one that is not used or not shorter than the context', () => {
+  it('ignores a window that is not used or not shorter than the context', () => {
     expect(windows({ sliding_window: 2048 })).to.deep.equal([0, 0, 0, 0, 0]);
     expect(windows({ sliding_window: 16, use_sliding_window: false })).to.deep.equal([0, 0, 0, 0, 0]);
   });
 
-  it('gives sliding layers positions of their own, in the words of transformers 4 and 5', () => {
+  it('gives layers with windows their own positions, in the formats of transformers 4 and 5', () => {
     const rope_parameters = {
       full_attention: { rope_type: 'linear', factor: 8, rope_theta: 1e6 },
       sliding_attention: { rope_type: 'default', rope_theta: 1e4 },

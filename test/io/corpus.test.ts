@@ -1,6 +1,6 @@
 /**
- * Hostile files that the fuzzer found a reader to fall over, one test each: they are refused in words, and without memory
- * taken on their word. `npm run fuzz` looks for more; a finding becomes a row of `test/fuzz/corpus`.
+ * Malicious files on which the fuzzer saw a reader fail, one test each: they are refused with a message, and without memory
+ * that only the file claims to need. `npm run fuzz` searches for more; a finding becomes a row of `test/fuzz/corpus`.
  */
 import { expect } from 'chai';
 import { countAllocations } from '../fuzz/allocations.ts';
@@ -23,7 +23,7 @@ interface Row {
   /** What went wrong with it. */
   why: string;
   files: unknown;
-  /** It is nothing to refuse. */
+  /** The file is valid. */
   sound?: boolean;
 }
 
@@ -42,10 +42,10 @@ const CORPUS: Readonly<Record<string, readonly Row[]>> = {
   weights,
 };
 
-/** Work and memory of this machine are the fuzzer's to measure: here they would be those of other tests too. */
+/** Time and memory are measured by the fuzzer: here they would include those of other tests. */
 const WATCHED = { memory: () => 0, seconds: () => 0 };
 
-describe('hostile files', () => {
+describe('malicious files', () => {
   for (const [name, found] of Object.entries(CORPUS)) {
     for (const { why, files, sound } of found) {
       it(`${name}: ${why}`, async () => {

@@ -5,7 +5,7 @@ import { expectRefused } from './refused.ts';
 const parse = (text: string) => parseExactJson(text, 'a.json');
 
 describe('io/exact-json', () => {
-  it('keeps ints of any size, and floats that are whole', () => {
+  it('keeps ints of any size, and floats with integer values', () => {
     const big = '1234567890123456789012345678901234567890';
     expect(parse(`[1, -7, 0, 9007199254740991, 9007199254740993, ${big}]`)).to.deep.equal([
       1,
@@ -28,7 +28,7 @@ describe('io/exact-json', () => {
     expect(JSON.stringify(floats.a[0])).to.equal('1');
   });
 
-  it('reads what Python writes for numbers that are none', () => {
+  it("reads Python's NaN and infinities", () => {
     const [nan, ...infinite] = parse('[NaN, Infinity, -Infinity]') as number[];
     expect(nan).to.be.NaN;
     expect(infinite).to.deep.equal([Infinity, -Infinity]);
@@ -38,7 +38,7 @@ describe('io/exact-json', () => {
     });
   });
 
-  it('knows the order in which keys stand, whatever they look like', () => {
+  it('preserves the order of keys, whatever their names', () => {
     const text = '{"b": 1, "10": 1.0, "2": {"x": 1, "1": 2}, "__proto__": 3}';
     const value = parse(text) as { 2: object };
     expect(keysOf(value)).to.deep.equal(['b', '10', '2', '__proto__']);
@@ -48,7 +48,7 @@ describe('io/exact-json', () => {
     expect(keysOf({ b: 1, a: 2 })).to.deep.equal(['b', 'a']);
   });
 
-  it('writes what it has read', () => {
+  it('writes what it reads', () => {
     const text =
       '{"a":[1.0,-0.0,1e-7,12345678901234567890,null,true,"é\\n",NaN,Infinity,-Infinity,1e+300],"b":{}}';
     expect(exactJson(parse(text))).to.equal(text);
@@ -57,7 +57,7 @@ describe('io/exact-json', () => {
     );
   });
 
-  it('writes a file as Python does, and floats under the names that are to be floats', () => {
+  it('writes a file like Python, with floats under the names that must be floats', () => {
     const value = {
       ...(parse('{"a": 1.0, "b": [2, 12345678901234567890, NaN]}') as object),
       cap: 30,
@@ -70,7 +70,7 @@ describe('io/exact-json', () => {
     );
   });
 
-  it('names the place of what is not JSON, NaN or not', async () => {
+  it('reports the position of invalid JSON, with or without NaN', async () => {
     for (const [text, place] of [
       ['{"a": NaN, "b": }', 'line 1, column 17'],
       ['{"a": 1.0,\n"b": nan}', 'line 2, column 6'],

@@ -20,7 +20,7 @@ for (const [kind, files] of kinds) {
       expect(await files.exists('constructor')).to.equal(false);
     });
 
-    it('reads a piece of a file, and no byte beyond it', async () => {
+    it('reads a piece of a file, and no other byte', async () => {
       const source = await files.open('a.txt');
       expect(source.size).to.equal(3);
       expect([...(await source.read(1, 2))]).to.deep.equal([0xc3, 0xa9]);
@@ -41,7 +41,7 @@ for (const [kind, files] of kinds) {
 
     for (const path of ['../a.txt', '/a.txt', 'sub/../../x', 'C:\\x', '', 'a//b', 'sub/./b']) {
       it(`does not leave the folder for ${JSON.stringify(path)}`, () =>
-        expectRefused(() => files.read(path), 'folder', 'leads out'));
+        expectRefused(() => files.read(path), 'folder', 'outside the folder'));
     }
   });
 }
@@ -71,7 +71,7 @@ describe('io/weights', () => {
     await expectRefused(() => openWeights(memoryFiles({ [INDEX]: index({ a: '1.st' }) }, 'm')), 'm/1.st');
     await expectRefused(
       () => openWeights(memoryFiles({ [INDEX]: index({ a: '../1.st' }) }, 'm')),
-      'leads out',
+      'inside the folder',
     );
     await expectRefused(() => openWeights(memoryFiles({ [INDEX]: index({ a: 3 }) }, 'm')), INDEX);
     const twice = { [INDEX]: index({ a: '1.st', b: '2.st' }), '1.st': shard('a', 1), '2.st': shard('a', 2) };
@@ -91,12 +91,12 @@ describe('io/hash', () => {
     );
   });
 
-  it('tells where one part ends and the next begins', async () => {
+  it('distinguishes the boundaries of parts', async () => {
     expect(await contentHash('ab', 'c')).to.not.equal(await contentHash('a', 'bc'));
     expect(await contentHash('abc')).to.equal(await contentHash(new TextEncoder().encode('abc')));
   });
 
-  it('reads a view’s own bytes only', async () => {
+  it('only reads a view’s own bytes', async () => {
     const values = Float32Array.of(1, 2, 3);
     expect(await contentHash(values.subarray(1, 2))).to.equal(await contentHash(Float32Array.of(2)));
   });

@@ -1,4 +1,4 @@
-/** Readers against files that transformers and PEFT wrote (test/fixtures), and against nothing of ours. */
+/** Readers on files that transformers and PEFT wrote (test/fixtures), without any of our writers. */
 import { expect } from 'chai';
 import { parseConfig } from '../../src/io/config.ts';
 import { memoryFiles } from '../../src/io/files.ts';
@@ -10,7 +10,7 @@ import adapterBytes from '../fixtures/tiny-llama/adapter/adapter_model.safetenso
 import modelConfig from '../fixtures/tiny-llama/config.json' with { type: 'json' };
 import modelBytes from '../fixtures/tiny-llama/model.safetensors' with { type: 'bytes' };
 
-describe('io: files by other hands', () => {
+describe('io: files from other tools', () => {
   it('reads the configuration that transformers 5 wrote', () => {
     const config = parseConfig(modelConfig, 'config.json', { llama: {} });
     expect(config).to.include({
@@ -34,7 +34,7 @@ describe('io: files by other hands', () => {
     for (const tensor of tensors.values()) expect(toFloat32(tensor).every(Number.isFinite)).to.equal(true);
   });
 
-  it('writes the very bytes that the Python package writes', () => {
+  it('writes exactly the bytes of the Python package', () => {
     for (const bytes of [modelBytes, adapterBytes]) {
       const { tensors, metadata } = parseSafetensors(bytes, 'x');
       expect(writeSafetensors(tensors, metadata)).to.deep.equal(new Uint8Array(bytes));

@@ -5,7 +5,7 @@ import { float32ToHalf, halfToFloat32 } from '../../src/io/half.ts';
 import { expectRefused } from './refused.ts';
 
 describe('io/float', () => {
-  it('reads tensors at odd addresses', () => {
+  it('reads tensors at unaligned offsets', () => {
     const values = Float32Array.from({ length: 9 }, () => new Random(1).normal());
     const bytes = new Uint8Array(values.buffer);
     for (const shift of [0, 1, 2, 3, 5]) {

@@ -13,7 +13,7 @@ function halfValue(bits: number): number {
 }
 
 describe('io/half', () => {
-  it('reads all 65,536 halves as they are defined, and −0 as −0', () => {
+  it('reads all 65,536 halves correctly, including −0', () => {
     const floats = halfToFloat32(allHalves);
     for (const bits of allHalves) {
       if (!Object.is(floats[bits], halfValue(bits))) expect.fail(`${bits.toString(16)}: ${floats[bits]}`);
@@ -60,7 +60,7 @@ describe('io/half', () => {
     expect([...float32ToBfloat16(new Float32Array(near.buffer))]).to.deep.equal(rounded);
   });
 
-  it('goes to infinity from half a step over the largest half, and to zero below half the smallest', () => {
+  it('rounds to infinity from half a step above the largest half, and to zero below half the smallest', () => {
     const floats = Float32Array.of(
       65519.996,
       65520,
@@ -73,7 +73,7 @@ describe('io/half', () => {
     expect(Array.from(float32ToHalf(floats))).to.deep.equal([0x7bff, 0x7c00, 0x7c00, 0xfc00, 0, 1, 0x8000]);
   });
 
-  it('keeps a NaN whose payload is lost a NaN', () => {
+  it('keeps a NaN even if its payload is lost', () => {
     const floats = new Float32Array(Uint32Array.of(0x7f800001, 0xff800001).buffer);
     expect(Array.from(float32ToHalf(floats))).to.deep.equal([0x7e00, 0xfe00]);
   });

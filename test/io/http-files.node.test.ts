@@ -11,7 +11,7 @@ describe('io/http-files', () => {
   let server: Server;
   let base: string;
   let seen: string[];
-  /** How the server is, which each test changes. */
+  /** The server's behavior, which each test changes. */
   let is: { ranges: boolean; head: boolean; version: string };
   const contents: Record<string, Uint8Array | number> = {
     '/m/a%20b.txt': new TextEncoder().encode('hé'),
@@ -44,7 +44,7 @@ describe('io/http-files', () => {
     is = { ranges: true, head: true, version: '"1"' };
   });
 
-  it('reads what the server has, a small file with one request', async () => {
+  it("reads the server's files, a small file with one request", async () => {
     const files = fetchFiles(base);
     expect(await files.readText('a b.txt')).to.equal('hé');
     expect(seen).to.deep.equal(['GET /m/a%20b.txt bytes=0-65535']);
@@ -59,7 +59,7 @@ describe('io/http-files', () => {
     expect(seen, 'one request a file').to.deep.equal([...new Set(seen)]);
   });
 
-  it('reads a large file by large pieces', async () => {
+  it('reads a large file in large pieces', async () => {
     const source = await fetchFiles(base).open('large');
     expect(source.size).to.equal(LARGE.length);
     expect(await source.read(100, 5)).to.deep.equal(LARGE.slice(100, 105));
@@ -70,7 +70,7 @@ describe('io/http-files', () => {
     await expectRefused(() => source.read(199_999, 2), '/m/large', '200000 bytes long');
   });
 
-  it('fetches it whole, once, where the server gives no pieces', async () => {
+  it('fetches the whole file once if the server does not support ranges', async () => {
     is.ranges = false;
     const source = await fetchFiles(base).open('large');
     expect(await source.read(150_000, 50_000)).to.deep.equal(LARGE.slice(150_000));
@@ -78,7 +78,7 @@ describe('io/http-files', () => {
     expect(seen).to.have.length(1);
   });
 
-  it('asks for the size where another host may not see the range, and fetches the whole where that fails', async () => {
+  it('gets the size by HEAD if the range header is hidden, and fetches the whole file if that fails', async () => {
     const hidden: typeof fetch = async (...request) => {
       const { status, body, headers } = await fetch(...request);
       const shown = new Headers(headers);
@@ -95,7 +95,7 @@ describe('io/http-files', () => {
     }
   });
 
-  it('keeps a query with every request, and out of messages', async () => {
+  it('sends a query with every request, and omits it from messages', async () => {
     const files = fetchFiles(`${base}?key=secret`);
     expect(files.name).to.equal(base.slice(0, -1));
     await files.read('a b.txt');
@@ -108,13 +108,13 @@ describe('io/http-files', () => {
     await expectRefused(() => source.read(100_000, 5), '/m/large', 'changed on the server');
   });
 
-  it('tells a missing file from a refused one and from no server', async () => {
+  it('distinguishes a missing file from a refused one and an unreachable server', async () => {
     const pause = async () => undefined;
     const files = fetchFiles(base, { pause });
     await expectRefused(() => files.read('config.json'), 'there is no file "config.json"', base.slice(0, -1));
-    await expectRefused(() => files.read('secret'), '/m/secret', 'answered 403');
-    await expectRefused(() => files.exists('secret'), '/m/secret', 'answered 403');
-    await expectRefused(() => files.exists('../secret'), 'leads out');
+    await expectRefused(() => files.read('secret'), '/m/secret', 'responded with 403');
+    await expectRefused(() => files.exists('secret'), '/m/secret', 'responded with 403');
+    await expectRefused(() => files.exists('../secret'), 'outside the folder');
     const nobody = fetchFiles('http://127.0.0.1:9', { pause });
     await expectRefused(() => nobody.read('x'), 'http://127.0.0.1:9/x', 'cannot be reached');
   });

@@ -1,4 +1,4 @@
-/** Hostile servers: each comes to an end in its time and in bounded memory, in a sentence that names the address and a way out. */
+/** Malicious servers: each load ends in bounded time and memory, with a message that names the URL and says what to do. */
 import { expect } from 'chai';
 import { InputError } from '../../src/io/errors.ts';
 import { memoryHubCache } from '../../src/io/hub/cache.ts';
@@ -15,12 +15,12 @@ import { failureOf } from './refused.ts';
 
 const HOSTILE = [...SILENCE, ...LENGTHS, ...RANGES, ...ADDRESSES, ...HUBS];
 const TIMEOUT = 200;
-/** Six tries of a server that is silent, and some seconds for a machine that has other things to do. */
+/** Six tries of a silent server, and some seconds for a busy machine. */
 const DEADLINE = 6 * TIMEOUT + 6000;
-/** Bytes of texts and weights that may be held while they come, with what the collector has not seen yet. */
+/** Bytes of texts and weights that may be in memory during a download, including garbage that is not collected yet. */
 const MOST_MEMORY = 400e6;
 
-/** Reads what the row is about, all of it. */
+/** Reads everything that the row is about. */
 const READS: Record<Hostile['reads'], (url: string, options: SourceOptions) => Promise<unknown>> = {
   'config.json': async (url, options) => {
     const files = await openSource(`${url}/m`, options);
@@ -37,7 +37,7 @@ const READS: Record<Hostile['reads'], (url: string, options: SourceOptions) => P
   },
 };
 
-describe('a hostile server', function () {
+describe('a malicious server', function () {
   this.timeout(DEADLINE + 60_000);
 
   const attempt = async (row: Hostile, options: SourceOptions = {}) => {
@@ -61,7 +61,7 @@ describe('a hostile server', function () {
   };
 
   for (const row of HOSTILE) {
-    it(`comes to an end: ${row.name}`, async () => {
+    it(`fails in time: ${row.name}`, async () => {
       const { error, took, sent, most, stuck, url } = await attempt(row);
       expect(error, String(error)).to.be.instanceOf(InputError);
       const { message, where, wayOut } = error as InputError;
@@ -69,7 +69,7 @@ describe('a hostile server', function () {
       expect(`${where} ${message}`).to.include(row.reads === 'hub' ? wayOut : url);
       if (row.reads === 'hub') expect(message).to.match(/org\/tiny|127\.0\.0\.1/);
       expect(wayOut).to.match(/^[A-Z].{10,}/);
-      // What has to come before it is too much takes its time.
+      // It takes a while until enough bytes have arrived to be too many.
       expect(took).to.be.below(DEADLINE + (row.megabytes ?? 0) * 50);
       expect(sent).to.be.below((row.megabytes ?? 6) * 1e6);
       expect(most).to.be.below(MOST_MEMORY);
@@ -77,7 +77,7 @@ describe('a hostile server', function () {
     });
   }
 
-  it('is left at once by a signal, whatever it does', async () => {
+  it('is aborted immediately by a signal', async () => {
     const waits = HOSTILE.filter(({ name }) => /never answers|trickle|is silent|overloaded/.test(name));
     expect(waits.length).to.be.above(7);
     for (const row of waits) {
@@ -89,7 +89,7 @@ describe('a hostile server', function () {
     }
   });
 
-  it('is waited for aloud', async () => {
+  it('causes notices while waiting', async () => {
     const waits = HOSTILE.filter(({ name }) => /never answers|trickle|is silent/.test(name));
     for (const row of waits) {
       const told: string[] = [];

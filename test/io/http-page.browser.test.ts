@@ -1,4 +1,4 @@
-/** Addresses in a page: its own server and others, workers, and what the browser's storage keeps of them. */
+/** URLs in a page: its own server and others, workers, and what the browser's storage caches of them. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { build } from 'esbuild';
@@ -12,7 +12,7 @@ const CONFIG = '{"a":1}';
 
 declare const sources: typeof Sources & { clearPageCache(): Promise<void> };
 
-/** What comes of reading a model in a page or a worker. */
+/** The result of reading a model in a page or a worker. */
 interface Told {
   config: string;
   weights: string;
@@ -42,7 +42,7 @@ async function readModel(source: string, options: Options): Promise<Told> {
   return told;
 }
 
-describe('addresses in a page', function () {
+describe('URLs in a page', function () {
   this.timeout(300_000);
   let weights: Uint8Array;
   let code: string;
@@ -123,7 +123,7 @@ describe('addresses in a page', function () {
 
   for (const [kind, answer] of Object.entries(SERVERS)) {
     if (kind.startsWith('redirects')) continue;
-    it(`loads a model from ${kind}, the page's own`, async () => {
+    it(`loads a model from ${kind}, on the page's own server`, async () => {
       const server = await serve(answer);
       await openPage(`${server.url}/app/`);
       expectModel(await read('/model'));
@@ -138,7 +138,7 @@ describe('addresses in a page', function () {
     });
   }
 
-  it("begins at the page's address, or that of its <base>", async () => {
+  it("resolves relative URLs against the page's URL, or its <base>", async () => {
     const server = await serve(SERVERS['a plain server']!);
     await openPage(`${server.url}/app/index.html?x#y`);
     server.take();
@@ -153,7 +153,7 @@ describe('addresses in a page', function () {
     expect(server.take()[0]).to.include('/given/model/config.json');
   });
 
-  it('says so where there is no address to begin at', async () => {
+  it('reports if there is no base URL', async () => {
     await openPage('about:blank');
     expect((await read('/model')).error)
       .to.include('the address of this page, "about:blank"')
@@ -161,7 +161,7 @@ describe('addresses in a page', function () {
     expect((await read('/model', { base: 'file:///x' })).error).to.include('the option base, "file:///x"');
   });
 
-  it('loads a model in a worker, which begins at its script or where the page says', async () => {
+  it('loads a model in a worker, relative to its script or to a given base', async () => {
     const server = await serve(SERVERS['Vite dev']!);
     await openPage(`${server.url}/app/`);
     expectModel(await readInWorker('script', '/model'));
@@ -170,7 +170,7 @@ describe('addresses in a page', function () {
     expectModel(await readInWorker('script', './model', { base: `${server.url}/app/` }));
   });
 
-  it('asks for the base in a worker that was made from a blob', async () => {
+  it('asks for the base in a worker created from a blob', async () => {
     const server = await serve(SERVERS['Vite preview']!);
     await openPage(`${server.url}/app/`);
     const without = await readInWorker('blob', '/model');
@@ -182,7 +182,7 @@ describe('addresses in a page', function () {
     expectModel(await readInWorker('blob', `${server.url}/model`));
   });
 
-  /** Another origin, which allows that it is read, and shows the headers named. */
+  /** Another origin, which allows pages to read it, and exposes these headers. */
   const allows =
     (answer: Answer, exposed = ''): Answer =>
     (asked, response, content, server) => {
@@ -209,12 +209,12 @@ describe('addresses in a page', function () {
       const other = await serve(answer);
       await openPage(`${own.url}/app/`);
       for (let i = 0; i < 2; i++) expectModel(await read(`${other.url}/model`));
-      // Asked for leave, a server of files would have refused.
+      // A file server would have refused a preflight request.
       expect(other.seen.filter(({ method }) => method === 'OPTIONS')).to.deep.equal([]);
     });
   }
 
-  it('says so, soon, where another origin does not allow that it is read, or does not answer', async () => {
+  it('reports quickly that another origin does not allow reading (CORS), or does not respond', async () => {
     const own = await serve(SERVERS['a plain server']!);
     const other = await serve(SERVERS['a plain server']!);
     await openPage(`${own.url}/app/`);
@@ -226,7 +226,7 @@ describe('addresses in a page', function () {
     expect(nobody.error).to.include('cannot be reached').and.not.include('CORS');
   });
 
-  it('keeps it: the next visit asks once a file, and fetches nothing', async () => {
+  it('stores the files: the next visit makes one request per file, and downloads nothing', async () => {
     const server = await serve(SERVERS['a plain server']!);
     await openPage(`${server.url}/app/`);
     expectModel(await read('/model'));
@@ -253,7 +253,7 @@ describe('addresses in a page', function () {
     ]);
   });
 
-  it('deletes what is kept when it is asked to', async () => {
+  it('deletes stored files on request', async () => {
     const server = await serve(SERVERS['a plain server']!);
     await openPage(`${server.url}/app/`);
     await read('/model');
@@ -269,7 +269,7 @@ describe('addresses in a page', function () {
     expectModel(await read('/model'));
   });
 
-  it('reads it without keeping it, and says so, where there is no room', async () => {
+  it('reads files without storing them, with a notice, if there is no space', async () => {
     const server = await serve(SERVERS['a plain server']!);
     await openPage(`${server.url}/app/`);
     await page.evaluate(() => {
@@ -279,6 +279,6 @@ describe('addresses in a page', function () {
     });
     const told = await read('/model');
     expectModel(told);
-    expect(told.lines.join('\n')).to.include('is read without being kept').and.include("browser's storage");
+    expect(told.lines.join('\n')).to.include('is read without being stored').and.include("browser's storage");
   });
 });

@@ -8,7 +8,7 @@ import { expectRefused, failureOf } from './refused.ts';
 const LARGE = Uint8Array.from({ length: 40_000_000 }, (_, i) => (i * 31) % 251);
 const PIECES = Math.ceil(LARGE.length / 2 ** 23);
 
-/** In no time, where `deep.equal` takes seconds. */
+/** Fast, whereas `deep.equal` takes seconds. */
 const isLarge = (bytes: Uint8Array) => Buffer.compare(bytes, LARGE) === 0;
 
 describe('io/http-ranges', function () {
@@ -29,7 +29,7 @@ describe('io/http-ranges', function () {
       if (isPart(headers.range)) most = Math.max(most, ++underWay);
       response.once('close', () => isPart(headers.range) && underWay--);
       if ((await before(...args)) === true) return;
-      // Time for others to be asked meanwhile.
+      // Time for other requests to arrive meanwhile.
       await new Promise((go) => setTimeout(go, 20));
       SERVERS['a plain server']!(...args);
     });
@@ -39,7 +39,7 @@ describe('io/http-ranges', function () {
   const open = (options: Parameters<typeof fetchFiles>[1] = {}) =>
     fetchFiles(`${server.url}/m`, { pause: async () => undefined, ...options }).open('large.bin');
 
-  it('reads it in few requests, four at a time, with and without a cache', async () => {
+  it('makes few requests, four at a time, with and without a cache', async () => {
     for (const cache of [memoryHubCache(), undefined]) {
       server.take();
       const told: number[] = [];
@@ -52,7 +52,7 @@ describe('io/http-ranges', function () {
     }
   });
 
-  it('reads what lies side by side with one request, and not the whole for a part', async () => {
+  it('reads adjacent ranges with one request, and only the needed part', async () => {
     const source = await open();
     for (let at = 20_000_000; at < 20_100_000; at += 1000)
       expect(await source.read(at, 7)).to.deep.equal(LARGE.slice(at, at + 7));
@@ -62,13 +62,13 @@ describe('io/http-ranges', function () {
     ]);
   });
 
-  it('asks for the version that it began with', async () => {
+  it('requests the version that it started with', async () => {
     const source = await open();
     await source.read(100_000, 10);
     expect(server.seen.map(({ headers }) => headers['if-range'])).to.deep.equal([undefined, etagOf(LARGE)]);
   });
 
-  it('goes on in a piece where the connection broke', async () => {
+  it('continues a piece after the connection broke', async () => {
     const cut = 2 ** 23 + 5_000_000;
     let isCut = false;
     before = ({ headers }, response) => {
@@ -102,7 +102,7 @@ describe('io/http-ranges', function () {
     ['length', LARGE.subarray(0, 30_000_000)],
   ];
   for (const [what, other] of OTHERS) {
-    it(`does not mix two versions: another ${what} is an error, and nothing is kept`, async () => {
+    it(`does not mix two versions: another ${what} is an error, and nothing is stored`, async () => {
       const cache = memoryHubCache();
       for (const kept of [cache, undefined]) {
         become(LARGE);
@@ -121,7 +121,7 @@ describe('io/http-ranges', function () {
     });
   }
 
-  it('does not mix two versions where the file changes between two pieces of a running download', async () => {
+  it('does not mix two versions if the file changes between two pieces of a download', async () => {
     let parts = 0;
     before = ({ headers }) => {
       if (isPart(headers.range) && ++parts === 3) become(LARGE.map((byte) => byte ^ 1));
@@ -131,12 +131,12 @@ describe('io/http-ranges', function () {
     await expectRefused(() => source.read(0, LARGE.length), 'changed on the server');
   });
 
-  it('ends all its requests where one fails, or it is called off', async () => {
+  it('aborts all requests if one fails, or on a signal', async () => {
     const stop = new AbortController();
     let parts = 0;
     before = ({ headers }, response) => {
       if (!isPart(headers.range)) return false;
-      // Once the others are there too, which are not answered.
+      // When the other requests have arrived too, which are not answered.
       if (++parts === 1) setTimeout(() => response.writeHead(403).end(), 200);
       return true;
     };

@@ -1,4 +1,4 @@
-/** A model behind each kind of server that people have: loaded whole and right, and found again without being fetched. */
+/** A model on each common kind of server: loaded completely and correctly, and found again without another download. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { expectRefused } from './refused.ts';
 
 const MODEL = 'demos/align/model';
 
-/** What a model is, all of its weights included. */
+/** All of a model, including its weights. */
 async function contentOf(files: Files): Promise<string> {
   const description = await describeModel(files);
   const { stored } = await openModelWeights(files, description);
@@ -70,11 +70,11 @@ describe('a model behind a server', function () {
       expect(await load({ addressCache: false }), 'without a cache').to.equal(whole);
       expect(await load(), 'into the cache').to.equal(whole);
       expect(await load(), 'the second time').to.equal(whole);
-      // Three times some fourteen files, of which a redirect makes two requests each.
+      // Three times about fourteen files, for each of which a redirect takes two requests.
       expect(server.take().length).to.be.below(90);
     });
 
-    it(`is missing in a sentence where ${kind} does not have it`, async () => {
+    it(`gives a readable error if ${kind} does not have it`, async () => {
       await serve(kind);
       const missing = async (path: string) => describeModel(await openSource(`${server.url}/${path}`));
       await expectRefused(() => missing('modle'), `${server.url}/modle/config.json`, 'there is no file');
@@ -84,7 +84,7 @@ describe('a model behind a server', function () {
 
   const KEPT = ['a plain server', 'Vite dev', 'Vite preview', 'no ranges'];
   for (const kind of KEPT) {
-    it(`is fetched once from ${kind}, and asked for with one request a file after that`, async () => {
+    it(`is downloaded once from ${kind}, and checked with one request per file after that`, async () => {
       await serve(kind);
       await load();
       server.take();
@@ -96,7 +96,7 @@ describe('a model behind a server', function () {
     });
   }
 
-  it('is fetched anew, and the old one dropped, where it has changed on the server', async () => {
+  it('is downloaded again, and the old version removed, if it has changed on the server', async () => {
     await serve('a plain server');
     await load();
     const before = (await readdir(root)).length;
@@ -113,7 +113,7 @@ describe('a model behind a server', function () {
     expect(await readdir(join(root, folder, 'blobs'))).to.have.length(1);
   });
 
-  it('is read without being kept, and told so, where the cache cannot be written', async () => {
+  it('is read without being stored, with a notice, if the cache cannot be written', async () => {
     const file = join(root, 'file');
     await writeFile(file, '');
     for (const kind of ['a plain server', 'no ranges']) {
@@ -121,12 +121,12 @@ describe('a model behind a server', function () {
       const told: string[] = [];
       const addressCache = nodeHubCache(join(file, 'below'));
       expect(await load({ addressCache, onNotice: (line) => void told.push(line) })).to.equal(whole);
-      expect(told.join('\n')).to.include('model.safetensors is read without being kept').and.include(file);
+      expect(told.join('\n')).to.include('model.safetensors is read without being stored').and.include(file);
       server.close();
     }
   });
 
-  it('is read without being kept where the cache fails on the way', async () => {
+  it('is read without being stored if the cache fails on the way', async () => {
     const full = { size: 0, read: async () => new Uint8Array(), reset: async () => undefined };
     const append = async () => {
       throw new CacheWriteError('the cache', 'is full', 'Make room');
@@ -145,14 +145,14 @@ describe('a model behind a server', function () {
     }
   });
 
-  it('is a folder on disk in Node where its name begins with a slash, whatever the base', async () => {
+  it('is a folder on disk in Node if its name begins with a slash, whatever the base', async () => {
     await serve('a plain server');
     const missing = () => openSource('/model', { base: `${server.url}/` });
     await expectRefused(missing, '/model', 'there is no such folder');
     expect(await contentOf(await openSource(join(process.cwd(), MODEL)))).to.equal(whole);
   });
 
-  it('is told as it comes', async () => {
+  it('reports its progress', async () => {
     await serve('a plain server');
     const told: { file: string; loaded: number; total: number }[] = [];
     await load({ onProgress: (progress) => void told.push(progress) });

@@ -6,7 +6,7 @@ const arriving = (milliseconds: number) => new Promise<string>((go) => setTimeou
 const budget = (options: WaitOptions) => new WaitBudget('m/config.json', 'example.org', 'bytes', options);
 
 describe('io/http-wait', () => {
-  /** Bytes that come in equal steps; resolves when all have. */
+  /** Bytes that arrive in equal steps; resolves when all have arrived. */
   async function stream(waiting: WaitBudget, bytes: number, every: number, times: number): Promise<void> {
     for (let i = 0; i < times; i++) {
       await waiting.wait(arriving(every));
@@ -14,13 +14,13 @@ describe('io/http-wait', () => {
     }
   }
 
-  it('waits for what comes in time, and passes on what fails', async () => {
+  it('waits for results that arrive in time, and passes on failures', async () => {
     expect(await budget({ timeout: 5000 }).wait(arriving(10))).to.equal('come');
     const failed = budget({}).wait(Promise.reject(new Error('broken')));
     expect(String(await failureOf(() => failed))).to.include('broken');
   });
 
-  it('ends where nothing comes, and says how to wait longer', async () => {
+  it('times out if nothing arrives, and says how to allow more time', async () => {
     const start = performance.now();
     const parts = [
       'm/config.json',
@@ -33,21 +33,21 @@ describe('io/http-wait', () => {
     expect(performance.now() - start).to.be.below(2000);
   });
 
-  it('waits as long as bytes come fast enough, and ends where they trickle', async () => {
+  it('waits as long as bytes arrive fast enough, and times out if they trickle', async () => {
     await stream(budget({ timeout: 400, leastRate: 100 }), 100, 100, 10);
     const slow = () => stream(budget({ timeout: 400, leastRate: 10_000 }), 100, 100, 100);
     await expectRefused(slow, 'fewer than 10000 bytes a second', 'WEBALIGN_HTTP_LEAST_RATE');
     await stream(budget({ timeout: 400, leastRate: 0 }), 1, 100, 10);
   });
 
-  it('says of a burst and then silence that the server stopped', async () => {
+  it('reports that a server stopped after a burst', async () => {
     const waiting = budget({ timeout: 200, leastRate: 10 });
     await waiting.wait(arriving(10));
     waiting.credit(1_000_000);
     await expectRefused(() => waiting.wait(arriving(60_000)), 'stopped sending after 1000000 bytes');
   });
 
-  it('does not count the time that the program itself takes', async () => {
+  it('does not count the time in which the program itself was blocked', async () => {
     for (const comes of [50, 500]) {
       const waiting = budget({ timeout: 300 }).wait(arriving(comes));
       setTimeout(() => {
@@ -58,7 +58,7 @@ describe('io/http-wait', () => {
     }
   });
 
-  it('tells what it waits for, less and less often', async () => {
+  it('reports what it waits for, less and less often', async () => {
     const told: string[] = [];
     const options = { timeout: 800, onNotice: (line: string) => void told.push(line) };
     await failureOf(() => budget(options).wait(arriving(60_000)));
@@ -66,7 +66,7 @@ describe('io/http-wait', () => {
     expect(told).to.have.length(2);
   });
 
-  it('ends at once when it is called off', async () => {
+  it('ends immediately when it is aborted', async () => {
     const stop = new AbortController();
     const waiting = budget({ signal: stop.signal }).wait(arriving(60_000));
     stop.abort(new Error('enough'));

@@ -4,7 +4,7 @@ import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
 import { expectRefused } from './refused.ts';
 
 describe('io/json', () => {
-  it('reads what the platform reads, a byte order mark included', () => {
+  it('reads the same as the platform, including a byte order mark', () => {
     expect(parseJson('\uFEFF{"a": [1, -2.5e3, "x\\n\\u00e9", true, null, {}, []]}', 'a.json')).to.deep.equal({
       a: [1, -2500, 'x\n\u00e9', true, null, {}, []],
     });
@@ -26,11 +26,11 @@ describe('io/json', () => {
     ['{"a": 1]', 'line 1, column 8'],
   ];
   for (const [text, place] of broken) {
-    it(`tells where ${JSON.stringify(text)} breaks`, () =>
+    it(`locates the error in ${JSON.stringify(text)}`, () =>
       expectRefused(() => parseJson(text, 'a.json'), 'a.json', place));
   }
 
-  it('agrees with the platform on what is valid, for texts damaged at every place', () => {
+  it('agrees with the platform on validity, for texts damaged at every position', () => {
     const text = '{"a": [1, -0.5e+3, "x\\u00e9\\n"], "b": {"c": true, "d": null, "e": false}, "f": []}';
     for (let at = 0; at < text.length; at++) {
       for (const damage of ['', ',', '"', '}', ']', '0', ' ', '\\', 'e']) {
@@ -46,20 +46,20 @@ describe('io/json', () => {
     }
   });
 
-  it('finds names that come twice, escaped or not, in the same object only', () => {
+  it('finds duplicate names, escaped or not, in the same object only', () => {
     expect(scanJson('{"a": {"b": 1}, "c": {"b": 1}}').duplicate).to.equal(undefined);
     expect(scanJson('{"a": 1, "b": [{"c": 1, "\\u0063": 2}]}').duplicate).to.equal('c');
   });
 
-  it('walks 200,000 levels without a stack of its own', () => {
+  it('walks 200,000 levels without recursion', () => {
     expect(scanJson('['.repeat(2e5)).error).to.equal(2e5);
     expect(scanJson(`${'['.repeat(2e5)}${']'.repeat(2e5)}`)).to.deep.equal({});
   });
 
-  it('refuses what is no object', () =>
+  it('rejects values that are not objects', () =>
     expectRefused(() => parseJsonObject('[1]', 'config.json'), 'config.json', 'a list'));
 
-  it('keeps hostile values short and on one line in messages', () => {
+  it('keeps malicious values short and on one line in messages', () => {
     expect(quote('a\nb')).to.equal('"a\\nb"');
     expect(quote('x'.repeat(1000))).to.have.length(80);
     let deep: unknown = 0;

@@ -47,7 +47,7 @@ function expected(values: Float32Array): number[] {
 describe('io/merge-adapters', () => {
   const other: StoredTensor = { dtype: 'I64', shape: [1], data: new Uint8Array(8), where: 'other' };
 
-  // Half the distance of neighbouring numbers of the type; the sum before is exact to float64.
+  // Half the distance of neighboring numbers of the type; the sum before is exact to float64.
   for (const [dtype, half] of [
     ['F32', 2 ** -24],
     ['F16', 2 ** -11],
@@ -75,7 +75,7 @@ describe('io/merge-adapters', () => {
     });
   }
 
-  it('refuses weights of a type that cannot be added to, sums that do not fit, and modules without weights', async () => {
+  it('rejects weights of unsupported types, sums that overflow, and modules without weights', async () => {
     const weight = stored(normals(OUT * WIDTH), 'F16');
     const merge =
       (tensor: StoredTensor, factor = 1) =>

@@ -54,7 +54,7 @@ function withTensors(change: (tensors: Map<string, TensorToWrite>) => void) {
 const PREFIX = 'base_model.model.model.layers.0.self_attn.v_proj';
 
 describe('io/peft', () => {
-  it('reads back what it writes', async () => {
+  it('reads what it writes', async () => {
     const read = await readAdapter(memoryFiles(written));
     expect(read.baseModel).to.equal('base/model');
     expect(read.config).to.deep.equal({ ...adapter.config, targetModules: ['down_proj', 'v_proj'] });
@@ -104,7 +104,7 @@ describe('io/peft', () => {
     expect(loraScale(adapter.config, { r: 2 })).to.equal(4 / Math.sqrt(2));
   });
 
-  it('reads target modules given as a pattern off the weights', async () => {
+  it('resolves target modules given as a pattern from the weights', async () => {
     const all = await readAdapter(withConfig({ target_modules: 'all-linear' }));
     expect(all.config.targetModules).to.have.members(['v_proj', 'down_proj']);
     // Short names would select the same layers of every block.
@@ -114,7 +114,7 @@ describe('io/peft', () => {
     }
   });
 
-  it('passes over target modules that nothing has, as PEFT does', async () => {
+  it('ignores target modules without weights, like PEFT', async () => {
     const { config } = await readAdapter(
       withConfig({ target_modules: ['v_proj', 'down_proj', 'gate_up_proj'] }),
     );
@@ -145,7 +145,7 @@ describe('io/peft', () => {
       });
     }
 
-    it('takes the default of several adapters, and refuses what it cannot tell apart', async () => {
+    it('uses the default of several adapters, and rejects an ambiguous choice', async () => {
       const beside = (first: string, second: string) =>
         withTensors((tensors) => {
           for (const [name, tensor] of [...tensors]) {
@@ -177,7 +177,7 @@ describe('io/peft', () => {
     }
   });
 
-  it('names a pickle where there is nothing else', async () => {
+  it('names a pickle if there are no other weights', async () => {
     const files = { [ADAPTER_CONFIG]: written[ADAPTER_CONFIG], 'adapter_model.bin': new Uint8Array(4) };
     await expectRefused(() => readAdapter(memoryFiles(files, 'x')), 'adapter_model.bin', 'pickle', 'PEFT');
   });
@@ -229,7 +229,7 @@ describe('io/peft', () => {
   }
 
   for (const name of ['alpha_pattern', 'rank_pattern']) {
-    it(`refuses a number of ${name} that no float holds`, () => {
+    it(`rejects a number of ${name} beyond float32`, () => {
       const config = new TextDecoder().decode(written[ADAPTER_CONFIG]);
       const changed = { ...JSON.parse(config), [name]: { v_proj: 'HERE' } };
       const text = JSON.stringify(changed).replace('"HERE"', '1e999');
@@ -291,13 +291,13 @@ describe('io/peft', () => {
     const other = new Map([['model.layers.0.self_attn.v_proj', { in: 6, out: 8 }]]);
     await expectRefused(
       () => checkAdapterFits(adapter, other, 'adapter'),
-      "v_proj is (4, 6), the model's is (8, 6)",
+      'v_proj is (4, 6), expected (8, 6)',
       'down_proj is not in the model',
       '"base/model"',
     );
   });
 
-  it('matches target modules as PEFT does and lists all the unknown ones with the valid ones', async () => {
+  it('matches target modules like PEFT and lists all unknown ones with the valid ones', async () => {
     const modules = [
       'model.layers.0.self_attn.q_proj',
       'model.layers.1.self_attn.q_proj',
@@ -315,6 +315,6 @@ describe('io/peft', () => {
       '"proj", "wq"',
       'q_proj, up_proj, lm_head',
     );
-    await expectRefused(() => resolveTargetModules([], modules), 'no module');
+    await expectRefused(() => resolveTargetModules([], modules), 'the list is empty');
   });
 });

@@ -17,7 +17,7 @@ describe('io/quantised', () => {
       for (const given of [bytes, shifted.subarray(3)]) {
         const actual = dequantise(dtype, given);
         expect(actual.length).to.equal(expected.length);
-        // Object.is: −0 is not 0, and a NaN is any other, whose payload is the processor's choice.
+        // Object.is: −0 is not 0, and all NaNs are equal, whose payload depends on the processor.
         for (const [i, value] of expected.entries()) {
           if (!Object.is(actual[i], value)) expect.fail(`weight ${i}: ${actual[i]} is not ${value}`);
         }

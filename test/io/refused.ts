@@ -1,4 +1,4 @@
-/** Expectations about bad input: that it is refused as an `InputError` whose message has the parts a person needs. */
+/** Expectations about bad input: it is refused with an `InputError` whose message has the parts that a person needs. */
 import { expect } from 'chai';
 import { InputError } from '../../src/io/errors.ts';
 
@@ -9,7 +9,7 @@ export async function expectRefused(action: () => unknown, ...parts: string[]): 
   for (const part of parts) expect((error as InputError).message).to.include(part);
 }
 
-/** What `action` throws or rejects with; `undefined` where it succeeds. */
+/** What `action` throws or rejects with; `undefined` if it succeeds. */
 export async function failureOf(action: () => unknown): Promise<unknown> {
   try {
     await action();

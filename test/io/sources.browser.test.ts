@@ -1,4 +1,4 @@
-/** Sources in a page: the browser's own storage as a cache, folders that a person picks, and what a token is shown to. */
+/** Sources in a page: the browser's own storage as a cache, folders that a person picks, and which servers get a token. */
 import { expect } from 'chai';
 import { build } from 'esbuild';
 import type { Browser, BrowserContext, Page } from 'playwright';
@@ -13,7 +13,7 @@ const TOKEN = 'hf_secretSecret';
 
 declare const sources: typeof Sources;
 
-/** What a page says of a load: bytes it got, what it was told, what went wrong. */
+/** What a page reports of a load: received bytes, notices, and errors. */
 interface Told {
   sum: number;
   size: number;
@@ -103,7 +103,7 @@ describe('io/sources in a page', function () {
     await page.addScriptTag({ content: code });
   };
 
-  it('fetches a file once, also for a page that comes later', async () => {
+  it('downloads a file once, also for a later page', async () => {
     const first = await load('org/tiny', 'model.safetensors');
     expect(first.error).to.equal('');
     expect([first.size, first.sum]).to.deep.equal([WEIGHTS.length, sum]);
@@ -112,10 +112,10 @@ describe('io/sources in a page', function () {
     const again = await load('org/tiny', 'model.safetensors');
     expect([again.sum, again.error]).to.deep.equal([sum, '']);
     expect(hub.seen).to.deep.equal([]);
-    expect(again.lines.join()).to.include(`main is commit ${COMMIT.slice(0, 8)}, as the cache has it`);
+    expect(again.lines.join()).to.include(`main is commit ${COMMIT.slice(0, 8)}, according to the cache`);
   });
 
-  it('goes on after a reload with what came before', async () => {
+  it('continues a download after a reload', async () => {
     const gone = Array.from({ length: 6 }, () => answers(503, {}, isContent));
     hub.faults.push(cutAt(30_000_000), ...gone);
     expect((await load('org/tiny', 'model.safetensors')).error).to.include('503');
@@ -130,7 +130,7 @@ describe('io/sources in a page', function () {
     ]);
   });
 
-  it('goes on after a page that was closed in the middle', async () => {
+  it('continues a download of a page that was closed', async () => {
     hub.faults.push((asked, response, content) => {
       if (!isContent(asked)) return false;
       response.writeHead(200, { 'content-length': content.byteLength });
@@ -157,7 +157,7 @@ describe('io/sources in a page', function () {
     expect(again.first).to.be.at.least(2 ** 24);
   });
 
-  it('keeps nothing of wrong bytes', async () => {
+  it('stores no wrong bytes', async () => {
     hub.faults.push(sends((bytes) => bytes.map((byte) => byte ^ 1)));
     expect((await load('org/tiny', 'model.safetensors')).error)
       .to.include('DamagedDownloadError')
@@ -166,7 +166,7 @@ describe('io/sources in a page', function () {
     expect([again.sum, again.error, again.first]).to.deep.equal([sum, '', 0]);
   });
 
-  it('fetches once for two loads at once', async () => {
+  it('downloads once for two concurrent loads', async () => {
     const both = await Promise.all([
       load('org/tiny', 'model.safetensors'),
       load('org/tiny', 'model.safetensors'),
@@ -175,7 +175,7 @@ describe('io/sources in a page', function () {
     expect(hub.seen.filter(isContent)).to.have.length(1);
   });
 
-  it('shows a token to the hub, not to where the hub sends it', async () => {
+  it('sends a token to the hub, but not to redirect targets', async () => {
     const given = await load('org/small', 'model.bin', { token: TOKEN });
     expect([given.size, given.error]).to.deep.equal([5000, '']);
     const bearers = hub.seen.map(({ on, headers }) => [on, headers.authorization ?? '']);
@@ -185,7 +185,7 @@ describe('io/sources in a page', function () {
     expect(bearers).to.not.deep.include(['network', `Bearer ${TOKEN}`]);
   });
 
-  it('says so where nothing can be kept', async () => {
+  it('reports that nothing can be stored', async () => {
     await page.evaluate(() => {
       navigator.storage.getDirectory = async () => {
         throw new DOMException('not here', 'SecurityError');
@@ -193,10 +193,10 @@ describe('io/sources in a page', function () {
     });
     const told = await load('org/tiny', 'config.json');
     expect([told.size, told.error]).to.deep.equal([7, '']);
-    expect(told.lines.join()).to.include('keeps no files here');
+    expect(told.lines.join()).to.include('cannot store files for this page');
   });
 
-  it('stands in with memory, and says so, where there is no room', async () => {
+  it('uses memory, with a notice, if there is no space', async () => {
     await page.evaluate(() => {
       FileSystemFileHandle.prototype.createWritable = async () => {
         throw new DOMException('full', 'QuotaExceededError');
@@ -204,10 +204,10 @@ describe('io/sources in a page', function () {
     });
     const told = await load('org/tiny', 'config.json');
     expect([told.size, told.error]).to.deep.equal([7, '']);
-    expect(told.lines.join()).to.include("no room in the browser's storage");
+    expect(told.lines.join()).to.include("does not fit into the browser's storage");
   });
 
-  it('opens a folder that a person gave access to', async () => {
+  it('opens a folder that the user granted access to', async () => {
     const read = await page.evaluate(async () => {
       const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('mine', {
         create: true,
@@ -243,7 +243,7 @@ describe('io/sources in a page', function () {
     expect(read[5]).to.include('mine/config.json/x').and.include('there is no file');
   });
 
-  it('opens files that were chosen in the page', async () => {
+  it('opens files that the user chose in the page', async () => {
     await page.setContent('<input type="file" multiple>');
     await page.locator('input').setInputFiles([
       { name: 'config.json', mimeType: 'application/json', buffer: Buffer.from('{}') },

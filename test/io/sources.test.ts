@@ -5,19 +5,19 @@ import { tinyGguf } from '../support/gguf.ts';
 import { inNode } from '../support/gpu.ts';
 import { expectRefused } from './refused.ts';
 
-/** A file as a browser gives it for a folder that a person has picked. */
+/** A file as a browser provides it for a folder that a person has picked. */
 function picked(path: string, content: string): File {
   const file = new File([content], path.split('/').at(-1) as string);
   return Object.defineProperty(file, 'webkitRelativePath', { value: path });
 }
 
 describe('io/sources', () => {
-  it('leaves an open folder as it is', async () => {
+  it('returns an open folder unchanged', async () => {
     const files = memoryFiles({});
     expect(await openSource(files)).to.equal(files);
   });
 
-  it('opens a folder that was picked, below what all its files share', async () => {
+  it('opens a chosen folder, without the common parent of its files', async () => {
     const list = [picked('my/model/config.json', '{}'), picked('my/model/sub/a', 'x')];
     for (const source of [list, new Set(list)]) {
       const files = await openSource(source);
@@ -33,10 +33,10 @@ describe('io/sources', () => {
     const files = await openSource([new File(['{}'], 'config.json'), new File(['w'], 'model.safetensors')]);
     expect(files.name).to.equal('the chosen files');
     expect(await files.readText('model.safetensors')).to.equal('w');
-    await expectRefused(() => openSource([]), 'the chosen files', 'there are none');
+    await expectRefused(() => openSource([]), 'the chosen files', 'the list is empty');
   });
 
-  it('takes weights under another name for the weights', async () => {
+  it('accepts weights with an unusual name', async () => {
     const files = await openSource(new File(['w'], 'mine.safetensors'));
     expect(await files.readText('model.safetensors')).to.equal('w');
     expect(await files.exists('model.safetensors')).to.equal(true);
@@ -44,7 +44,7 @@ describe('io/sources', () => {
     await expectRefused(() => files.read('config.json'), 'there is no file "config.json"');
   });
 
-  it('takes a GGUF file for a whole model, alone, and in a folder that has no other', async () => {
+  it('accepts a GGUF file as a whole model, alone or as the only one in a folder', async () => {
     const gguf = (name: string, ...more: File[]) => [new File([tinyGguf()], name), ...more];
     for (const source of [gguf('mine.gguf'), gguf('mine.GGUF', new File(['x'], 'README.md'))]) {
       const files = await openSource(source);
@@ -63,14 +63,14 @@ describe('io/sources', () => {
     await expectRefused(() => openSource(new File(['x'], 'a.gguf')), 'a.gguf', 'is not GGUF');
   });
 
-  it('says what of GGUF is no model', async () => {
+  it('reports GGUF files that are not models', async () => {
     const open = (metadata: Parameters<typeof tinyGguf>[0]) =>
       openSource(new File([tinyGguf(metadata)], 'a.gguf'));
     await expectRefused(() => open({ 'general.type': 'adapter' }), 'a.gguf', 'an adapter');
     await expectRefused(() => open({ 'split.count': 3 }), 'a.gguf', 'one of 3 files', '--merge');
   });
 
-  it('reads the address of one file as that file and what lies beside it', async () => {
+  it('reads the URL of a file as that file and its folder', async () => {
     const asked: string[] = [];
     const pretend: typeof fetch = async (input) => {
       asked.push(String(input));
@@ -89,7 +89,7 @@ describe('io/sources', () => {
     ]);
   });
 
-  it('begins a relative address where it is told to', async () => {
+  it('resolves a relative URL against the given base', async () => {
     const asked: string[] = [];
     const pretend: typeof fetch = async (input) => {
       asked.push(String(input));
@@ -117,19 +117,19 @@ describe('io/sources', () => {
   });
 
   const REFUSED: [string, Source, ...string[]][] = [
-    ['a name alone', 'SmolLM2', '"SmolLM2"', 'no repository (owner/name)'],
-    ['nothing', '', 'no folder'],
-    ['another scheme', 'ftp://x/y', 'no address'],
-    ['a password', 'https://me:hush@example.org/m', 'example.org', 'a user or a password'],
+    ['a name alone', 'SmolLM2', '"SmolLM2"', 'a repository (owner/name)'],
+    ['nothing', '', 'not a folder'],
+    ['another scheme', 'ftp://x/y', 'not a folder'],
+    ['a password', 'https://me:hush@example.org/m', 'example.org', 'a user name or a password'],
     ['a file that is no model', 'a/b/readme.txt', 'a/b/readme.txt', '.safetensors', '.gguf'],
-    ['something else', 7 as unknown as Source, 'no folder'],
+    ['something else', 7 as unknown as Source, 'not a folder'],
   ];
   for (const [what, source, ...parts] of REFUSED) {
     it(`refuses ${what}`, () =>
       expectRefused(() => openSource(source, { cache: undefined, offline: true }), ...parts));
   }
 
-  it('refuses a revision of what has none', () =>
+  it('rejects a revision for other sources than repositories', () =>
     expectRefused(
       () => openSource(memoryFiles({}, 'mine'), { revision: 'v1' }),
       'mine',
@@ -139,7 +139,7 @@ describe('io/sources', () => {
 
   if (inNode) {
     it('says where folders are opened in Node', () =>
-      expectRefused(() => openSource('/a/b'), '"/a/b"', 'there is no page here', "'webalign/node'"));
+      expectRefused(() => openSource('/a/b'), '"/a/b"', 'there is no page', "'webalign/node'"));
 
     it('says where a repository is opened in Node', () =>
       expectRefused(() => openSource('a/b'), 'a/b', "'webalign/node'", 'option cache'));

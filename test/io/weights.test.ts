@@ -15,7 +15,7 @@ describe('io/weights', () => {
   };
   const all = { 'model.safetensors': file('whole'), ...SHARDS, 'model.gguf': tinyGguf() };
 
-  it('come from the usual file where there are several', async () => {
+  it('are read from the usual file if there are several', async () => {
     const names = async (files: Record<string, Uint8Array | string>) => [
       ...(await openWeights(memoryFiles(files))).keys(),
     ];
@@ -24,7 +24,7 @@ describe('io/weights', () => {
     expect(await names({ 'model.gguf': tinyGguf() })).to.include('token_embd.weight');
   });
 
-  it('are looked for under the usual name first, and under others only where it is missing', async () => {
+  it('are searched under the usual name first, and under others only if it is missing', async () => {
     const asked: string[] = [];
     const has = (files: object) =>
       filesOf(
@@ -41,7 +41,7 @@ describe('io/weights', () => {
     expect(asked.slice(1)).to.deep.equal(['model.safetensors', 'model.safetensors.index.json', 'model.gguf']);
   });
 
-  it('says that a pickle is not read, and what is missing where there is nothing', async () => {
+  it('reports that a pickle is not supported, and what is missing if there is nothing', async () => {
     await expectRefused(
       () => openWeights(memoryFiles({ 'pytorch_model.bin': new Uint8Array(3) }, 'm')),
       'm/model.safetensors',
@@ -51,7 +51,7 @@ describe('io/weights', () => {
     await expectRefused(() => openWeights(memoryFiles({}, 'm')), 'm/model.safetensors', 'there is no file');
   });
 
-  it('carries all files of the tokenizer to a model that is made of it', async () => {
+  it('copies all files of the tokenizer to a derived model', async () => {
     const names = [
       'tokenizer.json',
       'added_tokens.json',

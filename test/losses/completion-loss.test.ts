@@ -1,5 +1,5 @@
 /**
- * DPO's loss, derivative and records against the float64 reference and TRL's own numbers, at every size of margin.
+ * DPO's loss, derivative and records compared with the float64 reference and TRL's own numbers, for small and huge margins.
  */
 import { expect } from 'chai';
 import { LOSSES } from '../../src/losses/catalogue.ts';
@@ -26,7 +26,7 @@ function run(
   return runPairs(loss, pairs, options, { scale });
 }
 
-/** Pairs whose z is about −500 … 500 for the β given, rounded to what the GPU sees. */
+/** Pairs whose z is about −500 … 500 for the given β, rounded to the GPU's float32. */
 function pairsUpTo(largest: number, beta: number, count: number, seed: number): PairLogprobs {
   const { normal, uniform } = random(seed);
   const column = (value: (p: number) => number) => Float32Array.from({ length: count }, (_, p) => value(p));
@@ -129,7 +129,7 @@ describe('pairwiseLoss', () => {
         ...tolerance,
         label: `margin, β ${beta}`,
       });
-      // Where two rewards are equal, rounding the inputs decides for either side, unless both rewards are 0.
+      // If two rewards are equal, rounding the inputs makes either one larger, unless both rewards are 0.
       const [margins, rewards] = [column('margin'), column('rewardChosen')];
       const clear = (_: number, p: number) => Math.abs(margins[p]) > tolerance.absolute || rewards[p] === 0;
       const accuracies = [...column('accuracy')].filter(clear);
@@ -137,7 +137,7 @@ describe('pairwiseLoss', () => {
     }
   });
 
-  it('is ln 2 to rounding where policy and reference agree, with margin 0 and no accuracy', async () => {
+  it('is ln 2 up to rounding if policy and reference are equal, with margin 0 and accuracy 0', async () => {
     const { normals } = random(3);
     const [chosen, rejected] = [normals(42, 100), normals(42, 100)];
     const same = {
@@ -161,7 +161,7 @@ describe('pairwiseLoss', () => {
     expectClose(column(PAIR_RECORD.accuracy), new Float32Array(42), { absolute: 0 });
   });
 
-  it('scales the derivative and not the loss', async () => {
+  it('scales only the derivative', async () => {
     const pairs = pairsUpTo(5, 0.1, 6, 8);
     const [whole, part] = [await run(pairs, {}), await run(pairs, {}, { scale: 0.25 })];
     expectClose(part.losses, whole.losses, { absolute: 0 });
@@ -172,7 +172,7 @@ describe('pairwiseLoss', () => {
     );
   });
 
-  it('takes a loss from outside, with options of its own', async () => {
+  it('accepts a user-defined loss with its own options', async () => {
     const hinge: Loss = {
       name: 'hinge',
       unit: 'pair',
@@ -206,7 +206,7 @@ describe('pairwiseLoss', () => {
     );
   });
 
-  it('adds up a weighted list, and derives nothing without a tape that records', async () => {
+  it('adds up a weighted list, and computes no derivative without a recording tape', async () => {
     const gpu = await testGpu();
     const live = gpu.memory().live;
     const values = Float32Array.of(-10, -12, -9, -8);
@@ -278,7 +278,7 @@ describe('the catalogue of losses', () => {
     expect(() => lossOptions(sigmoid, { beta: Number.NaN })).to.throw(RangeError, 'beta is NaN');
   });
 
-  it('means records under the names of their metrics, weighed where a column weighs them', () => {
+  it('averages records under the names of their metrics, weighted if a column says so', () => {
     const { loss, margin, width } = PAIR_RECORD;
     const records = Float32Array.from({ length: 2 * width }, (_, i) => i);
     const means = recordMeans({ loss, 'rewards/margins': [margin, loss] }, records, width);
@@ -293,7 +293,7 @@ describe('the catalogue of losses', () => {
     expect(recordMeans({ counted }, records.subarray(0, width), width)).to.deep.equal({});
   });
 
-  it('knows every loss by its name', () => {
+  it('finds every loss by its name', () => {
     for (const [name, loss] of Object.entries(LOSSES)) expect(loss.name).to.equal(name);
   });
 });

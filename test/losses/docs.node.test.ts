@@ -1,5 +1,5 @@
 /**
- * The pages on losses: their cases give the answers they print, and the loss that one builds works as it says.
+ * The pages on losses: their cases give the printed results, and the loss that one page builds works as it says.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
@@ -27,7 +27,7 @@ const block = (text: string, language: string) =>
   text.split(`\`\`\`${language}\n`)[1]?.split('\n```')[0] as string;
 
 describe('docs/losses', () => {
-  it('name every loss', () => {
+  it('lists every loss', () => {
     const all = pages.map(({ text }) => text).join('\n');
     for (const name of Object.keys(LOSSES).filter((each) => !['nll', 'orpo'].includes(each))) {
       expect(all).to.include(`\`${name}\``);
@@ -35,7 +35,7 @@ describe('docs/losses', () => {
   });
 
   for (const { name, text } of pages.filter((page) => page.text.includes('```json'))) {
-    it(`${name}: the cases give what is printed`, async () => {
+    it(`${name}: the cases give the printed output`, async () => {
       const cases = JSON.parse(block(text, 'json')) as (LossCase | TokenLossCase)[];
       const printed = /```json[\s\S]*?```\n\n```\n([\s\S]*?)\n```/.exec(text)?.[1] as string;
       const expected = [...printed.replace(/^\d+:/gm, '').matchAll(/-?\d+\.\d+/g)].map(Number);
@@ -61,7 +61,7 @@ describe('docs/losses', () => {
     });
   }
 
-  it('your-own.md: the loss works, and its derivative is that of its loss', async () => {
+  it('your-own.md: the loss works, and its derivative is correct', async () => {
     const { text } = pages.find(({ name }) => name === 'your-own.md') as { text: string };
     const formula = block(text, 'wgsl');
     const capped: Loss = {

@@ -1,6 +1,6 @@
 /**
- * Every formula of the catalogue against its float64 reference: a thousand random rows, margins up to 500, ties, label
- * smoothing at its ends, single tokens, and the scores of every divergence.
+ * Every formula of the catalog compared with its float64 reference: a thousand random rows, margins up to 500, ties, label
+ * smoothing at its limits, single tokens, and the scores of every divergence.
  */
 import { expect } from 'chai';
 import { LOSSES } from '../../src/losses/catalogue.ts';
@@ -14,7 +14,7 @@ import { runLabelled, runPairs } from './run-loss.ts';
 
 type Options = Record<string, number>;
 
-/** What each loss is tried with beside its β. */
+/** What each loss is tested with besides its β. */
 const SETTINGS: Record<string, Options[]> = {
   sigmoid: [{ labelSmoothing: 0 }, { labelSmoothing: 0.1 }, { labelSmoothing: 0.5 }],
   hinge: [{}],
@@ -55,7 +55,7 @@ function draw(largest: number, count: number, seed: number, exact = false): Requ
   const column = (value: (p: number) => number) => Float32Array.from({ length: count }, (_, p) => value(p));
   const referenceChosen = column(() => grid(-90, -1));
   const referenceRejected = column(() => grid(-90, -1));
-  // Most rows are ordinary; a share reaches out to the largest.
+  // Most rows are ordinary; some reach the largest values.
   const reach = (p: number) => (p % 4 === 1 ? largest : Math.min(largest, 40));
   const ratio = column((p) => grid(-reach(p), reach(p)));
   const other = column((p) => (p % 8 === 0 ? (ratio[p] as number) : grid(-reach(p), reach(p))));
@@ -105,7 +105,7 @@ async function compare(
   return { inputs, actual };
 }
 
-/** Whose value or slope is a difference of terms of order 1 to 10 near its zero: 1e-6 is a few of their roundings. */
+/** Those whose value or slope is a difference of terms of order 1 to 10 near its zero: 1e-6 is a few of their roundings. */
 const CANCEL = [
   'robust',
   'exo_pair',
@@ -120,7 +120,7 @@ const CANCEL = [
 ];
 
 describe('formulas on pairs', () => {
-  it('are all tried', () => {
+  it('are all tested', () => {
     expect(Object.keys(SETTINGS)).to.have.members(pairwise.map(({ name }) => name));
   });
 
@@ -128,7 +128,7 @@ describe('formulas on pairs', () => {
     for (const own of SETTINGS[loss.name] as Options[]) {
       const label = `${loss.name} ${JSON.stringify(own)}`;
       it(`${label}: ordinary rows`, async () => {
-        // β and the number of tokens are no powers of two: a margin of 10 is off by some 1e-6.
+        // β and the number of tokens are not powers of two: the error of a margin of 10 is about 1e-6.
         const pairs = draw(40, 1000, 11);
         for (const beta of [0.1, 0.3]) await compare(loss, pairs, { ...own, beta }, 2e-6);
       });
@@ -141,7 +141,7 @@ describe('formulas on pairs', () => {
         await compare(loss, draw(2000, 1000, 12, true), options, floor);
       });
 
-      it(`${label}: one pair, and all pairs alike`, async () => {
+      it(`${label}: one pair, and equal pairs`, async () => {
         const one = draw(8, 1, 13);
         await compare(loss, one, { ...own, beta: 0.1 }, 2e-6);
         const repeat = (values: ArrayLike<number>) => new Float32Array(70).fill(values[0] as number);
@@ -153,7 +153,7 @@ describe('formulas on pairs', () => {
     }
   }
 
-  it('sorts by value alone: equal values, equal losses, and a shuffled batch the same', async () => {
+  it('sorts by value alone: equal values give equal losses, and shuffling has no effect', async () => {
     for (const name of ['aot', 'aot_unpaired']) {
       const pairs = draw(3, 129, 14);
       const { actual } = await compare(LOSSES[name], pairs, { beta: 0.5, labelSmoothing: 0 }, 2e-6);
@@ -167,7 +167,7 @@ describe('formulas on pairs', () => {
     }
   });
 
-  it('orpo notes the odds, and has some where a probability is 1', async () => {
+  it('orpo logs the odds, finite even at probability 1', async () => {
     const { inputs, actual } = await compare(LOSSES.orpo, draw(8, 42, 15), { beta: 0.1 }, 2e-6);
     const { odds, ratios } = reference.oddsRatios(inputs);
     const close = { relative: 1e-5, absolute: 2e-6 };
@@ -220,7 +220,7 @@ describe('divergences', () => {
 
       for (const loss of pairwise.filter((each) => each.divergences)) {
         it(`${label}: ${loss.name}`, async () => {
-          // Scores reach e⁴ and more, and are off by some 1e-7 of that; IPO squares what is left of their difference.
+          // Scores of e⁴ and more have errors of about 1e-7 of that; IPO squares what is left of their difference.
           const own = (SETTINGS[loss.name] as Options[]).at(-1) as Options;
           await compare(loss, draw(3, 1000, 16), { ...own, beta: 0.1 }, 1e-5, divergence);
         });
@@ -230,7 +230,7 @@ describe('divergences', () => {
 });
 
 describe('formulas at the ends of float32', () => {
-  /** Where the exponents of divergences have stopped, and where they have not. */
+  /** Rows where the exponents of divergences are clamped, and rows where they are not. */
   const RATIOS = [-500, -90, -44, -1, 0, 1, 50, 90, 500];
   const ENDS = [
     { type: 'reverse_kl', alpha: 0.5 },
@@ -241,7 +241,7 @@ describe('formulas at the ends of float32', () => {
     { type: 'alpha', alpha: 1e38 },
   ];
   for (const loss of pairwise.filter(({ divergences }) => divergences)) {
-    it(`${loss.name} is a number wherever float32 has it, and never NaN`, async () => {
+    it(`${loss.name} is finite wherever float32 can represent it, and never NaN`, async () => {
       const count = RATIOS.length ** 2;
       const pair = (value: (p: number) => number) => Float32Array.from({ length: count }, (_, p) => value(p));
       const zeros = new Float32Array(count);

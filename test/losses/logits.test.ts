@@ -17,7 +17,7 @@ const SHAPE = { rows: 42, cols: 123 };
 const OFFSETS = Uint32Array.of(0, 1, 7, 20, 26, 30, 42);
 const BETA = 0.3;
 
-/** What is masked, and rows of a block where the logits are more than a binding holds. */
+/** The masked tokens, and the rows of a block if the logits are larger than one binding. */
 const IN_PLACE: Record<
   string,
   { mask?: 'others' | 'targets'; shape: typeof SHAPE; offsets: Uint32Array; block?: number }
@@ -97,7 +97,7 @@ describe('dpo on logits', () => {
         { absolute: 2e-7, relative: 1e-4, label: 'gradient' },
       );
 
-      // A second call adds to the gradient that it is given.
+      // A second call adds to the given gradient.
       const again = dpo(gpu, inputs, {
         loss: sigmoid,
         options: { beta: BETA, labelSmoothing },
@@ -117,7 +117,7 @@ describe('dpo on logits', () => {
   }
 
   for (const [name, { mask, shape, offsets, block }] of Object.entries(IN_PLACE)) {
-    it(`puts the same bits in place of the policy’s logits: ${name}`, async () => {
+    it(`writes the same bits over the policy’s logits: ${name}`, async () => {
       const real = await testGpu();
       const { gpu: guarded, check } = guards(real);
       const { rows, cols } = shape;
@@ -125,7 +125,7 @@ describe('dpo on logits', () => {
       const gpu: typeof real = limits ? Object.create(guarded, { limits: { value: limits } }) : guarded;
       const { normals, ints } = random(5);
       const targets = ints(rows, cols);
-      // Every third entry is masked, and targets with them or not.
+      // Every third entry is masked, and with it some targets.
       const logits = [3, 4].map((spread) =>
         Float32Array.from(normals(rows * cols, spread), (z, i) =>
           mask && i % 3 === 0 && (mask === 'targets' || i % cols !== targets[Math.floor(i / cols)])
@@ -153,7 +153,7 @@ describe('dpo on logits', () => {
     });
   }
 
-  it('in place holds two buffers of (N, V), and leaves the policy’s to the caller', async () => {
+  it('in place uses two buffers of (N, V), and does not free the policy’s', async () => {
     const gpu = (await testGpu()).countingCopy();
     const { rows, cols } = { rows: 64, cols: 1 << 16 };
     const [policy, other] = [1, 2].map(() => Tensor.reserve(gpu, [rows, cols], 'f32', 'logits'));
@@ -170,7 +170,7 @@ describe('dpo on logits', () => {
     expect(gpu.memory().live).to.equal(live);
   });
 
-  it('is ln 2 on two buffers of the caller’s own that hold the same', async () => {
+  it('is ln 2 on two equal buffers of the caller', async () => {
     const gpu = await testGpu();
     const data = draw(3);
     const { rows, cols } = SHAPE;
@@ -190,7 +190,7 @@ describe('dpo on logits', () => {
     for (const buffer of [policy, other]) buffer.destroy();
   });
 
-  it('refuses, before any work, what does not fit', async () => {
+  it('rejects invalid input before any work', async () => {
     const gpu = await testGpu();
     const live = gpu.memory().live;
     const data = draw(4);

@@ -1,6 +1,6 @@
 /**
- * Every loss on sampled tokens against float64: ratios far from 1 and at it, both levels, every bound, KL in both forms, tokens
- * without a part, completions that are masked; loss and derivative of odd shapes.
+ * Every loss on sampled tokens compared with float64: ratios near 1 and far from it, both levels, every bound, KL in both
+ * forms, masked tokens and masked completions; loss and derivative for odd shapes.
  */
 import { expect } from 'chai';
 import { LOSSES } from '../../src/losses/catalogue.ts';
@@ -16,12 +16,12 @@ import { type PolicyOptions, policyLoss, type SampledCompletion } from '../refer
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
-/** Completions whose policy has moved by `far` in each token, some of whose tokens have no part. */
+/** Completions whose policy has moved by up to `far` in each token; some tokens are masked. */
 function drawn(lengths: readonly number[], seed: number, far: number, gated = false): SampledCompletion[] {
   const { normal, uniform } = random(seed);
   return lengths.map((length) => {
     const old = Float32Array.from({ length }, () => -1.5 + 0.5 * normal());
-    // Long completions drift less a token, so that products of ratios stay within float32.
+    // In long completions each token moves less, so that products of ratios stay within float32.
     const shift = far / Math.sqrt(length);
     const gain = Math.fround(normal());
     return {
@@ -104,7 +104,7 @@ describe('losses on sampled tokens', () => {
       const given = Object.fromEntries(
         Object.entries(options).filter(([name]) => Object.hasOwn(loss.options, name)),
       );
-      // What the loss has no option for is its defaults again; RLOO's β is in the rewards.
+      // The loss has no options beyond its defaults; RLOO's β is in the rewards.
       if (
         Object.keys(given).length < Object.keys(options).length ||
         (loss.name === 'rloo' && 'beta' in given)
@@ -114,7 +114,7 @@ describe('losses on sampled tokens', () => {
         for (const [seed, far] of [0.3, 1, 2.5].entries()) {
           const gated = loss.name !== 'rloo' && seed === 1;
           const completions = drawn(LENGTHS, seed + 1, far, gated);
-          // CISPO's bound is absolute: at its default of 0.2 every weight is at it.
+          // CISPO's bound is absolute: with its default of 0.2 every weight is clipped.
           const actual = await run(loss, completions, given);
           const mean = LENGTHS.reduce((a, b) => a + b, 0) / LENGTHS.length;
           const divisor = DIVISORS[loss.over ?? 'batch']({
@@ -144,7 +144,7 @@ describe('losses on sampled tokens', () => {
       });
     }
 
-    it(`${loss.name} at ratio 1 has −A, whether the column says so or repeats the policy's`, async () => {
+    it(`${loss.name} at ratio 1 is −A, whether the column marks it or repeats the policy's values`, async () => {
       const completions = drawn(LENGTHS, 9, 0);
       const options: Record<string, number> = loss.name === 'cispo' ? { epsilonHigh: 5 } : {};
       const [own, repeated] = [
@@ -170,7 +170,7 @@ describe('losses on sampled tokens', () => {
     const k1 = completions.flatMap(({ logp, reference }) =>
       Array.from(logp, (value, t) => value - (reference[t] as number)),
     );
-    // exp and expm1 of float32.
+    // Rounding errors of exp and expm1 in float32.
     expectClose(slopes, k1, { absolute: 1e-6, relative: 1e-5 });
   });
 
@@ -192,7 +192,7 @@ describe('losses on sampled tokens', () => {
     expect(ofTokens['clip_ratio/region_mean']?.value).to.be.closeTo(0.1, 1e-6);
   });
 
-  it('takes words for numbers, null for nothing, and epsilon for epsilonHigh, and refuses other words', () => {
+  it('accepts names for numbers, null for nothing, and epsilon for epsilonHigh, and rejects other names', () => {
     const grpo = LOSSES.grpo as Loss;
     const options = lossOptions(grpo, {
       importanceSamplingLevel: 'sequence',

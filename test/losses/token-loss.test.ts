@@ -1,6 +1,6 @@
 /**
- * Losses on tokens against float64: ratios of tokens and of whole completions, every divisor, lists of losses. Two policy
- * gradients written outside the catalogue serve as formulas, which tries that door as well.
+ * Losses on tokens compared with float64: ratios of tokens and of whole completions, every divisor, lists of losses. Two
+ * policy gradients written outside the catalog are used, which tests such formulas too.
  */
 import { expect } from 'chai';
 import type { Term } from '../../src/losses/completion-loss.ts';
@@ -162,7 +162,7 @@ describe('tokenLoss', () => {
           const rows = rowsOf(lengths, seed + 1);
           const step = [...lengths, 11, 2];
           const mean = (all: readonly number[]) => all.reduce((a, b) => a + b, 0) / all.length;
-          // Without a rollout batch the step's.
+          // Without a rollout batch, the step's completions count.
           const of = { batch: mean(lengths), step: mean(step), rollout: mean(step) };
           const divisors = { sequence: 0, ...of, constant: 1, sum: 1 };
           const losses = (logp: Float64Array) =>
@@ -191,7 +191,7 @@ describe('tokenLoss', () => {
     }
   }
 
-  it('writes tokens, log-probability and the means of what the formula notes', async () => {
+  it("writes tokens, log-probability and the means of the formula's notes", async () => {
     const rows = rowsOf([3, 70, 1], 5);
     const { column } = await run([{ loss: clipped }], rows);
     expect([...column(TOKEN_RECORD.tokens)]).to.deep.equal([3, 70, 1]);
@@ -225,7 +225,7 @@ describe('tokenLoss', () => {
     expect([...slopes].map(Number.isNaN)).to.deep.equal([false, false, false, true, false]);
   });
 
-  it('refuses what does not fit, by name', async () => {
+  it('rejects invalid input, by name', async () => {
     const tape = Tape.forInference(await testGpu());
     const [logprobs, reference] = [tape.empty([5], 'logprobs'), tape.empty([5], 'reference')];
     const offsets = tape.empty([3], 'offsets', 'u32');

@@ -1,5 +1,5 @@
 /**
- * TRL's own losses and slopes, case by case, through the function that a page or the command line calls.
+ * TRL's own losses and slopes, case by case, through the function that pages and the command line call.
  */
 import { expect } from 'chai';
 import { evaluateLoss } from '../../src/train/loss-cases/evaluate-loss.ts';
@@ -55,7 +55,7 @@ describe("TRL's losses", () => {
   }
 
   it('metrics without a reference', async () => {
-    // TRL logs means over tokens as logps here, and its CPO the mean as the reward of ipo; ours are sums throughout.
+    // TRL logs means over tokens as logps here, and its CPO logs the mean as the reward of ipo; ours are always sums.
     const names = ['nll_loss', 'log_odds_ratio', 'log_odds_chosen'];
     const ofMeans = ['rewards/chosen', 'rewards/rejected', 'rewards/margins', 'rewards/accuracies'];
     for (const each of trl.cases.filter(({ metrics }) => metrics)) {

@@ -1,4 +1,4 @@
-/** Adapters by name: swapped, stacked and deleted without a byte of the model moving, and refused where they do not belong. */
+/** Adapters by name: swapped, stacked and deleted without changing a byte of the model, and refused if they do not fit. */
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
 import { combineAdapters } from '../../src/io/combine-adapters.ts';
@@ -42,7 +42,7 @@ describe('ranks and alphas of single layers', () => {
     return adapter;
   }
 
-  /** The same with zeros in place of what the layer lacks, and B made for the common scale. */
+  /** The same with zeros for what the layer lacks, and B scaled to the common factor. */
   function plain(model: CausalLM): Adapter {
     const adapter = fixtureAdapter(model);
     const pair = adapter.weights.get(MODULE) as LoraWeights;
@@ -52,7 +52,7 @@ describe('ranks and alphas of single layers', () => {
     return adapter;
   }
 
-  it('count on the device, combined and merged', async () => {
+  it('apply on the device, combined and merged', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const adapters = { patterned: patterned(model), plain: plain(model), other: otherAdapter(model) };
@@ -65,7 +65,7 @@ describe('ranks and alphas of single layers', () => {
     const expected = await score(adapters.plain, adapters.other);
     const joined = (first: Adapter) =>
       combineAdapters([first, adapters.other].map((adapter) => ({ adapter, factor: 1 })));
-    // The same sums, grouped otherwise.
+    // The same sums in another grouping.
     const near = (found: Float32Array) => expect(relativeL2(found, expected)).to.be.below(1e-6 + COARSE_PASS);
     near(await score(adapters.patterned, adapters.other));
     near(await score(joined(adapters.patterned)));
@@ -83,7 +83,7 @@ describe('ranks and alphas of single layers', () => {
 });
 
 describe('adapters by name', () => {
-  it('swap from A to B and back: the same bytes, and nothing of the model is uploaded again', async () => {
+  it('switch from A to B and back: the same bytes, and nothing of the model is uploaded again', async () => {
     const gpu = await freshGpu();
     const model = await loadFixture(gpu);
     const score = () => pass(gpu, model, PACKED);
@@ -113,7 +113,7 @@ describe('adapters by name', () => {
     const [a, b, again] = [await swapTo('A'), await swapTo('B'), await swapTo('A')];
     expect(model.activeAdapters).to.deep.equal(['A']);
     expect(again.logprobs).to.deep.equal(a.logprobs);
-    // The batch and the parameters of the kernels, as many for each.
+    // The batch and the kernels' parameters, equally many for each.
     expect([b.uploaded, again.uploaded]).to.deep.equal([a.uploaded, a.uploaded]);
     expect(a.uploaded).to.be.below(64 * 1024);
 
@@ -125,7 +125,7 @@ describe('adapters by name', () => {
     gpu.dispose();
   });
 
-  it('add up when several are on, as they do attached, and leave the attached ones alone', async () => {
+  it('add up if several are on, as if attached, and do not affect attached ones', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const below = model.attach(otherAdapter(model));
@@ -146,7 +146,7 @@ describe('adapters by name', () => {
     model.dispose();
   });
 
-  it('free what they hold when deleted', async () => {
+  it('free their memory when deleted', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { live } = gpu.memory();
@@ -164,7 +164,7 @@ describe('adapters by name', () => {
     await expectRefused(() => model.setAdapter('A'), '"A"', 'is not loaded', 'Load it');
     model.loadAdapter(fixtureAdapter(model), 'A');
     await expectRefused(() => model.loadAdapter(fixtureAdapter(model), 'A'), '"A"', 'already', 'Delete');
-    await expectRefused(() => model.setAdapter(['A', 'B']), '"B"', 'is not loaded', 'Take A');
+    await expectRefused(() => model.setAdapter(['A', 'B']), '"B"', 'is not loaded', 'Loaded adapters: A');
     expect(model.activeAdapters, 'after a name that is not there').to.deep.equal([]);
     const other = await loadFixture(await testGpu(), tinyLlamaTied);
     const fits = fixtureAdapter(model);
@@ -174,7 +174,7 @@ describe('adapters by name', () => {
     model.dispose();
   });
 
-  it('of another base by name alone are told of', async () => {
+  it('with another base name cause a notice', async () => {
     const model = await loadFixture(await testGpu());
     const adapter = { ...fixtureAdapter(model), baseModel: 'hub/SmolLM2-135M' };
     model.dispose();
@@ -182,12 +182,12 @@ describe('adapters by name', () => {
       expect(otherBaseNotice(adapter, same, 'run')).to.equal(undefined);
     expect(otherBaseNotice({ ...adapter, baseModel: '' }, 'other', 'run')).to.equal(undefined);
     const notice = otherBaseNotice(adapter, 'models/SmolLM2-360M', 'run');
-    expect(notice).to.include('run was made for "hub/SmolLM2-135M"').and.include('SmolLM2-360M');
+    expect(notice).to.include('run was trained on "hub/SmolLM2-135M"').and.include('SmolLM2-360M');
   });
 });
 
 describe('model.without', () => {
-  it('switches adapters off for some work, and leaves each as it was, whether the work returns, throws or waits', async () => {
+  it('disables adapters for some work, and restores their state, whether the work returns, throws or waits', async () => {
     const model = await loadFixture(await testGpu());
     const attach = () => model.attach(otherAdapter(model), { name: 'one' });
     const [on, off] = [attach(), attach()];

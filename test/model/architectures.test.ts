@@ -37,7 +37,7 @@ function adapterOf({ adapterConfig, adapterWeights }: Fixture) {
   return readAdapter(memoryFiles(files, 'adapter'));
 }
 
-/** Gradients by name, each near what PyTorch has. A name of ours may lack the `.weight` of theirs. */
+/** Gradients by name, each compared with PyTorch's. Our names may lack the `.weight` of theirs. */
 function expectGradients(
   found: ReadonlyMap<string, Float32Array> | undefined,
   expected: Readonly<Record<string, EncodedArray>>,
@@ -49,12 +49,12 @@ function expectGradients(
 }
 
 describe('architectures', () => {
-  it('are all held against a fixture', () => {
+  it('are all tested with a fixture', () => {
     const types = new Set(Object.values(FIXTURES).map(({ config }) => config.model_type));
     expect([...types].sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
   });
 
-  it('that are not there are refused with the list of those that are', async () => {
+  it('that are not supported are rejected with the list of those that are', async () => {
     const { mistral } = FIXTURES;
     const names = Object.keys(ARCHITECTURES).join(', ');
     for (const type of ['mixtral', 'granitemoe', 'olmo', 'olmo3', 'phi', 'phimoe', 'smolvlm', 'gemma']) {
@@ -100,7 +100,7 @@ describe('architectures', () => {
       model.dispose();
     });
 
-    it(`${name}: activations kept in halves leave the value alone, and gradients but for a thousandth`, async () => {
+    it(`${name}: activations in half precision do not change the value, and gradients by at most a thousandth`, async () => {
       const gpu = await testGpu();
       const results: { value: Float32Array; gradient: number[] }[] = [];
       let layers = 0;
@@ -124,12 +124,13 @@ describe('architectures', () => {
       results.slice(half).forEach(({ value, gradient }, i) => {
         const exact = results[i] as (typeof results)[0];
         expect(value).to.deep.equal(exact.value);
-        // A number is rounded by 2^−12.8 of itself in the mean, 1.4e-4, and a gradient is made of several that are in each layer.
+        // On average a number is rounded by 2^−12.8 of its value, 1.4e-4, and a gradient combines several of them from each
+        // layer.
         expect(relativeL2(gradient, exact.gradient)).to.be.within(1e-6, Math.max(1e-3, 3.5e-4 * layers));
       });
     });
 
-    it(`${name}: generation with a cache is the full pass`, async () => {
+    it(`${name}: generation with a cache equals the full pass`, async () => {
       const gpu = await testGpu();
       const model = await load(fixture);
       model.attach(await adapterOf(fixture));

@@ -69,7 +69,7 @@ describe('causal-lm', () => {
     model.dispose();
   });
 
-  it('gives its buffers back once, however often it is disposed of', async () => {
+  it('frees its buffers once, however often it is disposed', async () => {
     const gpu = await testGpu();
     const before = gpu.pool.report().live;
     const model = await loadFixture(gpu);
@@ -111,7 +111,7 @@ describe('causal-lm', () => {
     model.dispose();
   });
 
-  it('a layer run again in the backward pass gives the same gradients, bit for bit', async () => {
+  it('recomputing a layer in the backward pass gives the same gradients, bit for bit', async () => {
     const gpu = await testGpu();
     const packed = packPairs(randomPairs(3, 5));
     const upstream = Float32Array.from(packed.targets, (_, i) => Math.cos(i));
@@ -148,7 +148,7 @@ describe('causal-lm', () => {
     model.dispose();
   });
 
-  it('an adapter that is off, or untrained, changes nothing', async () => {
+  it('a disabled or untrained adapter changes nothing', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const packed = packPairs(randomPairs(2, 9));
@@ -181,7 +181,7 @@ describe('causal-lm', () => {
     model.dispose();
   });
 
-  it('gives all its memory back', async () => {
+  it('frees all its memory', async () => {
     const gpu = await testGpu();
     const before = gpu.memory().live;
     const model = await loadFixture(gpu);

@@ -33,7 +33,7 @@ async function heard(answer: AsyncGenerator<string, Generation>): Promise<{ text
 describe('model/chat', () => {
   const OPTIONS = { maxNewTokens: 4, temperature: 0, eosTokenIds: [] };
 
-  it('answers through the template, keeps the history, and begins anew', async () => {
+  it('answers through the template, keeps the history, and starts over', async () => {
     const model = await loadFixture(await testGpu());
     const tokenizer = await tokenizerWith(TEMPLATE);
     const chat = new Chat(model, tokenizer, { ...OPTIONS, system: 'sky' });
@@ -63,7 +63,7 @@ describe('model/chat', () => {
     model.dispose();
   });
 
-  it('leaves out the oldest turns that do not fit, says so, and refuses a message that cannot', async () => {
+  it('drops the oldest turns if they do not fit, with a notice, and rejects a message that is too long', async () => {
     const model = await loadFixture(await testGpu());
     const tokenizer = await tokenizerWith(TEMPLATE);
     const said: string[] = [];
@@ -71,7 +71,7 @@ describe('model/chat', () => {
     const chat = new Chat(model, tokenizer, options);
     const long = Array.from({ length: 8 }, () => 'blue').join(' ');
     for (let turn = 0; turn < 4; turn++) await heard(chat.send(long));
-    expect(said[0]).to.match(/more than 60 tokens: its first 2 messages are left out/);
+    expect(said[0]).to.match(/more than 60 tokens: its first 2 messages are no longer passed/);
     expect(chat.messages).to.have.length(9);
     const failed = heard(chat.send(Array.from({ length: 30 }, () => 'blue').join(' ')));
     await expectRefused(() => failed, 'the message', 'has positions for 60', 'Shorten it');
@@ -79,7 +79,7 @@ describe('model/chat', () => {
     model.dispose();
   });
 
-  it('says what a model without a template, or without a place for a system message, cannot do', async () => {
+  it('reports a model without a template, or without support for a system message', async () => {
     const plain = await tokenizerWith(undefined);
     await expectRefused(() => requireChatTemplate(plain), 'tiny', 'no chat template');
     const strict = await tokenizerWith(
@@ -88,7 +88,7 @@ describe('model/chat', () => {
     requireChatTemplate(strict);
     await expectRefused(
       () => requireChatTemplate(strict, 'be brief'),
-      'refuses a system message',
+      'rejects a system message',
       'Leave it out',
     );
     const deaf = await tokenizerWith('{{ messages[-1].content }}');

@@ -1,6 +1,6 @@
 /**
- * Which tokens end a text: those of generation_config.json before those of config.json, as transformers has it, and what is
- * refused in it.
+ * Which tokens end a text: those of generation_config.json take precedence over those of config.json, as in transformers;
+ * and which values are refused.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -21,7 +21,7 @@ const endsOf = async (files: Parameters<typeof describeModel>[0]) =>
   (await describeModel(files)).config.eosTokenIds;
 
 describe('end tokens', () => {
-  it('are those of generation_config.json, where it names any', async () => {
+  it('are those of generation_config.json, if it has any', async () => {
     // The configuration of the fixture has 2.
     expect(await endsOf(filesOf(tinyLlama))).to.deep.equal([2]);
     expect(await endsOf(withConfig({ eos_token_id: 7 }))).to.deep.equal([7]);
@@ -31,13 +31,13 @@ describe('end tokens', () => {
     expect(await endsOf(withConfig({ bos_token_id: 1, temperature: 0.6 }))).to.deep.equal([2]);
   });
 
-  it('are those of the vocabulary; of another the description says so', async () => {
+  it('must be in the vocabulary; the description reports others', async () => {
     const { config } = await describeModel(withConfig({ eos_token_id: [2, 97] }));
     expect(config.eosTokenIds).to.deep.equal([2]);
     expect(config.notices?.join()).to.include('generation_config.json, "eos_token_id": 97 is not in');
   });
 
-  it('are the only thing that is read there', async () => {
+  it('are the only values read from it', async () => {
     const config = {
       eos_token_id: 7,
       bos_token_id: 9,
@@ -65,13 +65,13 @@ describe('end tokens', () => {
       expectRefused(() => describeModel(withText(text)), 'fixture/generation_config.json', ...parts));
   }
 
-  it('end a text, and say which it was', async () => {
+  it('end a text, which reports the one used', async () => {
     const gpu = await testGpu();
     const plain = await CausalLM.load(gpu, filesOf(tinyLlama));
     const prompt = [5, 17, 42];
     const [tokens] = await greedy(gpu, plain, [prompt], 12);
     plain.dispose();
-    // The token at place 5, and one that never comes.
+    // The token at position 5, and one that is never generated.
     const end = (tokens as number[])[5] as number;
     const first = (tokens as number[]).indexOf(end);
     const other = Array.from({ length: 97 }, (_, id) => id).find((id) => !tokens?.includes(id)) as number;

@@ -17,7 +17,7 @@ import { logSoftmax } from '../reference/softmax.ts';
 import { packSequences } from './tiny.ts';
 
 const VOCABULARY = 5;
-/** Most tokens of a text, its end included. */
+/** The most tokens of a text, including its end token. */
 export const LONGEST = 3;
 export const PROMPT: readonly number[] = [3, 1, 4];
 
@@ -43,7 +43,7 @@ export interface FiveTokens {
   exact: DecoderModel;
 }
 
-/** The model with random weights. `ends` are those of its `generation_config.json`, which its `config.json` contradicts. */
+/** The model with random weights. `ends` are the end tokens of its `generation_config.json`; its `config.json` has other ones. */
 export async function fiveTokens(gpu: Gpu, ends: readonly number[], seed = 6): Promise<FiveTokens> {
   const { normals } = random(seed);
   const texts = {
@@ -73,7 +73,7 @@ export async function fiveTokens(gpu: Gpu, ends: readonly number[], seed = 6): P
   };
 }
 
-/** The float64 model with an adapter of the product on it. */
+/** The float64 model with an adapter of the model on the device. */
 export function withAdapter(exact: DecoderModel, { config, weights }: Adapter): DecoderModel {
   const scale = config.loraAlpha / config.r;
   const adapters = [...weights].map(([module, { a, b, r }]): [string, LoraAdapter] => [
@@ -83,13 +83,13 @@ export function withAdapter(exact: DecoderModel, { config, weights }: Adapter): 
   return { ...exact, adapters: new Map(adapters) };
 }
 
-/** A text as it is sampled, its end included. */
+/** A text as it is sampled, including its end token. */
 export interface Text {
   tokens: number[];
   logprob: number;
 }
 
-/** All texts of up to `longest` tokens that go on from {@link PROMPT}; their probabilities sum to 1. */
+/** All texts of up to `longest` tokens that continue {@link PROMPT}; their probabilities sum to 1. */
 export function allTexts(exact: DecoderModel, ends: readonly number[], longest = LONGEST): Text[] {
   const texts: Text[] = [];
   let open: Text[] = [{ tokens: [], logprob: 0 }];
@@ -102,7 +102,7 @@ export function allTexts(exact: DecoderModel, ends: readonly number[], longest =
   return texts;
 }
 
-/** Each text with each token behind it. */
+/** Each text with each token appended. */
 function continued(exact: DecoderModel, texts: readonly Text[]): Text[] {
   const prompts = texts.map(({ tokens }) => [...PROMPT, ...tokens]);
   const packed = packSequences(prompts.map((prompt) => ({ prompt, completion: [] })));

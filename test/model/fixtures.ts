@@ -1,4 +1,7 @@
-/** A tiny random model of every row of the table of architectures, by the names of their files: made by fixture_architectures.py. */
+/**
+ * A tiny random model for every row of the table of architectures, by the names of their files: made by
+ * fixture_architectures.py.
+ */
 import gemma2 from '../fixtures/architectures/gemma2.json' with { type: 'json' };
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
@@ -13,7 +16,7 @@ import smollm2 from '../fixtures/architectures/smollm2.json' with { type: 'json'
 import smollm3 from '../fixtures/architectures/smollm3.json' with { type: 'json' };
 import type { EncodedArray } from '../reference/fixtures.ts';
 
-/** What the files have in common; each has more in its configuration, and gradients of its own. */
+/** What all files contain; each also has its own configuration and gradients. */
 export interface ArchitectureFixture
   extends Pick<typeof mistral, Exclude<keyof typeof mistral, 'config' | 'gradients' | 'dpo'>> {
   config: { model_type: string };

@@ -1,6 +1,6 @@
 /**
- * Generation by folded weights against the layers apart: the same tokens and log-probabilities, few dispatches a token whatever the
- * number of rows, and the layers themselves where folding does not serve.
+ * Generation with folded weights compared with separate layers: the same tokens and log-probabilities, few dispatches per
+ * token for any number of rows, and separate layers where folding does not work.
  */
 import { expect } from 'chai';
 import embedded from '../../demos/align/model/config.json' with { type: 'json' };
@@ -16,7 +16,7 @@ import { randomModel } from '../bench/models.ts';
 import { random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 
-/** Most dispatches of a token, with and without log-probabilities. */
+/** The most dispatches per token, with and without log-probabilities. */
 const MOST_DISPATCHES = 26;
 
 /** The device without variants of a run's own, or with some that are asked for. */
@@ -30,7 +30,7 @@ const promptsFor = (rows: number) => {
 };
 
 describe('folded-pass', () => {
-  it('takes few dispatches a token, an adapter on, whatever the number of rows', async () => {
+  it('uses few dispatches per token, with an adapter, whatever the number of rows', async () => {
     const gpu = asking(await testGpu());
     const model = await adaptedModel(gpu);
     for (const rows of [1, 3, 20]) {
@@ -47,7 +47,7 @@ describe('folded-pass', () => {
     model.dispose();
   });
 
-  it("writes the layers' own tokens, with their log-probabilities", async () => {
+  it('generates the same tokens as the layers, with their log-probabilities', async () => {
     const real = await testGpu();
     const [folded, layered] = [
       await adaptedModel(asking(real)),
@@ -77,7 +77,7 @@ describe('folded-pass', () => {
     layered.dispose();
   });
 
-  it('leaves models to their layers that it would hold too much of, or cannot compute', async () => {
+  it('is not used for models that are too large or not supported', async () => {
     const gpu = asking(await testGpu());
     const counting = gpu.countingCopy();
     const served = async (changes: JsonObject) => {
@@ -86,9 +86,9 @@ describe('folded-pass', () => {
     };
     expect(await served({})).to.equal(true);
     expect(await served({ num_hidden_layers: 200 })).to.equal(false);
-    // Norms of queries and keys stand between the product and the turn.
+    // Norms of queries and keys are applied between the product and the rotation.
     expect(await served({ model_type: 'qwen3' })).to.equal(false);
-    // Half a head is no whole vectors.
+    // Half a head is not a whole number of vectors.
     expect(await served({ head_dim: 12 })).to.equal(false);
   });
 });

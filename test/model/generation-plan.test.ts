@@ -1,6 +1,6 @@
 /**
- * How many sequences are taken at a time: as many as the memory cap leaves room for, a function of what is asked for, and an
- * error where there is no room now.
+ * How many sequences are generated at a time: as many as fit under the memory cap, depending only on the request, and an
+ * error if there is no space now.
  */
 import { expect } from 'chai';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
@@ -13,8 +13,8 @@ import { freshGpu } from '../support/gpu.ts';
 import { filesOf, loadFixture, productAdapter, oddPrompts as prompts } from './tiny.ts';
 
 describe('generation-plan', () => {
-  it('makes batches that fit under the memory cap, and says so where one sequence does not', async () => {
-    // Of its own: what other tests leave behind may be released at any time.
+  it('makes batches that fit under the memory cap, and reports if one sequence does not', async () => {
+    // A separate device, since what other tests leave behind may be released at any time.
     const roomy = await freshGpu();
     const before = roomy.memory().live;
     const model = await loadFixture(roomy);
@@ -37,7 +37,7 @@ describe('generation-plan', () => {
     tight.dispose();
   });
 
-  it('plans the batch by what is asked for, never by what else is in memory', async () => {
+  it('depends on the requested work, not on current memory use', async () => {
     const roomy = await freshGpu();
     const model = await loadFixture(roomy);
     const cap = roomy.memory().live + 400_000;
@@ -53,12 +53,12 @@ describe('generation-plan', () => {
     expect(plan.batchSize).to.be.within(2, 12);
     expect(plan.bytes).to.be.at.most(400_000);
     expect(planGeneration(small, lengths, { ...options, batchSize: 1 }).batchSize).to.equal(1);
-    // A longer prompt makes a smaller batch, however few prompts are as long.
+    // A longer prompt makes a smaller batch, even if few prompts are as long.
     const longer = [...lengths.slice(1), 50];
     expect(planGeneration(small, longer, options).batchSize).to.be.below(plan.batchSize);
     expect(planGeneration(small, [], options)).to.deep.include({ bytes: 0, pipelines: [] });
 
-    // Something else takes most of the room: the plan stays, and there is no room for it.
+    // Another buffer takes most of the memory: the plan stays the same, but it does not fit now.
     const whole = await generate(small, prompts(), options);
     const other = tight.pool.allocate(270_000, 'other');
     expect(planGeneration(small, lengths, options)).to.deep.equal(plan);
@@ -71,7 +71,7 @@ describe('generation-plan', () => {
     tight.dispose();
   });
 
-  it('counts adapters into what the model holds, and plans without a device of its own', async () => {
+  it("includes adapters in the model's memory, and plans on a counting copy", async () => {
     const gpu = await freshGpu({ memoryCap: 2 ** 24 });
     const model = await loadFixture(gpu);
     const held = model.bytesHeld(40);

@@ -1,6 +1,6 @@
 /**
- * Generation with a cache against the model run anew for every token, and what a caller is promised: the same tokens
- * whatever the batches, an end where the model ends, a stop when asked, and all memory given back.
+ * Generation with a cache compared with a full pass of the model for every token, and what a caller is promised: the same
+ * tokens for any batch size, an end where the model ends, a stop on request, and all memory released.
  */
 import { expect } from 'chai';
 import { InputError } from '../../src/io/errors.ts';
@@ -83,7 +83,7 @@ describe('generation', () => {
       model.dispose();
     });
 
-    it('tells the same story as the original program, token for token', async function () {
+    it('generates the same story as the original program, token for token', async function () {
       const model = await stories(this);
       const [start, ...rest] = told.ids as [number, ...number[]];
       const options = { maxNewTokens: rest.length, temperature: 0, eosTokenIds: [] };
@@ -106,7 +106,7 @@ describe('generation', () => {
     };
     const together = await generate(model, prompts(), options);
     expect(together).to.have.length(18);
-    // A batch of 4 cuts through the copies of a prompt.
+    // A batch of 4 separates the copies of a prompt.
     for (const batchSize of [1, 4, 100]) {
       expect(await generate(model, prompts(), { ...options, batchSize })).to.deep.equal(together);
     }
@@ -121,7 +121,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('ends at an end token, drops ended rows, and leaves the others as they were', async () => {
+  it('ends at an end token, drops finished rows, and does not change the others', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const options = { maxNewTokens: 30, seed: 3, numReturnSequences: 2 };
@@ -130,7 +130,7 @@ describe('generation', () => {
       expect(finished).to.equal('length');
       expect(ids).to.have.length(30);
     }
-    // A model this small draws nearly evenly: a set of ends large enough that sequences end all along the way.
+    // A model this small samples nearly uniformly: the set of end tokens is large enough that sequences end at every step.
     const eosTokenIds = Array.from({ length: 8 }, (_, i) => i * 11);
     const ended = await generate(model, prompts(), { ...options, eosTokenIds });
     for (const [i, generation] of ended.entries()) {
@@ -141,7 +141,7 @@ describe('generation', () => {
       );
       expect(sampledTokens(generation)).to.deep.equal(at < 0 ? ids : ids.slice(0, at + 1));
     }
-    // Which of the end tokens it was differs from text to text.
+    // Texts end with different end tokens.
     expect(new Set(ended.map(({ endId }) => endId)).size).to.be.above(3);
     expect(ended.some(({ ids }) => ids.length > 12)).to.equal(true);
     model.dispose();
@@ -204,7 +204,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('gives its memory back: at the end, when stopped, when a stream is left, after an error', async () => {
+  it('frees its memory: at the end, when stopped, when a stream is left, after an error', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const options = { maxNewTokens: 20, eosTokenIds: [] };
@@ -236,7 +236,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('says which sequence has logits that are not numbers', async () => {
+  it('names the sequence with NaN logits', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const before = gpu.memory().live;
@@ -248,7 +248,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('takes prompts up to the last position', async () => {
+  it('accepts prompts up to the last position', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const long = [...random(4).ints(60, VOCABULARY)];
@@ -270,9 +270,9 @@ describe('generation', () => {
     const model = await loadFixture(gpu);
     const before = gpu.memory().live;
     const options = { maxNewTokens: 3 };
-    expect(await refusal(model, [[1], []], options)).to.match(/^prompt 2: it has no tokens/);
+    expect(await refusal(model, [[1], []], options)).to.match(/^prompt 2: the prompt has no tokens/);
     expect(await refusal(model, [[1, VOCABULARY]], options)).to.match(
-      /^prompt 1: token 97 is not among the 97/,
+      /^prompt 1: token 97 is not one of the 97/,
     );
     expect(await refusal(model, [[1, -1]], options)).to.match(/^prompt 1: token -1/);
     const wrong: Partial<GenerationOptions>[] = [

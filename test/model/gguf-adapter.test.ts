@@ -18,7 +18,7 @@ describe('gguf-adapter', () => {
     model = await describeModel(folder(tinyLlama.files));
   });
 
-  it('is the file that gguf-py writes, byte for byte', async () => {
+  it('equals the file that gguf-py writes, byte for byte', async () => {
     const bytes = ggufAdapter(model, adapter);
     const { tensors } = parseGguf(bytes);
     expect(Object.fromEntries([...tensors].map(([name, { ne }]) => [name, ne]))).to.deep.equal(
@@ -30,7 +30,7 @@ describe('gguf-adapter', () => {
     );
   });
 
-  it('says what llama.cpp asks for, and scales rsLoRA by α/√r', () => {
+  it('has the metadata that llama.cpp needs, and scales rsLoRA by α/√r', () => {
     const useRslora = { ...adapter, config: { ...adapter.config, useRslora: true } };
     const { metadata } = parseGguf(ggufAdapter(model, useRslora));
     expect(metadata.get('general.type')).to.equal('adapter');
@@ -41,7 +41,7 @@ describe('gguf-adapter', () => {
     expect((metadata.get('adapter.lora.alpha') as number) / r).to.be.closeTo(loraAlpha / Math.sqrt(r), 1e-6);
   });
 
-  it('scales B where a layer has a rank and an α of its own, which the reader does not know of', () => {
+  it('scales B for a layer with its own rank and α, which llama.cpp does not support', () => {
     const module = 'model.layers.1.self_attn.v_proj';
     const { in: width, out } = adapter.weights.get(module)!;
     const a = new Float32Array(2 * width).fill(1);
@@ -59,7 +59,7 @@ describe('gguf-adapter', () => {
     }
   });
 
-  it('turns the rows of q and k from halves to pairs, head by head, and no others', () => {
+  it('reorders the rows of q and k from halves to pairs, head by head, and no others', () => {
     const { tensors } = parseGguf(ggufAdapter(model, adapter));
     const { r } = adapter.config;
     for (const [module, name, headDim] of [
@@ -72,7 +72,7 @@ describe('gguf-adapter', () => {
       for (let row = 0; row < out; row++) {
         const head = row - (row % headDim);
         const place = row % headDim;
-        // Dimension d < n/2 of a head turns with d + n/2; llama.cpp keeps the two beside each other.
+        // Dimension d < n/2 of a head is rotated with d + n/2; llama.cpp stores the two next to each other.
         const at = headDim === 1 ? row : head + (place % 4) * 2 + Math.floor(place / 4);
         expect([...found.subarray(at * r, (at + 1) * r)], `${name} ${row}`).to.deep.equal([
           ...b.subarray(row * r, (row + 1) * r),

@@ -1,6 +1,6 @@
 /**
- * Every architecture as llama.cpp's files have it: names, order of rows and norms are its converter's, and a model that comes
- * back from there gives the logits that it gave before, in float32 and in blocks.
+ * Every architecture as in llama.cpp's files: names, order of rows and norms are those of its converter, and a model that
+ * was written and read back gives the same logits as before, in float32 and in blocks.
  */
 import { expect } from 'chai';
 import { memorySource } from '../../src/io/byte-source.ts';
@@ -29,7 +29,10 @@ import { testGpu } from '../support/gpu.ts';
 import { FIXTURES as ALL } from './fixtures.ts';
 import { lastLogits } from './tiny.ts';
 
-/** llama.cpp scales Gemma's queries by the length of a head; the fixtures do not, so that more is held against PyTorch. */
+/**
+ * llama.cpp scales Gemma's queries by the length of a head; the fixtures use another factor, so that the factor is tested
+ * against PyTorch.
+ */
 const scaledAsThere = <T extends { config: object }>(fixture: T) => ({
   ...fixture,
   config: { ...fixture.config, query_pre_attn_scalar: 12 },
@@ -42,7 +45,7 @@ function folder({ config, weights }: Fixture): Files {
   return memoryFiles(files, 'fixture');
 }
 
-/** The model as GGUF in float32, or with rows of whole blocks in Q8_0 and Q4_0 by turns. */
+/** The model as GGUF in float32, or with rows of whole blocks in Q8_0 and Q4_0 alternately. */
 async function asGguf(source: Files, inBlocks = false): Promise<Uint8Array<ArrayBuffer>> {
   const description = await describeModel(source);
   const tensors = new Map<string, GgufTensor>();
@@ -68,7 +71,7 @@ async function logits(files: Files, sequences: readonly number[][]): Promise<Flo
 }
 
 describe('model/gguf-layout', () => {
-  it('is held against the converter for every architecture', () => {
+  it('is tested against the converter for every architecture', () => {
     const types = Object.values(FIXTURES).map(({ config }) => config.model_type);
     expect([...new Set(types)].sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
   });
@@ -85,19 +88,19 @@ describe('model/gguf-layout', () => {
         found[own] = [shape, await digest(new Uint8Array(data))];
       }
       const expected: Record<string, unknown> = { ...fixture.architectures[name] };
-      // The head is the embedding, and only transformers writes it twice.
+      // The head is the embedding, which only transformers writes twice.
       if (!('output.weight' in found)) delete expected['output.weight'];
       expect(found).to.deep.equal(expected);
     });
 
-    it(`${name}: the same configuration, weights and logits from there`, async () => {
+    it(`${name}: reads the same configuration, weights and logits from it`, async () => {
       const source = folder(model);
       const files = await ggufFiles(memorySource(await asGguf(source), 'm.gguf'));
       const [given, back] = await Promise.all([describeModel(source), describeModel(files)]);
-      // Names and ends are the tokenizer's there; frequencies may be worded otherwise.
+      // There the names and end tokens are in the tokenizer; frequencies may be expressed differently.
       const { modelType, bosTokenId, eosTokenIds, torchDtype, layers, ...numbers } = given.config;
       expect(back.config).to.deep.include(numbers);
-      // transformers refuses an int where it declares a float.
+      // transformers refuses an integer in a field that it declares as a float.
       expect(await files.readText('config.json')).not.to.match(/"(?:\w+_softcapping|rope_theta)": \d+[,\s]/);
       expect(back.config.layers.map(({ window }) => window)).to.deep.equal(
         layers.map(({ window }) => window),
@@ -108,14 +111,14 @@ describe('model/gguf-layout', () => {
         const found = stored.get(own)!;
         expect(found.shape, own).to.deep.equal(shape);
         const values = toFloat32({ ...found, data: await found.read() });
-        // Exact; norms that are counted from one there round to its last digit.
+        // Exact, except that norms stored as 1 + weight there are rounded in the last digit.
         const tolerance = given.architecture.norm === 'rms-offset' ? 3e-7 : 0;
         expect(relativeL2(values, toFloat32({ dtype: 'F32', data, where: own })), own).to.be.at.most(
           tolerance,
         );
       }
       const sequences = model.sequences;
-      // The frequencies of llama3 come back as factors in float32: angles of up to 23 turn by 1e-6.
+      // The frequencies of llama3 are stored as float32 factors: angles of up to 23 change by 1e-6.
       expect(relativeL2(await logits(files, sequences), await logits(source, sequences))).to.be.below(1e-6);
     });
   }
@@ -132,7 +135,7 @@ describe('model/gguf-layout', () => {
   });
 
   for (const name of ['smollm2', 'llama3', 'qwen2', 'gpt2'] as const) {
-    it(`${name}: weights in blocks are the numbers that they unpack to`, async () => {
+    it(`${name}: block-quantized weights equal their dequantized values`, async () => {
       const source = folder(FIXTURES[name]);
       const files = await ggufFiles(memorySource(await asGguf(source, true), 'm.gguf'));
       const description = await describeModel(files);
@@ -143,7 +146,7 @@ describe('model/gguf-layout', () => {
         const data = toFloat32Bytes(toFloat32({ ...tensor, data: await tensor.read() }));
         unpacked.set(own, { ...tensor, dtype: 'F32', data: new Uint8Array(data) });
       }
-      // Rows of 24 are no whole blocks.
+      // Rows of 24 are not whole blocks.
       expect(blocks > 0).to.equal(name !== 'smollm2');
       const plain = memoryFiles({
         'config.json': await files.read('config.json'),
@@ -154,7 +157,7 @@ describe('model/gguf-layout', () => {
     });
   }
 
-  it('turns the biases of q and k as it turns their rows', async () => {
+  it('reorders the biases of q and k like their rows', async () => {
     const shapes = { 'blk.0.attn_q.bias': [8], 'blk.0.attn_k.bias': [4], 'blk.0.attn_v.bias': [4] };
     const files = await ggufFiles(
       memorySource(tinyGguf({}, { ...shapes, 'blk.0.attn_output.bias': [8] }), 'm.gguf'),
@@ -170,13 +173,13 @@ describe('model/gguf-layout', () => {
       (
         await fromFiles(description, stored, needed).get(`model.layers.0.self_attn.${name}.bias`)?.read()
       )?.filter((_, byte) => byte % 2 === 0);
-    // Two bytes a number; heads of four.
+    // Two bytes per number; heads of width four.
     expect([...(await read('q_proj'))!]).to.deep.equal([0, 4, 2, 6, 8, 12, 10, 14]);
     expect([...(await read('k_proj'))!]).to.deep.equal([0, 4, 2, 6]);
     expect([...(await read('v_proj'))!]).to.deep.equal([0, 2, 4, 6]);
   });
 
-  it('refuses tensors that the model has no place for, by name', async () => {
+  it('rejects unknown tensors by name', async () => {
     const open = async (shapes: Record<string, number[]>) => {
       const files = await ggufFiles(memorySource(tinyGguf({}, shapes), 'm.gguf'));
       return (await openModelWeights(files, await describeModel(files))).stored;

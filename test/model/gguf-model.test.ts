@@ -1,4 +1,4 @@
-/** A whole model as a GGUF file: what is read back from it, out of a folder and out of another GGUF, and what is refused. */
+/** A whole model as a GGUF file: what is read back from it, from a folder and from another GGUF file, and what is refused. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
@@ -53,7 +53,7 @@ describe('model/gguf-model', () => {
     adapter = await readAdapter(memoryFiles(Object.fromEntries(tinyLlamaAdapter.files), 'adapter'));
   });
 
-  it('is the merged model in halves, norms in full, with its configuration and tokenizer', async () => {
+  it('is the merged model in half precision, norms in float32, with its configuration and tokenizer', async () => {
     const parts = [{ adapter, factor: 0.5 }];
     const merged = parseSafetensors(
       (await mergedModelFiles(folder(), parts))['model.safetensors'] as Uint8Array<ArrayBuffer>,
@@ -78,7 +78,7 @@ describe('model/gguf-model', () => {
     expect(after.vocabSize).to.equal(97);
   });
 
-  it("keeps the end tokens beside the tokenizer's own, of which llama.cpp has two more", async () => {
+  it("includes further end tokens besides the tokenizer's own, up to llama.cpp's two", async () => {
     // The tokenizer's is 1.
     const ends = async (eos_token_id: number | number[]) =>
       (
@@ -91,7 +91,7 @@ describe('model/gguf-model', () => {
     expect(await ends(1)).to.deep.equal([1]);
   });
 
-  it('carries what another GGUF says of itself and of its tokenizer, and no more', async () => {
+  it('keeps only the applicable metadata of a source GGUF', async () => {
     const { metadata, tensors } = await openGguf(memorySource(await ggufModel(folder(), []), 'm.gguf'));
     const more = ggufMetadata({
       'general.name': 'mine',
@@ -119,7 +119,7 @@ describe('model/gguf-model', () => {
     for (const [key, value] of carried) expect(found.get(key), key).to.deep.equal(value);
   });
 
-  it('unpacks blocks to merge into them: rounded once, in F16, and said', async () => {
+  it('dequantizes blocks to merge into them: rounded once, in F16, with a notice', async () => {
     const { metadata, tensors } = await openGguf(memorySource(await ggufModel(folder(), []), 'm.gguf'));
     const source = new Map<string, GgufTensor>();
     for (const [name, { shape, dtype, read, where }] of tensors) {
@@ -149,21 +149,21 @@ describe('model/gguf-model', () => {
     expect(notices, 'nothing to say of floats').to.have.length(1);
   });
 
-  it('refuses what llama.cpp would compute otherwise', async () => {
+  it('rejects settings that llama.cpp would compute differently', async () => {
     const refused = (files: Files, ...parts: string[]) => expectRefused(() => ggufModel(files, []), ...parts);
     const given = JSON.parse(new TextDecoder().decode(model)) as object;
     const other = (fields: object) => folder({ 'config.json': json({ ...given, ...fields }) });
     await refused(other({ hidden_act: 'gelu_new' }), 'folder/config.json', 'silu', 'gelu');
     const gemma = { 'config.json': json(gemma3.config), 'model.safetensors': decodeBytes(gemma3.weights) };
     await refused(folder(gemma), 'scales queries');
-    // Layers 0 and 1 have windows and linear positions, layer 2 has not.
+    // Layers 0 and 1 have windows and linear positions, layer 2 has neither.
     const gemmas = { ...gemma3.config, query_pre_attn_scalar: 12 };
     const { full_attention: scaled } = gemmas.rope_parameters;
     const both = { ...gemmas, rope_parameters: { full_attention: scaled, sliding_attention: scaled } };
     await refused(folder({ ...gemma, 'config.json': json(both) }), 'layers with windows');
   });
 
-  it('refuses tokenizers that it has no words for', async () => {
+  it('rejects unsupported tokenizers', async () => {
     const refused = (part: object, ...parts: string[]) =>
       expectRefused(
         () => ggufModel(folder({ 'tokenizer.json': json({ ...tokenizer.tokenizer, ...part }) }), []),
@@ -174,7 +174,7 @@ describe('model/gguf-model', () => {
     const split = { type: 'Split', pattern: { Regex: 'x' }, behavior: 'Isolated', invert: false };
     await refused({ pre_tokenizer: split }, '"pre_tokenizer"', 'smollm');
     const far = { id: 97, content: '<far>', special: true, normalized: false, single_word: false };
-    // A token beyond the embeddings is left out, as llama.cpp leaves it out.
+    // A token without an embedding is left out, as llama.cpp does.
     const added_tokens = [{ ...far, lstrip: false, rstrip: false }];
     const beyond = folder({ 'tokenizer.json': json({ ...tokenizer.tokenizer, added_tokens }) });
     const { metadata } = await openGguf(memorySource(await ggufModel(beyond, []), 'm.gguf'));

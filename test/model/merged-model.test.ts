@@ -1,4 +1,4 @@
-/** Merged weights against PEFT's, and the merged model against the base model with its adapters on. */
+/** Merged weights compared with PEFT's, and the merged model with the base model and its adapters. */
 import { expect } from 'chai';
 import { combineAdapters } from '../../src/io/combine-adapters.ts';
 import { memoryFiles } from '../../src/io/files.ts';
@@ -26,7 +26,7 @@ describe('merged-model', () => {
     adapter = await readAdapter(memoryFiles(Object.fromEntries(tinyLlamaAdapter.files), 'adapter'));
   });
 
-  it('has the weights that PEFT merges', async () => {
+  it("has the same weights as PEFT's merged model", async () => {
     const files = await mergedModelFiles(base, [{ adapter, factor: 1 }]);
     const { tensors } = parseSafetensors(files['model.safetensors'] as Uint8Array<ArrayBuffer>, 'merged');
     expect(tensors.size).to.equal(tinyLlama.weights.size);
@@ -38,7 +38,7 @@ describe('merged-model', () => {
     expect(Object.keys(files).at(-1)).to.equal('config.json');
   });
 
-  it('computes what the base model does with the adapters on, and what PyTorch says', async () => {
+  it('computes the same as the base model with adapters, and as PyTorch', async () => {
     const gpu = await testGpu();
     const files = await mergedModelFiles(base, [{ adapter, factor: 1 }]);
     const merged = await CausalLM.load(gpu, memoryFiles(files, 'merged'));
@@ -67,7 +67,7 @@ describe('merged-model', () => {
       () => mergedModelFiles(other, [{ adapter, factor: 1, name: 'mine' }]),
       'mine',
       'and 14 more',
-      "q_proj is (32, 32), the model's is (32, 24)",
+      'q_proj is (32, 32), expected (32, 24)',
       'tiny-llama',
     );
   });

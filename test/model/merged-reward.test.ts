@@ -1,4 +1,7 @@
-/** Reward models merged into their base, of every architecture: the same scores, and the configuration that transformers wants. */
+/**
+ * Reward models merged into their base, for every architecture: the same scores, and the configuration that transformers
+ * expects.
+ */
 import { expect } from 'chai';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import type { Adapter } from '../../src/io/peft.ts';
@@ -38,7 +41,7 @@ const configOf = async (files: Record<string, Uint8Array>) =>
 describe('merged-reward', function () {
   this.timeout(120_000);
 
-  it('is tried with every architecture', () => {
+  it('is tested with every architecture', () => {
     const types = Object.values(MODELS).map(({ config }) => config.model_type);
     expect(types.sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
   });
@@ -46,7 +49,7 @@ describe('merged-reward', function () {
   for (const { config, weights } of Object.values<ArchitectureFixture>(MODELS)) {
     const type = config.model_type;
     if (!ARCHITECTURES[type]!.classifier) {
-      it(`${type}: is refused, since transformers has no such model`, async () => {
+      it(`${type}: is rejected, since transformers has no such model`, async () => {
         const files = { 'config.json': json(config), 'model.safetensors': decodeBytes(weights) };
         const base = memoryFiles(files, 'base');
         const parts = [{ adapter: await adapterFor(base), factor: 1 }];
@@ -54,7 +57,7 @@ describe('merged-reward', function () {
       });
       continue;
     }
-    it(`${type}: scores as base and adapter do`, async () => {
+    it(`${type}: scores like base and adapter`, async () => {
       const gpu = await testGpu();
       const base = memoryFiles(
         { 'config.json': json(config), 'model.safetensors': decodeBytes(weights) },
@@ -81,7 +84,7 @@ describe('merged-reward', function () {
     });
   }
 
-  it('names a pad token that no text ends with, unless another is skipped', async () => {
+  it('has a pad token that no text ends with, unless another is skipped', async () => {
     const padOf = async (own: object, padTokenId?: number | null) => {
       const given = JSON.parse(new TextDecoder().decode(tinyLlama.files.get('config.json')));
       const base = filesOf(tinyLlama, { 'config.json': json({ ...given, eos_token_id: 2, ...own }) });
@@ -98,21 +101,24 @@ describe('merged-reward', function () {
     expect(await padOf({ pad_token_id: null })).to.deep.equal([null, 1]);
   });
 
-  it('keeps a float of the configuration a float, which transformers asks for', async () => {
+  it('writes a float of the configuration as a float, as transformers requires', async () => {
     const given = new TextDecoder().decode(tinyLlama.files.get('config.json')).replace('{', '{"cap": 30.0, ');
     const base = filesOf(tinyLlama, { 'config.json': new TextEncoder().encode(given) });
     const files = await mergedModelFiles(base, [{ adapter: await adapterFor(base), factor: 1 }]);
     expect(new TextDecoder().decode(files['config.json'])).to.include('"cap": 30.0,');
   });
 
-  it('is refused where text is to be written, in part, twice, and in GGUF', async () => {
+  it('is rejected for generation, with a partial weight, twice, and in GGUF', async () => {
     const gpu = await testGpu();
     const base = filesOf(tinyLlama);
     const adapter = await adapterFor(base);
     const files = await mergedModelFiles(base, [{ adapter, factor: 1 }]);
-    await expectRefused(() => CausalLM.load(gpu, memoryFiles(files as never, 'merged')), 'writes no text');
+    await expectRefused(
+      () => CausalLM.load(gpu, memoryFiles(files as never, 'merged')),
+      'does not generate text',
+    );
     const half = [{ adapter, factor: 0.5, name: 'half' }];
-    await expectRefused(() => mergedModelFiles(base, half), 'half', 'whole');
+    await expectRefused(() => mergedModelFiles(base, half), 'half', 'full weight');
     const whole = { adapter, factor: 1, name: 'one' };
     await expectRefused(() => mergedModelFiles(base, [whole, whole]), 'one', 'alone');
     const description = await describeModel(base);

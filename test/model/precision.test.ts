@@ -1,4 +1,4 @@
-/** Models in every precision: what is kept in it, that it computes as the values it stands for, and what is refused. */
+/** Models in every precision: what is stored in it, that it computes with the values that it stores, and what is refused. */
 import { expect } from 'chai';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import { float32ToHalf } from '../../src/io/half.ts';
@@ -47,7 +47,7 @@ function withWeight(name: string, change: (tensor: TensorToWrite) => TensorToWri
   return filesOf(tinyLlama, { 'model.safetensors': writeSafetensors(tensors) });
 }
 
-/** Log-probabilities of pairs, the gradients of a LoRA on all linear layers, and tokens written greedily. */
+/** Log-probabilities of pairs, the gradients of a LoRA on all linear layers, and greedily generated tokens. */
 async function numbersOf(model: CausalLM) {
   const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, 8), { trainable: true });
   const packed = packPairs(randomPairs(3, 5));
@@ -61,7 +61,7 @@ async function numbersOf(model: CausalLM) {
   return { logprobs, gradients: Float32Array.from(gradients), tokens };
 }
 
-/** A model of one layer, as wide as the widest blocks, all its matrices in blocks of chance, and an adapter on them. */
+/** A model of one layer, as wide as the widest blocks, all its matrices in random blocks, and an adapter on them. */
 async function numbersInBlocks(stored: WeightDtype, dtype: LoadDtype) {
   const gpu = await testGpu();
   const sizes = {
@@ -117,12 +117,12 @@ async function numbersInBlocks(stored: WeightDtype, dtype: LoadDtype) {
   };
 }
 
-/** The same weights and the same sums, but for how a compiler joins them. */
+/** The same weights and the same sums; only the compiler may combine them differently. */
 const SAME = 1e-6 + COARSE_TIPS;
 
 describe('model/precision', () => {
   for (const dtype of DTYPES.filter((name) => name !== 'f32')) {
-    it(`a model stored in ${dtype} computes and learns as its values in float32 do`, async () => {
+    it(`a model stored in ${dtype} computes and learns like its values in float32`, async () => {
       const actual = await numbersInBlocks(dtype, 'auto');
       const expected = await numbersInBlocks(dtype, 'float32');
       expect([...actual.formats]).to.have.members([dtype, 'f32']);
@@ -134,31 +134,31 @@ describe('model/precision', () => {
   }
 
   for (const dtype of LOAD_DTYPES.filter((name) => name !== 'auto')) {
-    it(`${dtype} computes as its values in float32 do, and so do the gradients`, async () => {
+    it(`${dtype} computes like its values in float32, with the same gradients`, async () => {
       const actual = await numbersOf(await tiny({ dtype }));
       const expected = await numbersOf(await load(roundedTo(dtype), { dtype: 'float32' }));
-      // Nothing but sums: strips of the head may be of another width.
+      // Only sums: strips of the head may have another width.
       expect(relativeL2(actual.logprobs, expected.logprobs), 'log-probabilities').to.be.below(SAME);
       expect(relativeL2(actual.gradients, expected.gradients), 'gradients').to.be.below(SAME);
       expect(actual.tokens).to.deep.equal(expected.tokens);
     });
   }
 
-  it('rounds no more than the precision says', async () => {
+  it('rounds only as much as the precision requires', async () => {
     const exact = await numbersOf(await tiny());
     const error = async (dtype: LoadDtype) =>
       relativeL2((await numbersOf(await tiny({ dtype }))).logprobs, exact.logprobs);
-    // A weight's relative rounding, and a few layers of it.
+    // The relative rounding of a weight, over a few layers.
     expect(await error('float16')).to.be.within(1e-6, 5e-4 + COARSE_PASS);
     expect(await error('bfloat16')).to.be.within(1e-5, 4e-3);
     expect(await error('q8_0')).to.be.within(1e-4, 1e-2);
     expect(await error('q4_0')).to.be.within(1e-3, 2e-1);
   });
 
-  it('keeps matrices alone in it, and rows that are no whole blocks in f16', async () => {
+  it('only applies to matrices, with f16 for rows that are not whole blocks', async () => {
     const model = await tiny({ dtype: 'q8_0' });
     const { hiddenSize, intermediateSize: inner, vocabSize, numHiddenLayers, headDim } = model.config;
-    // Rows are of one block; an odd number of them is filled up to pairs.
+    // Rows of one block each; an odd number of them is padded to pairs.
     const blocks = 2 * (vocabSize + 1) + numHiddenLayers * (2 * hiddenSize + 2 * 2 * headDim + 2 * inner);
     expect(Object.fromEntries(model.weightBytes)).to.deep.equal({
       q8_0: blocks * 34,
@@ -172,7 +172,7 @@ describe('model/precision', () => {
     table.dispose();
   });
 
-  it('takes matrices as they are stored, where nothing is asked for', async () => {
+  it('keeps matrices as stored by default', async () => {
     const kept = async (files: Files, options?: LoadOptions) => {
       const model = await load(files, options);
       model.dispose();
@@ -189,7 +189,7 @@ describe('model/precision', () => {
     expect(await kept(half)).to.have.members(['f32', 'f16']);
   });
 
-  it('has another fingerprint where it has other numbers, and the same where not', async () => {
+  it('has a different fingerprint if and only if its numbers differ', async () => {
     const fingerprint = async (options: LoadOptions) => {
       const model = await tiny(options);
       model.dispose();
@@ -202,7 +202,7 @@ describe('model/precision', () => {
     expect(await fingerprint({ trainable: true })).to.equal(all[0]);
   });
 
-  it('refuses what a precision cannot hold, by the tensor', async () => {
+  it('rejects a tensor that a precision cannot represent', async () => {
     const name = 'model.layers.0.self_attn.q_proj.weight';
     const files = withWeight(name, ({ shape, data }) => {
       const values = new Float32Array(data.slice().buffer);
@@ -220,7 +220,7 @@ describe('model/precision', () => {
     await expectRefused(() => bytesIn('q4_0', broken, blocks), 'tensor "w"', 'q4_0 cannot');
   });
 
-  it('refuses a precision for weights that train, and one that there is not', async () => {
+  it('rejects a precision for trained weights, and an unknown one', async () => {
     await expectRefused(
       () => tiny({ trainable: true, dtype: 'float16' }),
       'dtype',
@@ -231,7 +231,7 @@ describe('model/precision', () => {
     (await tiny({ trainable: true, dtype: 'float32' })).dispose();
   });
 
-  it('says which tensor no buffer can hold, and what helps', async () => {
+  it('names a tensor that exceeds every buffer, and says what to do', async () => {
     const gpu = await testGpu();
     const small = Object.create(gpu, { limits: { value: { maxBufferSize: 9000 } } });
     await expectRefused(

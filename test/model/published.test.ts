@@ -1,4 +1,4 @@
-/** Configurations as published models word them, by every row whose file says more than Llama's; and what such a row refuses. */
+/** Configurations of published models, for every row whose file has more fields than Llama's; and what such a row refuses. */
 import { expect } from 'chai';
 import { parseConfig } from '../../src/io/config.ts';
 import { DIALECTS } from '../../src/model/architectures.ts';
@@ -36,7 +36,7 @@ describe('published configurations', () => {
     await refused('llama', { attention_multiplier: 0.5 }, 'attention_multiplier');
   });
 
-  it('SmolLM3: layers without positions, as listed or each n-th', async () => {
+  it('SmolLM3: layers without positions, as listed or every n-th', async () => {
     const turns = (fields: Record<string, unknown>) =>
       parse('smollm3', fields).layers.map(({ rotary }) => rotary?.theta ?? 0);
     const theta = 5e6;
@@ -44,7 +44,7 @@ describe('published configurations', () => {
     const published = { rope_theta: theta, no_rope_layer_interval: 4, pretraining_tp: 2 };
     expect(turns({ ...published, no_rope_layers: [1, 0, 1, 1, 1] })).to.deep.equal([theta, 0, theta, theta]);
     expect(turns({ ...published, no_rope_layer_interval: 2 })).to.deep.equal([theta, 0, theta, 0]);
-    // Windows are where positions are not, if the file does not list its layers.
+    // If the file does not list its layers, those without positions have no windows.
     const windows = { use_sliding_window: true, sliding_window: 8, no_rope_layers: [1, 0, 1, 1] };
     expect(parse('smollm3', windows).layers.map(({ window }) => window)).to.deep.equal([
       undefined,
@@ -58,7 +58,7 @@ describe('published configurations', () => {
     await refused('llama', { pretraining_tp: 2 }, 'pretraining_tp');
   });
 
-  it('OLMo 2: no more than norms behind the blocks', () => {
+  it('OLMo 2: only norms after the blocks', () => {
     const { modelType, ...numbers } = parse('olmo2', { rope_theta: 5e5, sliding_window: null });
     const { modelType: _, ...llama } = parse('llama', { rope_theta: 5e5, rms_norm_eps: 1e-5 });
     expect(numbers).to.deep.equal(llama);
@@ -86,7 +86,7 @@ describe('published configurations', () => {
   });
 
   describe('Phi-3 and Phi-4-mini', () => {
-    // Heads of 16, of which 12 turn: six pairs.
+    // Heads of width 16, of which 12 dimensions are rotated: six pairs.
     const short = [1, 1.1, 1.2, 1.3, 1.4, 1.5];
     const long = [1, 2, 4, 8, 16, 32];
     const scaling = { type: 'longrope', short_factor: short, long_factor: long };
@@ -99,13 +99,13 @@ describe('published configurations', () => {
       attention_bias: false,
     };
 
-    it('turn all of a head in short contexts', () => {
+    it('rotate whole heads in short contexts', () => {
       const { layers, maxPositionEmbeddings } = parse('phi3', { rope_scaling: null, sliding_window: 2047 });
       expect(layers[0]).to.deep.equal({ window: 2047, rotary: { theta: 10000 } });
       expect(maxPositionEmbeddings).to.equal(4096);
     });
 
-    it('turn a part of a head by factors, up to the original context', () => {
+    it('rotate a part of a head with factors, up to the original context', () => {
       const { layers, maxPositionEmbeddings } = parse('phi3', phi4);
       const attentionFactor = Math.sqrt(1 + Math.log(32) / Math.log(4096));
       expect(layers[3]).to.deep.equal({
@@ -119,7 +119,7 @@ describe('published configurations', () => {
         },
       });
       expect(maxPositionEmbeddings).to.equal(4096);
-      // Where short and long factors are the same, or are said to be of one context, nothing is lost beyond it.
+      // If the short and long factors are equal, or are for a single context length, nothing changes beyond it.
       const same = { ...phi4, rope_scaling: { ...scaling, long_factor: short, attention_factor: 1 } };
       expect(parse('phi3', same).layers[0]?.rotary).to.deep.equal({
         theta: 10000,
@@ -132,12 +132,12 @@ describe('published configurations', () => {
       expect(parse('phi3', { ...rest, rope_parameters: current }).layers).to.deep.equal(layers);
     });
 
-    it('are refused by field where a file says something else', async () => {
+    it('are rejected by field if a file has other values', async () => {
       await refused(
         'phi3',
         { ...phi4, partial_rotary_factor: 0.7 },
         'partial_rotary_factor',
-        '16 coordinates',
+        '16 dimensions',
       );
       await refused('phi3', { ...phi4, partial_rotary_factor: 1 }, 'rope_scaling', '8 factors');
       await refused('phi3', { ...phi4, rope_scaling: { ...scaling, long_factor: [1] } }, 'long_factor', '6');

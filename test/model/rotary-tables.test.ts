@@ -1,4 +1,4 @@
-/** Rotary tables grow with the longest sequence, are shared by layers that turn alike, and are given back. */
+/** Rotary tables grow with the longest sequence, are shared by layers with the same frequencies, and are released. */
 import { expect } from 'chai';
 import { parseConfig } from '../../src/io/config.ts';
 import { DIALECTS } from '../../src/model/architectures.ts';
@@ -13,7 +13,7 @@ const config = parseConfig({ ...gemma3.config, max_position_embeddings: LIMIT },
 const bases = new Set(config.layers.map(({ rotary }) => rotary!.theta));
 
 describe('rotary-tables', () => {
-  it('has a table for each set of frequencies, as long as the longest sequence, and no longer than the model', async () => {
+  it("has a table per set of frequencies, as long as the longest sequence, up to the model's limit", async () => {
     const gpu = await testGpu();
     const before = gpu.memory().live;
     const tables = new RotaryTables(gpu, config);

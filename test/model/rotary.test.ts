@@ -1,4 +1,4 @@
-/** Frequencies of rotary positions, plain and stretched, against transformers' way of writing the rule. */
+/** Frequencies of rotary positions, plain and scaled, compared with transformers' code for the rule. */
 import { expect } from 'chai';
 import { rotaryFrequencies } from '../../src/model/rotary.ts';
 import { ropeFrequencies } from '../reference/rope.ts';
@@ -13,7 +13,7 @@ describe('rotary', () => {
     expect([...rotaryFrequencies(8, { theta: 1e4, linearFactor: 8 })]).to.deep.equal([...expected]);
   });
 
-  it('slows down what turns too little over the original context, as Llama 3 does', () => {
+  it('reduces frequencies with too few rotations over the original context, like Llama 3', () => {
     const [factor, low, high, context] = [32, 1, 4, 8192];
     const plain = ropeFrequencies(64, 5e5);
     const kinds = new Set<string>();

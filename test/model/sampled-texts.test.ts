@@ -1,6 +1,6 @@
 /**
- * What is sampled against all that can be: how often each text of a small model is drawn, which token ended it, and the
- * log-probabilities that come with the tokens, by float64 and by the kernels that training scores with.
+ * Samples compared with all possible texts: how often each text of a small model is drawn, which token ended it, and the
+ * log-probabilities that come with the tokens, compared with float64 and with the kernels of training.
  */
 import { expect } from 'chai';
 import { type Generation, generate, sampledTokens } from '../../src/model/generation.ts';
@@ -24,7 +24,7 @@ const CLOSE = 1e-4 + 4 * COARSE_PASS;
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const logprobsOf = ({ logprobs }: Generation) => logprobs as NonNullable<Generation['logprobs']>;
 
-/** For each sampled token what float64 says of it: under the distribution drawn from, and under the model. */
+/** For each sampled token its values in float64: under the distribution that it was drawn from, and under the model. */
 function exactLogprobs(
   prompt: readonly number[],
   generation: Generation,
@@ -55,7 +55,7 @@ describe('sampled texts', () => {
     [[0], 85],
     [[0, 1], 53],
   ] as const) {
-    it(`${DRAWS} draws of ${count} texts that end with ${ends.join(' or ')} are as likely as they should be`, async () => {
+    it(`${DRAWS} draws of ${count} texts that end with ${ends.join(' or ')} have the right frequencies`, async () => {
       const { model, exact } = await fiveTokens(await testGpu(), ends);
       const texts = allTexts(exact, ends);
       expect(texts).to.have.length(count);
@@ -86,7 +86,7 @@ describe('sampled texts', () => {
     });
   }
 
-  it("have the log-probabilities that training's kernels give them", async () => {
+  it('have the log-probabilities of the training kernels', async () => {
     const model = await loadFixture(await testGpu());
     model.attach(productAdapter(model, tinyLlamaAdapter.adapters, tinyLlama.reference.lora.alpha));
     const { ints } = random(3);
@@ -109,7 +109,7 @@ describe('sampled texts', () => {
         expect(value).to.be.closeTo(sampling[t] as number, 1e-5);
       });
     });
-    // They are there when they are asked for, and change nothing else.
+    // They are returned on request, and change nothing else.
     const plain = await generate(model, prompts, options);
     expect(drawn.map(({ logprobs: _, ...generation }) => generation)).to.deep.equal(plain);
     model.dispose();
@@ -124,7 +124,7 @@ describe('sampled texts', () => {
     { temperature: 1.4, topK: 30, topP: 0.8, minP: 0.05, repetitionPenalty: 1.3 },
     { temperature: 0.9, topK: 5, repetitionPenalty: 0.7 },
   ]) {
-    it(`have the log-probabilities of the distribution that they were drawn from: ${JSON.stringify(setting)}`, async () => {
+    it(`have the log-probabilities of the sampling distribution: ${JSON.stringify(setting)}`, async () => {
       const model = await loadFixture(await testGpu());
       model.attach(productAdapter(model, tinyLlamaAdapter.adapters, tinyLlama.reference.lora.alpha));
       const { ints } = random(9);
@@ -136,7 +136,7 @@ describe('sampled texts', () => {
         const { sampling, model: own } = logprobsOf(generation);
         const label = `sequence ${i}`;
         expect(sampling, label).to.have.length(exact.sampling.length);
-        // Tokens near the edge of what is kept may be in or out of it by half-precision products.
+        // With half-precision products, tokens near the limit of what is kept may be on either side of it.
         sampling.forEach((value, t) => {
           expect(own[t], label).to.be.closeTo(exact.model[t] as number, CLOSE);
           if (!isCoarse) expect(value, label).to.be.closeTo(exact.sampling[t] as number, 1e-4);
@@ -149,7 +149,7 @@ describe('sampled texts', () => {
     });
   }
 
-  it('are likeliest tokens without sampling, of which there is no other to draw', async () => {
+  it('consist of the most likely tokens without sampling', async () => {
     const model = await loadFixture(await testGpu());
     const options = { maxNewTokens: 6, temperature: 0, eosTokenIds: [], returnLogprobs: true };
     const [drawn] = await generate(model, [[5, 9, 40]], options);
@@ -161,10 +161,10 @@ describe('sampled texts', () => {
     model.dispose();
   });
 
-  it("are transformers' under a repetition penalty, the prompt's tokens included", async () => {
+  it("equal transformers' with a repetition penalty, including the prompt's tokens", async () => {
     const model = await loadFixture(await testGpu());
     for (const { prompt, repetitionPenalty, ids, margin } of fixture.greedy) {
-      // A choice this close turns with products in half precision.
+      // A choice this close may change with products in half precision.
       if (isCoarse && margin < 0.05) continue;
       const options = { maxNewTokens: ids.length, temperature: 0, eosTokenIds: [], repetitionPenalty };
       const [found] = await generate(model, [prompt], options);

@@ -1,7 +1,7 @@
 /**
- * A model that people use, as they get it: SmolLM2-135M-Instruct in Q4_1, against transformers with the same numbers and
- * against the published reference of the model in full. The file is fetched by `test/interop/fetch_smollm2.py`, or named by
- * WEBALIGN_SMOLLM2; without it the tests are skipped.
+ * A model that people use, in a form that people download: SmolLM2-135M-Instruct in Q4_1, compared with transformers with
+ * the same numbers and with the published reference of the full-precision model. The file is fetched by
+ * `test/interop/fetch_smollm2.py`, or named by WEBALIGN_SMOLLM2; without it the tests are skipped.
  */
 import { expect } from 'chai';
 import type { Message } from '../../src/data/chat-template.ts';
@@ -56,7 +56,7 @@ describe(`SmolLM2-135M-Instruct Q4_1 (${FILE})`, () => {
       expect(relativeL2(kept, decodeArray(logits)), text).to.be.below(1e-4);
       expect(argmax(row), text).to.equal(top[0]);
       const [first, second] = inFull[i]?.last_logits_top10_values ?? [];
-      // A token that leads by less than what four bits cost may lose its place, as the first does for "Hello".
+      // A token that leads by less than the error of four bits may lose its rank, as the first does for "Hello".
       if (first !== undefined && second !== undefined && first - second > 0.5)
         expect(argmax(row), text).to.equal(inFull[i]?.last_logits_top10_indices[0]);
     }
@@ -70,7 +70,7 @@ interface Published {
   last_logits_top10_values: number[];
 }
 
-/** The reference of the model in full, where it lies beside the project. */
+/** The reference of the full-precision model, if it is beside the project. */
 async function published(): Promise<Published[]> {
   const bytes = await sharedFile('models/smollm2-135m-instruct-reference.json');
   if (!bytes) return [];

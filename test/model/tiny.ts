@@ -1,5 +1,5 @@
 /**
- * The fixture models on the device, and a pass through them, for the tests of this folder and of test/train.
+ * The fixture models on the device, and passes through them, for the tests of this folder and of test/train.
  */
 import { type PackedBatch, packPairs, packSequences } from '../../src/data/packing.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -30,12 +30,12 @@ export function loadFixture(
   return CausalLM.load(gpu, filesOf(fixture), { trainable });
 }
 
-/** A fixture's folder, with files in place of its own. */
+/** A fixture's folder, with some files replaced. */
 export function filesOf(fixture: ModelFixture, others: Record<string, Uint8Array<ArrayBuffer>> = {}): Files {
   return memoryFiles({ ...Object.fromEntries(fixture.files), ...others }, 'fixture');
 }
 
-/** The folder of tiny-llama, its matrices stored in float32 with the values that they have in a precision. */
+/** The folder of tiny-llama, its matrices stored in float32 with the values that they have in another precision. */
 export function roundedTo(dtype: LoadDtype): Files {
   const weights = tinyLlama.files.get('model.safetensors') as Uint8Array<ArrayBuffer>;
   const { tensors } = parseSafetensors(weights, 'model.safetensors');
@@ -49,7 +49,7 @@ export function roundedTo(dtype: LoadDtype): Files {
   return filesOf(tinyLlama, { 'model.safetensors': writeSafetensors(new Map(rounded)) });
 }
 
-/** An adapter of the reference in the form of the product. */
+/** An adapter of the reference in the form of the model on the device. */
 export function productAdapter(
   model: CausalLM,
   adapters: ReadonlyMap<string, LoraAdapter>,
@@ -139,7 +139,7 @@ export function randomPairs(count: number, seed: number, vocabulary = tinyLlama.
   return Array.from({ length: count }, () => ({ prompt: ids(7), chosen: ids(9), rejected: ids(9) }));
 }
 
-/** Prompts of odd lengths, one token among them. */
+/** Prompts of odd lengths, one of them a single token. */
 export function oddPrompts(seed = 1, vocabulary = tinyLlama.config.vocabSize): number[][] {
   const { ints } = random(seed);
   return [6, 1, 13, 3, 1, 31].map((length) => [...ints(length, vocabulary)]);

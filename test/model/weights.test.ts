@@ -1,4 +1,4 @@
-/** Weights between files and the decoder: what GPT-2's files call and lay out differently comes back as it was. */
+/** Weights between files and the decoder: GPT-2's other names and layouts are converted and converted back unchanged. */
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
@@ -32,7 +32,7 @@ async function load(model: Uint8Array, config: object = gpt2.config): Promise<Ca
 }
 
 describe('model/weights', () => {
-  it('writes trained weights as the file had them', async () => {
+  it('writes trained weights in the layout of the file', async () => {
     const model = await load(decoded(gpt2.weights));
     const written = await model.trainedWeights();
     for (const [name, tensor] of stored()) {
@@ -43,7 +43,7 @@ describe('model/weights', () => {
     model.dispose();
   });
 
-  it('turns linear weights, and nothing else that is square', async () => {
+  it('transposes linear weights, and no other square ones', async () => {
     const read = async () => Uint8Array.of(1, 2, 3, 4);
     const square: TensorSource = { dtype: 'U8', shape: [2, 2], where: 'square', read };
     const tensors = new Map([
@@ -56,7 +56,7 @@ describe('model/weights', () => {
     expect([...(await table.read())]).to.deep.equal([1, 2, 3, 4]);
   });
 
-  it('reads files that leave the prefix out', async () => {
+  it('reads files that omit the prefix', async () => {
     const bare = [...stored()].map(([name, tensor]) => [name.replace('transformer.', ''), tensor] as const);
     const model = await load(writeSafetensors(new Map(bare), {}));
     expect([...(await model.trainedWeights()).keys()].sort()).to.deep.equal([...stored().keys()].sort());
@@ -102,7 +102,7 @@ describe('model/weights', () => {
     await expectRefused(() => load(file), 'transformer.h.1.attn.c_attn.bias is missing');
   });
 
-  it('wants a head where the configuration ties none, and takes no head of its own where it does', async () => {
+  it('requires a head if the configuration does not tie it, and rejects a separate one if it does', async () => {
     const head = (tensor: TensorToWrite) =>
       writeSafetensors(new Map<string, TensorToWrite>([...stored(), ['lm_head.weight', tensor]]));
     const embedding = stored().get('transformer.wte.weight')!;
@@ -119,7 +119,7 @@ describe('model/weights', () => {
     );
   });
 
-  it('takes an adapter in, with the weights laid out as they were', async () => {
+  it('merges an adapter and keeps the layout of the weights', async () => {
     const files = {
       'config.json': JSON.stringify(gpt2.config),
       'model.safetensors': decoded(gpt2.weights),

@@ -8,7 +8,7 @@ import { expect } from 'chai';
 
 const run = promisify(execFile);
 
-/** A program of its own: what it prints, and that it ends by itself. */
+/** A separate program: what it prints, and that it ends by itself. */
 async function inProcess(program: string, env: Record<string, string> = {}): Promise<string> {
   const library = pathToFileURL(resolve('dist/node.js')).href;
   const code = `import { requestNodeGpu, requestGpu } from '${library}';\n${program}`;
@@ -30,7 +30,7 @@ describe('the adapter in Node', () => {
     expect(printed).to.equal('1 2 3 4');
   });
 
-  it('announces a software adapter in one line, and only that', async () => {
+  it('reports a software adapter in one line, and nothing else', async () => {
     const printed = await inProcess('console.log(JSON.stringify(await requestNodeGpu()));');
     const { software, notice } = JSON.parse(printed) as { software: boolean; notice?: string };
     if (software)
@@ -55,7 +55,7 @@ describe('the adapter in Node', () => {
     }
   });
 
-  it('is unpacked elsewhere where the cache cannot be written', async function () {
+  it('is unpacked elsewhere if the cache cannot be written', async function () {
     if (!isCarried) this.skip();
     const folder = await mkdtemp(join(tmpdir(), 'webalign-cache-'));
     try {
@@ -67,7 +67,7 @@ describe('the adapter in Node', () => {
     }
   });
 
-  it('names the way out when it is asked for by an unknown name', async () => {
+  it('says what to do about an unknown adapter name', async () => {
     const program = 'await requestNodeGpu().catch((error) => console.log(error.name, error.message));';
     expect(await inProcess(program, { WEBALIGN_ADAPTER: 'fast' })).to.equal(
       'NoAdapterError Adapter "fast" is unknown. Supported adapters: native, swiftshader, lavapipe, software.',

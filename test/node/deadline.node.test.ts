@@ -1,4 +1,4 @@
-/** Strangers' work is ended: by its deadline, and by signals, even in the middle of a regular expression. */
+/** The work of untrusted files is ended by its deadline, and by signals, even in the middle of a regular expression. */
 import { spawn } from 'node:child_process';
 import { expect } from 'chai';
 import { atOnce } from '../../src/base/slices.ts';
@@ -11,11 +11,11 @@ import { strangerEnvironment } from '../../src/node/stranger-environment.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { expectRefused, failureOf } from '../io/refused.ts';
 
-/** Takes longer than anybody lives. */
+/** It would run for longer than anybody lives. */
 const endless = () => /^(a+)+$/.test(`${'a'.repeat(60)}!`);
 const where = () => 'm/tokenizer.json';
 
-/** A tokenizer that cuts texts by an endless pattern. */
+/** A tokenizer that splits texts with an endless regular expression. */
 const hostile = memoryFiles(
   {
     'tokenizer.json': JSON.stringify({
@@ -28,7 +28,7 @@ const hostile = memoryFiles(
 );
 
 describe('node/deadline', () => {
-  it('passes on what work gives and throws, one piece inside another too', () => {
+  it('passes on results and errors of work, also nested', () => {
     const guard = deadlineGuard({ deadline: 5000 });
     expect(guard(() => guard(() => 3, where), where)).to.equal(3);
     expect(() => guard(() => JSON.parse('{'), where)).to.throw(SyntaxError);
@@ -36,7 +36,7 @@ describe('node/deadline', () => {
     expect(process.listenerCount('SIGTERM')).to.equal(process.rawListeners('SIGTERM').length);
   });
 
-  it('ends a regular expression at its deadline, and names whose it is', async () => {
+  it('ends a regular expression at its deadline, and names its file', async () => {
     const start = performance.now();
     const guard = deadlineGuard({ deadline: 100 });
     await expectRefused(() => guard(endless, where), 'm/tokenizer.json', '0.1 s', 'WEBALIGN_DEADLINE');
@@ -44,7 +44,7 @@ describe('node/deadline', () => {
     expect(guard(() => 4, where)).to.equal(4);
   });
 
-  it('is ended by Ctrl-C within a second, and its listeners are put back', async () => {
+  it('is ended by Ctrl-C within a second, and restores its listeners', async () => {
     const stopped = new Error('Stopped');
     const listeners = process.listenerCount('SIGINT');
     const start = performance.now();
@@ -55,7 +55,7 @@ describe('node/deadline', () => {
     expect(process.listenerCount('SIGINT')).to.equal(listeners);
   });
 
-  it('guards each text by itself, and names its row', async () => {
+  it('guards each text separately, and names its row', async () => {
     const stop = guardStrangers({ deadline: 300 });
     try {
       expect(atOnce(mapGuarded([3, 1, 2], String, (value, i) => value + i))).to.deep.equal([3, 2, 4]);

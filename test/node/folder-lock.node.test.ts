@@ -1,4 +1,4 @@
-/** One process a folder: who is told what, and that a lock ends with its process however that ends. */
+/** One process per folder: which process gets which message, and that a lock ends with its process, however that ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -30,14 +30,14 @@ describe('node/folder-lock', function () {
     await writeFile(join(dir, LOCK_FILE), JSON.stringify(lock));
   };
 
-  it('is taken, refused to others, and free again', async () => {
+  it('is taken, unavailable to others, and free again', async () => {
     const lock = await lockFolder(dir);
     await refused(dir, 'is in use by process', String(process.pid), thisProcess().host, 'since 20', 'UTC');
     await lock.release();
     await (await lockFolder(dir)).release();
   });
 
-  it('leaves nothing where nothing was written, and what was there', async () => {
+  it('removes an unused new folder, and keeps existing files', async () => {
     dir = join(root, 'a/b');
     await (await lockFolder(dir)).release();
     expect(await readdir(root)).to.deep.equal([]);
@@ -47,7 +47,7 @@ describe('node/folder-lock', function () {
     expect(await readdir(dir)).to.deep.equal(['result']);
   });
 
-  it('locks a file beside others in its folder', async () => {
+  it('locks a file without affecting others in its folder', async () => {
     await using _ = await lockFile(join(root, 'a.jsonl'));
     await expectRefused(() => lockFile(join(root, 'a.jsonl')), 'a.jsonl', 'is in use');
     await (await lockFile(join(root, 'b.jsonl'))).release();
@@ -78,7 +78,7 @@ describe('node/folder-lock', function () {
     });
   }
 
-  it('lets one process take over a lock, and the next when that has died on the way', async () => {
+  it('lets one process take over a lock, and another if that one dies on the way', async () => {
     await layLock({ pid: 999_999_999 });
     const path = join(dir, LOCK_FILE);
     const right = `${path}.abcdefgh`;
@@ -101,19 +101,19 @@ describe('node/folder-lock', function () {
     'another container': { namespace: '1' },
   };
   for (const [where, changed] of Object.entries(UNSEEN)) {
-    it(`leaves the lock of ${where}, and says how to remove it`, async () => {
+    it(`respects the lock of ${where}, and says how to remove it`, async () => {
       await layLock({ pid: 999_999_999, ...changed });
       const path = join(dir, LOCK_FILE);
       await refused(
         'process 999999999',
         '2026-01-02 03:04:05 UTC',
-        'cannot be seen from here',
+        'is not visible from this process',
         `remove ${path}`,
       );
     });
   }
 
-  it('leaves a file that is not a lock, and says how to remove it', async () => {
+  it('keeps a file that is not a lock, and says how to remove it', async () => {
     for (const contents of ['', '{}', 'x'.repeat(10_000), '{"pid":-1}']) {
       await mkdir(dir, { recursive: true });
       await writeFile(join(dir, LOCK_FILE), contents);
@@ -121,7 +121,7 @@ describe('node/folder-lock', function () {
     }
   });
 
-  it('shows a hostile lock in plain characters', async () => {
+  it('shows a malicious lock with printable characters', async () => {
     await layLock({ host: 'else\u001b[2Jwhere', since: 'T\u202e'.repeat(3000) }).then(() =>
       refused('cannot be read'),
     );
@@ -141,7 +141,7 @@ describe('node/folder-lock', function () {
     winner.kill('SIGKILL');
     await once(winner, 'exit');
     expect(existsSync(join(dir, LOCK_FILE))).to.equal(true);
-    // Several that see a lock of a dead process at the same time: one gets it.
+    // Several processes see the lock of a dead one at the same time: exactly one gets it.
     const heirs = Array.from({ length: 4 }, () => contender(dir));
     const heir = await race(heirs);
     await Promise.all(heirs.filter(({ child }) => child !== heir).map(({ child }) => ended(child)));
@@ -151,7 +151,7 @@ describe('node/folder-lock', function () {
     expect((await readdir(dir)).sort()).to.deep.equal([]);
   });
 
-  /** A process that takes the folder and keeps it, or says why it cannot. Ends cleanly on SIGTERM. */
+  /** A process that locks the folder and keeps it, or prints why it cannot. Ends cleanly on SIGTERM. */
   function contender(folder: string): { child: ChildProcess; said: () => string } {
     const code = `import { lockFolder } from ${JSON.stringify(pathToFileURL('dist/node.js').href)};
       process.on('SIGTERM', () => process.exit(0));
@@ -167,7 +167,7 @@ describe('node/folder-lock', function () {
     return { child, said: () => said };
   }
 
-  /** The first that has the folder. */
+  /** The first process that has the folder. */
   function race(all: ReturnType<typeof contender>[]): Promise<ChildProcess> {
     return new Promise((resolve) => {
       for (const { child, said } of all)

@@ -36,10 +36,10 @@ describe('node/folder', () => {
     await expectRefused(() => folderFiles(join(dir, 'nowhere')).read('config.json'), 'nowhere');
     await mkdir(join(dir, 'sub'));
     await expectRefused(() => folderFiles(dir).read('sub'), 'sub', 'cannot be read');
-    await expectRefused(() => folderFiles(dir).read('../x'), 'leads out');
+    await expectRefused(() => folderFiles(dir).read('../x'), 'outside the folder');
   });
 
-  it('writes a file whole, making its folder, and leaves nothing else', async () => {
+  it('writes a file atomically, creating its folder, and leaves nothing else', async () => {
     const path = join(dir, 'new/deep/file.bin');
     await writeFileAtomic(path, Uint8Array.of(1, 2, 3));
     await writeFileAtomic(path, Uint8Array.of(4));
@@ -47,7 +47,7 @@ describe('node/folder', () => {
     expect(await readdir(join(dir, 'new/deep'))).to.deep.equal(['file.bin']);
   });
 
-  it('keeps the old file, and no temporary one, where writing fails', async () => {
+  it('keeps the old file, and no temporary one, if writing fails', async () => {
     await mkdir(join(dir, 'taken/inside'), { recursive: true });
     await expectRefused(
       () => writeFileAtomic(join(dir, 'taken'), Uint8Array.of(1)),
@@ -63,7 +63,7 @@ describe('node/folder', () => {
     expect(await readFile(join(dir, 'file'), 'utf8')).to.equal('old');
   });
 
-  it('clears away what a killed writer left, and nothing of one that may still write', async () => {
+  it('removes files of killed writers, but none of running ones', async () => {
     const tag = ownerTag();
     const gone = tag.replace(/~\d+~\d+~\d+$/, '~999999999~1~0');
     const otherStart = tag.replace(/~\d+~\d+$/, '~1~0');
@@ -82,7 +82,7 @@ describe('node/folder', () => {
     );
   });
 
-  it('lets several writers of one file end, each whole', async () => {
+  it('lets several writers of one file finish, each atomically', async () => {
     const path = join(dir, 'file.bin');
     const writers = Array.from({ length: 8 }, (_, i) =>
       writeFileAtomic(path, new Uint8Array(50_000).fill(i)),
@@ -94,12 +94,12 @@ describe('node/folder', () => {
     expect(await readdir(dir)).to.deep.equal(['file.bin']);
   });
 
-  it('says that nothing can be made below /proc', async function () {
+  it('reports that nothing can be created below /proc', async function () {
     if (!existsSync('/proc/self')) this.skip();
     await expectRefused(() => writeFileAtomic('/proc/nowhere/file', Uint8Array.of(1)), 'cannot be written');
   });
 
-  it('keeps checkpoints, caches and sets of files', async () => {
+  it('stores checkpoints, caches and sets of files', async () => {
     const store = fileCheckpointStore(join(dir, 'c/checkpoint.safetensors'));
     expect(await store.read()).to.equal(undefined);
     await store.write(Uint8Array.of(1, 2));

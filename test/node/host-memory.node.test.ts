@@ -1,6 +1,6 @@
 /**
- * Host memory returns to where it was, whatever is repeated. What is measured is what JavaScript keeps alive; for devices, which
- * also have native memory and threads, a process of their own is.
+ * Host memory returns to its earlier level after any repeated operation. It measures what JavaScript keeps alive; for
+ * devices, which also have native memory and threads, it measures a separate process.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -26,9 +26,9 @@ import { affine, shaderOf } from '../support/shader.ts';
 
 const MIB = 2 ** 20;
 const MOST_GROWTH = 8 * MIB;
-/** A step adds 1 KiB to the log, and the first hundred make most bind groups: 1.2 MiB in all. */
+/** A step adds 1 KiB to the log, and the first hundred create most bind groups: 1.2 MiB in total. */
 const MOST_GROWTH_OF_STEPS = 3 * MIB;
-/** Resident memory also counts what the allocator has not given back yet. */
+/** Resident memory also contains what the allocator has not returned yet. */
 const MOST_RESIDENT_GROWTH = 32 * MIB;
 
 const EMBEDDED = 'demos/align/model';
@@ -43,7 +43,7 @@ describe('host memory', () => {
   });
   after(() => gpu.dispose());
 
-  it('stays where it is over 200 reads of 8 MiB', async () => {
+  it('is constant over 200 reads of 8 MiB', async () => {
     const view = gpu.pool.allocate(8 * MIB, 'what is read');
     const growth = await growthOver(10, async () => {
       for (let i = 0; i < 20; i++) await gpu.read(view);
@@ -52,7 +52,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('stays where it is over 20 checkpoints of the embedded task', async () => {
+  it('is constant over 20 checkpoints of the embedded task', async () => {
     const model = await loadEmbedded(gpu);
     const args = { ...ALIGN_TRAINING, perDeviceTrainBatchSize: 4, maxSteps: 20, saveSteps: 1 };
     const trainDataset = randomPairs(24, 5, VOCABULARY);
@@ -66,7 +66,7 @@ describe('host memory', () => {
     expect(growth.most).to.be.at.most(MOST_GROWTH);
   });
 
-  it('stays where it is over 300 training steps, with evaluations', async () => {
+  it('is constant over 300 training steps, with evaluations', async () => {
     const model = await loadFixture(gpu);
     const args = { perDeviceTrainBatchSize: 2, maxSteps: 300, evalSteps: 30 };
     const [trainDataset, evalDataset] = [randomPairs(20, 5), randomPairs(4, 6)];
@@ -79,7 +79,7 @@ describe('host memory', () => {
     expect(growth.most).to.be.at.most(MOST_GROWTH_OF_STEPS);
   });
 
-  it('stays where it is over 50 generations', async () => {
+  it('is constant over 50 generations', async () => {
     const model = await loadFixture(gpu);
     const growth = await growthOver(10, async (round) => {
       for (let i = 0; i < 5; i++) {
@@ -91,7 +91,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('stays where it is over 20 models that are loaded and disposed', async () => {
+  it('is constant over 20 models that are loaded and disposed', async () => {
     const growth = await growthOver(20, async (round) => {
       const model = await loadEmbedded(gpu, round % 2 === 0);
       model.dispose();
@@ -99,7 +99,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('takes little for counting devices and does not hold them', async () => {
+  it('is small for counting devices, which are collected', async () => {
     const before = await hostBytes();
     const copies = Array.from({ length: 200 }, () => gpu.countingCopy());
     expect((await hostBytes()) - before).to.be.at.most(MIB);
@@ -118,13 +118,13 @@ describe('host memory', () => {
     expect(held).to.be.at.most(MIB);
   });
 
-  it('does not hold shaders that nobody else holds', async () => {
+  it('does not keep unused shaders alive', async () => {
     const [ofUser, formula] = await ownShaders(gpu);
     await collectGarbage();
     expect([ofUser.deref(), formula.deref()]).to.deep.equal([undefined, undefined]);
   });
 
-  it('does not hold the checkpoint from which a run was resumed', async () => {
+  it('does not keep the checkpoint of a resumed run', async () => {
     const model = await loadEmbedded(gpu, true);
     const checkpoint = memoryCheckpointStore();
     const args = { perDeviceTrainBatchSize: 2, maxSteps: 4 };
@@ -161,7 +161,7 @@ describe('a disposed device in Node', () => {
     expect(rounds).to.have.length(20);
   });
 
-  it('gives its native memory back', () => {
+  it('frees its native memory', () => {
     const [, second, ...later] = rounds.map(({ resident }) => resident);
     expect(Math.max(...later) - (second as number)).to.be.at.most(MOST_RESIDENT_GROWTH);
   });
@@ -173,7 +173,7 @@ describe('a disposed device in Node', () => {
   });
 });
 
-/** Runs a shader of one's own, and joins another to one that stays, as a formula is joined to its driver. */
+/** Runs the test's own shader, and combines another with the source of a driver, as a formula is. */
 async function ownShaders(gpu: Gpu): Promise<WeakRef<Shader>[]> {
   const [own, formula] = [{ ...affine, path: 'own.wgsl' }, shaderOf('// a formula', 'formula.wgsl')];
   const { fill } = kernels(own, { fill: { groups: (p) => p.count as number } });
@@ -185,17 +185,17 @@ async function ownShaders(gpu: Gpu): Promise<WeakRef<Shader>[]> {
   return [new WeakRef(own), new WeakRef(formula)];
 }
 
-/** The process after one more device has come and gone. */
+/** The process after one more device was created and disposed of. */
 interface DeviceRound {
-  /** Devices that the garbage collector has taken. */
+  /** Devices that the garbage collector has freed. */
   collected: number;
   /** Bytes. */
   resident: number;
-  /** 0 where the system does not tell. */
+  /** 0 if the system does not report it. */
   threads: number;
 }
 
-/** Requests a device, generates on it and disposes of it, twenty times in a process of its own. */
+/** Requests a device, generates on it and disposes of it, twenty times in a separate process. */
 async function twentyDevices(): Promise<DeviceRound[]> {
   const [library, node] = ['dist/index.js', 'dist/node.js'].map((path) => pathToFileURL(resolve(path)).href);
   const program = `
@@ -224,7 +224,7 @@ async function twentyDevices(): Promise<DeviceRound[]> {
       rounds.push({ collected, resident: process.memoryUsage.rss(), threads });
     }
     console.log(JSON.stringify(rounds));`;
-  // glibc would keep what was freed, more in one round and less in another.
+  // glibc would keep freed memory, more in one round and less in another.
   const allocator = {
     MALLOC_ARENA_MAX: '1',
     MALLOC_TRIM_THRESHOLD_: '131072',

@@ -5,7 +5,7 @@ import { addressCacheFolder, httpEnvironment } from '../../src/node/http-environ
 import { expectRefused } from '../io/refused.ts';
 
 describe('node/http-environment', () => {
-  it('reads how long to wait for servers', async () => {
+  it('reads timeouts of servers', async () => {
     expect(httpEnvironment({})).to.deep.equal({});
     expect(httpEnvironment({ WEBALIGN_HTTP_TIMEOUT: ' ' })).to.deep.equal({});
     expect(httpEnvironment({ WEBALIGN_HTTP_TIMEOUT: '90', WEBALIGN_HTTP_LEAST_RATE: '0' })).to.deep.equal({

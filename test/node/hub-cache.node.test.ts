@@ -28,7 +28,7 @@ import { cutAt, gitName, HubServer, isContent, sends, sha256 } from '../support/
 const COMMIT = 'c0ffee'.padEnd(40, '0');
 const WEIGHTS = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251);
 const CONFIG = '{"a":1}';
-/** The tag of a process of this machine whose number nobody has. */
+/** The mark of a process of this machine whose id no process has. */
 const GONE = ownerTag().replace(/~\d+~\d+~\d+$/, '~999999999~1~0');
 
 describe('node/hub-cache', () => {
@@ -49,7 +49,7 @@ describe('node/hub-cache', () => {
     root = await mkdtemp(join(tmpdir(), 'webalign-hub-'));
     folder = join(root, 'models--org--tiny');
   });
-  // A load that was left may still write a file.
+  // A load that was abandoned may still write a file.
   afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }));
 
   const options = (more: SourceOptions = {}): SourceOptions => ({
@@ -67,7 +67,7 @@ describe('node/hub-cache', () => {
   const names = async (...steps: string[]) => (await readdir(join(folder, ...steps)).catch(() => [])).sort();
   const contents = () => hub.take().filter(isContent).length;
 
-  it("lays files out as Hugging Face's tools do, and asks for nothing twice", async () => {
+  it("has the layout of Hugging Face's tools, and requests nothing twice", async () => {
     expect(await load()).to.deep.equal(WEIGHTS);
     expect(await names('blobs')).to.deep.equal([gitName(CONFIG), sha256(WEIGHTS)].sort());
     expect(await readFile(join(folder, 'refs/main'), 'utf8')).to.equal(COMMIT);
@@ -88,7 +88,7 @@ describe('node/hub-cache', () => {
     expect(hub.take()).to.deep.equal([]);
   });
 
-  it('finds what others have laid there, with or without their list of files', async () => {
+  it('finds files stored by others, with or without their listing', async () => {
     for (const listing of [false, true]) {
       await rm(folder, { recursive: true, force: true });
       await layByHand(folder, listing);
@@ -102,7 +102,7 @@ describe('node/hub-cache', () => {
     }
   });
 
-  it('links what another commit has, and fetches a file again whose size is wrong', async () => {
+  it('links files of another commit, and downloads a file with the wrong size again', async () => {
     await load();
     hub.repositories['org/tiny']!.commit = 'beef'.padEnd(40, '0');
     hub.take();
@@ -117,13 +117,13 @@ describe('node/hub-cache', () => {
     expect(contents()).to.equal(1);
   });
 
-  it('fetches once for two loads at once', async () => {
+  it('downloads once for two concurrent loads', async () => {
     const both = await Promise.all([load(), load()]);
     expect(both).to.deep.equal([WEIGHTS, WEIGHTS]);
     expect(contents()).to.equal(1);
   });
 
-  it('is left at once by a signal, also where it waits for another load', async () => {
+  it('is aborted immediately by a signal, also while it waits for another load', async () => {
     hub.faults.push((asked, response) => {
       if (!isContent(asked)) return false;
       response.flushHeaders();
@@ -140,7 +140,7 @@ describe('node/hub-cache', () => {
     }
   });
 
-  it('leaves nothing of wrong bytes', async () => {
+  it('stores no wrong bytes', async () => {
     hub.faults.push(sends((bytes) => bytes.map((byte) => byte ^ 1)));
     await expectRefused(() => load(), 'org/tiny/sub/model.safetensors', 'hash');
     expect(await names('blobs')).to.deep.equal([gitName(CONFIG)]);
@@ -148,8 +148,8 @@ describe('node/hub-cache', () => {
   });
 
   for (const at of [1, 2, 65_536, 123_457, WEIGHTS.length - 1]) {
-    it(`keeps what came until a cut at byte ${at}, for the next attempt`, async () => {
-      // Cut, and then nobody there: the attempt ends.
+    it(`keeps the bytes received before a cut at byte ${at} for the next attempt`, async () => {
+      // The connection is cut, and then the server is gone: the attempt ends.
       hub.faults.push(cutAt(at), ...Array.from({ length: 6 }, () => refusesContent));
       await expectRefused(() => load(), 'cannot be reached');
       hub.faults.length = 0;
@@ -164,7 +164,7 @@ describe('node/hub-cache', () => {
     });
   }
 
-  it('starts again where what was kept has gone bad', async () => {
+  it('starts again if stored bytes were damaged', async () => {
     await layPartial(WEIGHTS.slice(0, 1000).fill(7), GONE);
     expect(await load()).to.deep.equal(WEIGHTS);
     expect(
@@ -175,20 +175,20 @@ describe('node/hub-cache', () => {
     ).to.deep.equal(['bytes=1000-', undefined]);
   });
 
-  it('leaves the download of another machine alone', async () => {
+  it('does not touch the download of another machine', async () => {
     await layPartial(WEIGHTS.slice(0, 1000), 'elsewhere-1-0', new Date(0));
     expect(await load()).to.deep.equal(WEIGHTS);
     expect(hub.take().filter(isContent)[0]?.headers.range).to.equal(undefined);
     expect(await names('blobs')).to.include(`${sha256(WEIGHTS)}.elsewhere-1-0.incomplete`);
   });
 
-  it('goes on where a process was whose number belongs to another one by now', async () => {
+  it('continues the download of a process whose id was reused', async () => {
     await layPartial(WEIGHTS.slice(0, 1000), ownerTag().replace(/~\d+~\d+$/, '~1~0'));
     expect(await load()).to.deep.equal(WEIGHTS);
     expect(hub.take().filter(isContent)[0]?.headers.range).to.equal('bytes=1000-');
   });
 
-  it('goes on where a killed process was', async () => {
+  it('continues the download of a killed process', async () => {
     const { child, stuck } = stuckProcess(200_000);
     await stuck;
     child.kill('SIGKILL');
@@ -200,7 +200,7 @@ describe('node/hub-cache', () => {
     expect(await names('blobs')).to.deep.equal([gitName(CONFIG), sha256(WEIGHTS)].sort());
   });
 
-  it('waits for a process that is at it, and takes over when that dies', async () => {
+  it('waits for a downloading process, and takes over if that dies', async () => {
     const { child, stuck } = stuckProcess(100_000);
     await stuck;
     hub.take();
@@ -214,7 +214,7 @@ describe('node/hub-cache', () => {
     expect(hub.take().filter(isContent)[0]?.headers.range).to.equal('bytes=100000-');
   });
 
-  it('serves processes that come at once', async () => {
+  it('serves concurrent processes', async () => {
     const children = Array.from({ length: 3 }, () => childLoad());
     const ends = await Promise.all(children.map(({ ended }) => ended));
     expect(ends).to.deep.equal(children.map(() => `${WEIGHTS.length}`));
@@ -223,7 +223,7 @@ describe('node/hub-cache', () => {
     expect((await lstat(join(folder, 'snapshots', COMMIT, 'config.json'))).isSymbolicLink()).to.equal(true);
   });
 
-  it('says where it cannot write', async () => {
+  it('reports a folder that cannot be written', async () => {
     const file = join(root, 'file');
     await writeFile(file, '');
     await expectRefused(
@@ -233,7 +233,7 @@ describe('node/hub-cache', () => {
     );
   });
 
-  it('says that the disk is full', async function () {
+  it('reports a full disk', async function () {
     if (!existsSync('/dev/full')) this.skip();
     await load();
     await rm(join(folder, 'snapshots'), { recursive: true });
@@ -255,7 +255,7 @@ describe('node/hub-cache', () => {
     if (changed) await utimes(path, changed, changed);
   }
 
-  /** A process that loads the model and prints how many bytes it has. */
+  /** A process that loads the model and prints the number of its bytes. */
   function childLoad(): { child: ChildProcess; ended: Promise<string> } {
     const code = `import { openSource } from ${JSON.stringify(pathToFileURL('dist/node.js').href)};
       const files = await openSource('org/tiny');
@@ -273,7 +273,7 @@ describe('node/hub-cache', () => {
     return { child, ended: once(child, 'close').then(() => said.trim()) };
   }
 
-  /** A process whose download stands still after `at` bytes; `stuck` when they are on disk. */
+  /** A process whose download stops after `at` bytes; prints `stuck` when they are on disk. */
   function stuckProcess(at: number): { child: ChildProcess; stuck: Promise<void> } {
     hub.faults.push((asked, response, content) => {
       if (!isContent(asked)) return false;
@@ -296,7 +296,7 @@ describe('node/hub-cache', () => {
   }
 });
 
-/** The cache as Python leaves it: `snapshot_download` writes a list of files, `hf_hub_download` does not. */
+/** The cache as Python writes it: `snapshot_download` writes a list of files, `hf_hub_download` does not. */
 async function layByHand(folder: string, listing: boolean): Promise<void> {
   const files: [string, string, Uint8Array | string][] = [
     ['config.json', gitName(CONFIG), CONFIG],

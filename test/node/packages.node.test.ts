@@ -1,6 +1,6 @@
 /**
- * Packages that only Node needs: each is an optional peer, tried by us in a version that the peer allows, and named with the
- * command that installs it where it is missing. `test/run/pack.mjs` does without them in an empty project.
+ * Packages that only Node needs: each is an optional peer dependency, tested by us in a version that the range allows, and
+ * named with the command that installs it if it is missing. `test/run/pack.mjs` runs without them in an empty project.
  */
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
@@ -11,7 +11,7 @@ const { dependencies, devDependencies, peerDependencies, peerDependenciesMeta } 
 ) as Record<string, Record<string, string>> & { peerDependenciesMeta: Record<string, { optional: boolean }> };
 
 describe('packages that only Node needs', () => {
-  it('are optional peers, in a version that we test', () => {
+  it('are optional peers, in a tested version', () => {
     for (const [name, range] of Object.entries(peerDependencies as Record<string, string>)) {
       expect(peerDependenciesMeta[name]?.optional, name).equal(true);
       expect(devDependencies?.[name], name).match(new RegExp(`^\\^${range}\\.`));
@@ -24,7 +24,7 @@ describe('packages that only Node needs', () => {
     expect(await optional('This test', 'webgpu', [], async () => 'loaded')).equal('loaded');
   });
 
-  it('are named with one command for all that is missing', async () => {
+  it('are named with one command for all missing ones', async () => {
     const load = () => optional('This test', 'no-such-package', ['webgpu', 'nor-this'], async () => 'loaded');
     const error = await load().then(
       () => undefined,

@@ -1,4 +1,4 @@
-/** References in the user's cache folder: found again on the same machine alone, bounded, and never in the way. */
+/** References in the user's cache folder: found again on the same machine only, limited in size, and no error stops a run. */
 import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ describe('node/reference-cache', () => {
   });
   const cacheOf = (of = gpu(), mostBytes?: number) => userReferenceCache(of, async () => folder, mostBytes);
 
-  it('finds what the same adapter has computed by the same kernels', async () => {
+  it('finds values of the same adapter and kernels', async () => {
     expect(await cacheOf().get('key')).to.equal(undefined);
     await cacheOf().put('key', VALUES);
     expect(await cacheOf().get('key')).to.deep.equal(VALUES);
@@ -33,7 +33,7 @@ describe('node/reference-cache', () => {
     expect(await cacheOf(measured).get('key')).to.equal(undefined);
   });
 
-  it('removes what was used longest ago', async () => {
+  it('removes the least recently used entries', async () => {
     const references = join(folder, 'references');
     await cacheOf().put('first', VALUES);
     const [name = ''] = await readdir(references);
@@ -52,7 +52,7 @@ describe('node/reference-cache', () => {
     expect(await cache.get('third')).to.deep.equal(VALUES);
   });
 
-  it('goes without a folder that cannot be written', async () => {
+  it('works without a writable folder', async () => {
     await writeFile(join(folder, 'references'), 'a file in its place');
     await cacheOf().put('key', VALUES);
     expect(await cacheOf().get('key')).to.equal(undefined);

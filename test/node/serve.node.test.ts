@@ -23,7 +23,7 @@ describe('the file server', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  /** Sends the path as it stands: `fetch` would tidy it. */
+  /** Sends the path unchanged: `fetch` would normalize it. */
   const status = (path: string): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
       request(`${server.url}/`, { path }, (response) => {
@@ -34,20 +34,20 @@ describe('the file server', () => {
         .end();
     });
 
-  it('gives the files of each folder', async () => {
+  it('serves the files of each folder', async () => {
     const page = await fetch(`${server.url}/page.js`);
     expect(page.headers.get('content-type')).to.equal('text/javascript');
     const bytes = await (await fetch(`${server.url}/extra/a%20b.bin?x=1`)).arrayBuffer();
     expect([...new Uint8Array(bytes)]).to.deep.equal([1, 2]);
   });
 
-  it('gives an empty page where there is none', async () => {
+  it('serves an empty page if there is none', async () => {
     const page = await fetch(`${server.url}/`);
     expect(page.status).to.equal(200);
     expect(page.headers.get('content-type')).to.include('text/html');
   });
 
-  it('gives nothing else', async () => {
+  it('serves nothing else', async () => {
     for (const path of [
       '/nowhere.js',
       '/../secret/key',

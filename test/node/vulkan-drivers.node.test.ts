@@ -1,4 +1,4 @@
-/** When Dawn is asked for a driver at all: wherever there might be one. */
+/** When Dawn is asked for a driver at all: whenever there might be one. */
 import { expect } from 'chai';
 import { mayHaveVulkanDriver } from '../../src/node/vulkan-drivers.ts';
 
@@ -6,7 +6,7 @@ const listing = (folders: Readonly<Record<string, readonly string[]>>) => async 
   folders[folder] ?? [];
 
 describe('node/vulkan-drivers', () => {
-  it('asks for none where neither devices nor manifests nor variables speak of one', async () => {
+  it('are not searched if neither devices nor manifests nor variables indicate one', async () => {
     expect(await mayHaveVulkanDriver({}, listing({}))).to.equal(false);
     const bare = { '/dev': ['null', 'tty', 'shm'], '/usr/share/vulkan/icd.d': ['README'] };
     expect(await mayHaveVulkanDriver({ HOME: '/home/a', VK_DRIVER_FILES: '' }, listing(bare))).to.equal(
@@ -26,7 +26,7 @@ describe('node/vulkan-drivers', () => {
     ['NixOS', {}, { '/run/opengl-driver/share/vulkan/icd.d': ['x.json'] }],
     ['a variable that names drivers', { VK_ICD_FILENAMES: '/x.json' }, {}],
   ] as const)
-    it(`asks where there is ${what}`, async () => {
+    it(`are searched if there is ${what}`, async () => {
       expect(await mayHaveVulkanDriver(env, listing(folders))).to.equal(true);
     });
 });

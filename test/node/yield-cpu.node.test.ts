@@ -1,6 +1,6 @@
 /**
- * Waiting beside a software adapter: every turn of the event loop sleeps once while something is awaited, however many waits
- * there have been, and not at all where nothing is.
+ * Waiting with a software adapter: every turn of the event loop sleeps once while something is awaited, however many waits
+ * there have been, and not at all if nothing is awaited.
  */
 import { expect } from 'chai';
 import { yieldCpuWhileWaiting } from '../../src/node/yield-cpu.ts';
@@ -10,7 +10,7 @@ const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 describe('node/yield-cpu', () => {
   const { wait } = Atomics;
   let sleeps = 0;
-  /** What answers a wait. */
+  /** What settles a wait. */
   let answer: () => Promise<void>;
   let queue: { onSubmittedWorkDone(): Promise<void> };
   let buffer: { mapAsync(): Promise<void> };
@@ -34,7 +34,7 @@ describe('node/yield-cpu', () => {
     Atomics.wait = wait;
   });
 
-  /** The sleeps of one turn of the event loop while `begin`'s answer is awaited, and of one after it has come. */
+  /** The sleeps of one turn of the event loop while `begin`'s result is awaited, and of one turn after it has arrived. */
   async function sleepsWhile(begin: () => Promise<void>): Promise<[during: number, after: number]> {
     let release = () => {};
     answer = () => new Promise((resolve) => (release = resolve));
@@ -52,7 +52,7 @@ describe('node/yield-cpu', () => {
     return sleeps - before;
   }
 
-  it('sleeps once a turn while the device works, copies or compiles, and not after', async () => {
+  it('sleeps once per turn while the device works, copies or compiles, and not afterwards', async () => {
     expect(await sleepsWhile(() => queue.onSubmittedWorkDone())).to.deep.equal([1, 0]);
     expect(await sleepsWhile(() => buffer.mapAsync())).to.deep.equal([1, 0]);
     expect(await sleepsWhile(() => device.createComputePipelineAsync())).to.deep.equal([1, 0]);

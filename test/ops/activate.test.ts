@@ -1,4 +1,4 @@
-/** Activations without a gate against the gated unit's reference, whose other factor is one. */
+/** Activations without a gate, compared with the reference of the gated unit whose other factor is one. */
 import { activate } from '../../src/ops/activate.ts';
 import { random } from '../reference/compare.ts';
 import * as reference from '../reference/gated-unit.ts';
@@ -16,7 +16,7 @@ describe('activate', () => {
         const x = Float32Array.from(random(rows * cols).normals(rows * cols, scale));
         const ones = new Float64Array(x.length).fill(1);
         const gelu = activation === 'gelu';
-        // exp may be wrong by 3 + 2|z| units in the last place; where |z| is large the sigmoid hardly moves.
+        // exp may be wrong by 3 + 2|z| units in the last place; for large |z| the sigmoid hardly changes.
         const tolerance = { absolute: 1e-6, relative: 1e-5 };
         await checkOp(await testGpu(), {
           label: activation,

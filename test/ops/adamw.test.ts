@@ -1,4 +1,4 @@
-/** AdamW with clipping over thirty steps beside torch's, and what it does with gradients that are not finite. */
+/** AdamW with clipping over thirty steps, compared with torch's, and what it does with gradients that are not finite. */
 import { expect } from 'chai';
 import { adamw } from '../../src/ops/adamw.ts';
 import { gradNorm } from '../../src/ops/grad-norm.ts';
@@ -43,8 +43,8 @@ describe('adamw', () => {
         const [norm] = new Float32Array(clipped);
         expect(norm, `norm of step ${at + 1}`).to.be.closeTo(step.norm, 2e-6 * step.norm);
         for (const [label, expected] of named(step.parameters)) {
-          // Each step rounds the value once more, and moments by three units in the last place: for steps of 1e-2,
-          // less than 1e-7 a step.
+          // Each step rounds the value once more, and moments by three units in the last place: for steps of 1e-2, less
+          // than 1e-7 per step.
           expectClose(values.get(label) as Float32Array, expected, {
             absolute: 1e-7 * (at + 2),
             relative: 1e-6,
@@ -61,7 +61,7 @@ describe('adamw', () => {
     });
   });
 
-  it('leaves everything alone where the norm is not finite', async () => {
+  it('changes nothing if the norm is not finite', async () => {
     const run = optimizer.adamw[1];
     const { gpu, check, store, clip } = await storeFor(run);
     const gradients = named(run.steps[0].gradients);
@@ -77,7 +77,7 @@ describe('adamw', () => {
     await check();
   });
 
-  it('spares parameters that do not decay', async () => {
+  it('does not decay excluded parameters', async () => {
     const { gpu, check } = guards(await testGpu());
     const values = Float32Array.of(1, -2, 3);
     const store = new ParameterStore(gpu, [

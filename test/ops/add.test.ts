@@ -1,4 +1,4 @@
-/** The residual sum: both summands get the upstream gradient, and one that is added to itself gets it twice. */
+/** The residual sum: both summands get the upstream gradient, and a tensor added to itself gets it twice. */
 import { expect } from 'chai';
 import { add } from '../../src/ops/add.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -47,7 +47,7 @@ describe('add', () => {
     });
   });
 
-  it('refuses summands of two sizes', async () => {
+  it('rejects summands of different sizes', async () => {
     const gpu = await testGpu();
     const a = Tensor.from(gpu, new Float32Array(4), [1, 4], 'a');
     const b = Tensor.from(gpu, new Float32Array(8), [2, 4], 'b');

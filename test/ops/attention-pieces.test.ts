@@ -17,7 +17,7 @@ import { type Pair, spansOf } from '../support/spans.ts';
 /** A limit that leaves about 40 keys per dispatch, or one tile. */
 const FEW = 1024 + 40;
 
-/** Sequences shorter and longer than a range, with ends at any place in it. */
+/** Sequences shorter and longer than a range, with ends at any position in it. */
 const PAIRS: readonly Pair[] = [
   [3, 1, 9],
   [50, 42, 31],
@@ -36,7 +36,7 @@ const HEADS: readonly Heads[] = [
 const restricted = (gpu: Gpu, loopLimit: number): Gpu =>
   Object.create(gpu, { loopLimit: { value: loopLimit } });
 
-/** Value and gradients; with `before` there are gradients already, which they are added to. */
+/** Value and gradients; with `before`, gradients exist already, to which these are added. */
 async function run(real: Gpu, heads: Heads, before: boolean) {
   const { gpu, check } = guards(real);
   const spans = spansOf(PAIRS);

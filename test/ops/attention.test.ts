@@ -1,6 +1,6 @@
 /**
- * Attention against its float64 reference: head widths that fill a block of 16 and that do not, grouped heads, prefixes
- * shared by two completions, sequences that end anywhere between the tokens of a thread, single tokens.
+ * Attention compared with its float64 reference: head widths that fill a block of 16 and that do not, grouped heads,
+ * prefixes shared by two completions, sequences that end anywhere among the tokens of a thread, single tokens.
  */
 import { expect } from 'chai';
 import { ATTENTION_VARIANTS, attention, type Heads } from '../../src/ops/attention.ts';
@@ -47,8 +47,8 @@ const HEADS: readonly Heads[] = [
 
 const VARIANTS = ATTENTION_VARIANTS.map(({ name }) => name);
 
-// Weights come from exp, which may be wrong by 3 + 2|x| units in the last place; a gradient of a key or a value sums up
-// to 123 queries of up to 3 heads.
+// Weights come from exp, which may be wrong by 3 + 2|x| units in the last place; the gradient of a key or a value is a sum
+// over up to 123 queries of up to 3 heads.
 const tolerance = {
   value: { absolute: 2e-6, relative: 1e-5 },
   gradient: { absolute: 2e-5, relative: 2e-5 },
@@ -99,7 +99,7 @@ async function check(
 
 describe('attention', () => {
   for (const heads of HEADS) {
-    // Wide heads differ from others by how a score is summed, not by what is seen.
+    // Wide heads differ from others in how a score is summed, not in what is visible.
     const layouts = Object.entries(LAYOUTS).filter(
       ([name]) => heads.headDim < 64 || name.startsWith('pairs'),
     );
@@ -110,7 +110,7 @@ describe('attention', () => {
     }
   }
 
-  // A window of one token, shorter and longer than prompts and completions, and longer than everything.
+  // A window of one token, ones shorter and longer than prompts and completions, and one longer than everything.
   for (const [window, name] of [
     [1, 'pairs and single tokens'],
     [5, 'pairs and single tokens'],
@@ -124,7 +124,7 @@ describe('attention', () => {
     });
   }
 
-  // Scores in the bend of a cap and far beyond it, by every variant.
+  // Scores near a cap and far beyond it, by every variant.
   for (const variant of VARIANTS) {
     for (const [heads, scale] of [
       [{ heads: 4, kvHeads: 2, headDim: 20, scale: 0.4, window: 9, softCap: 2 }, 1],
@@ -138,7 +138,7 @@ describe('attention', () => {
     }
   }
 
-  // Four tokens a thread: a software adapter without subgroups, and heads that quads do not hold.
+  // Four tokens per thread: a software adapter without subgroups, and heads that do not fit into quads.
   for (const [headDim, name] of [
     [20, 'pairs and single tokens'],
     [80, 'sequences of 1, 6 and 42'],
@@ -150,7 +150,7 @@ describe('attention', () => {
     });
   }
 
-  // Tiles of 32 tokens: fewer and more than that, spans that leave whole tiles out, heads of one part and of two.
+  // Tiles of 32 tokens: fewer and more tokens than that, spans that skip whole tiles, heads of one part and of two.
   const plain = { heads: 6, kvHeads: 2, headDim: 16 };
   for (const [heads, names] of [
     [plain, Object.keys(LAYOUTS)],
@@ -167,7 +167,7 @@ describe('attention', () => {
   }
 
   for (const variant of VARIANTS) {
-    it(`stays exact where one score is far above the others, by ${variant}`, async () => {
+    it(`stays accurate if one score is far above the others, by ${variant}`, async () => {
       // Scores of about ±400: without the running maximum they overflow. Only the values stay small, so that gradients do.
       const heads = { heads: 2, kvHeads: 2, headDim: 20 };
       const extreme = makeCase([[6, 9, 9]], heads, 12);
@@ -189,7 +189,7 @@ describe('attention', () => {
     });
   }
 
-  it('leaves out what need not be computed: gradients of the key alone, of the value alone', async () => {
+  it('skips unneeded work: gradients of the key alone, of the value alone', async () => {
     const heads = { heads: 4, kvHeads: 2, headDim: 8 };
     const { query, key, value, spans, tokens, shape } = makeCase(LAYOUTS['a pair'], heads);
     const forward = reference.attention(query, key, value, spans, shape);
@@ -220,10 +220,10 @@ describe('attention', () => {
   });
 
   for (const variant of VARIANTS) {
-    it(`gives a completion the bits it has beside another one, by ${variant}`, async () => {
-      // The rejected completion of a pair, in a tile with the end of the chosen one and an odd number of tokens behind where
-      // that begins; and the same tokens as the chosen one of a pair without another. Scores grow along the sequence, so
-      // that the running maximum does.
+    it(`gives a completion the same bits with or without another one, by ${variant}`, async () => {
+      // The rejected completion of a pair begins in a tile that also has the end of the chosen one, and is followed by an
+      // odd number of tokens; the same tokens are also the chosen completion of a pair without another. Scores grow along
+      // the sequence, so that the running maximum does too.
       const heads = { heads: 2, kvHeads: 1, headDim: 20, scale: 2 };
       const [before, prompt, chosen, length] = [4, 6, 11, 22];
       const widths = [40, 20, 20, 40];
@@ -257,7 +257,7 @@ describe('attention', () => {
         ],
         [parts[3]!, parts[0]!, parts[2]!],
       );
-      // What a key is given, workgroups add up by tiles of queries that begin anywhere.
+      // Workgroups add up the gradient of a key by tiles of queries that begin anywhere.
       const names = variant === 'workgroup' ? ['value', 'dq'] : ['value', 'dq', 'dk', 'dv'];
       for (const [at, name] of names.entries()) {
         requireSameBytes(beside[at]!, alone[at]!, name);

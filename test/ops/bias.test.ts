@@ -1,4 +1,4 @@
-/** The bias of a linear layer: added before the product, and its gradient without that of a frozen weight. */
+/** The bias of a linear layer: added before the product, and its gradient without the gradient of a frozen weight. */
 import { linear as linearLayer } from '../../src/ops/linear.ts';
 import { random } from '../reference/compare.ts';
 import { linear, linearBackwardInput } from '../reference/linear.ts';

@@ -1,4 +1,7 @@
-/** Log-probabilities of chosen tokens against the float64 log-softmax: whichever rows live, and nothing else written. */
+/**
+ * Log-probabilities of chosen tokens compared with the float64 log-softmax, for any set of live rows; nothing else is
+ * written.
+ */
 import { expect } from 'chai';
 import { chosenLogprobs } from '../../src/ops/chosen-logprob.ts';
 import { INVALID_TOKEN } from '../../src/ops/sample.ts';
@@ -22,7 +25,7 @@ describe('chosen-logprob', () => {
       const { gpu, check } = guards(await testGpu(), lanes);
       const { normals, ints } = random(vocabulary);
       const [steps, sequences, step] = [3, 4, 1];
-      // Of rows 0 to 2 the logits are those of 1 and 2; sequence 1 has no row.
+      // Rows 0 to 2 use the logits of rows 1 and 2; sequence 1 has no row.
       const owners = [0, 3, 2];
       const firstRow = 1;
       const stride = vocabulary + 3;
@@ -63,7 +66,7 @@ describe('chosen-logprob', () => {
     });
   }
 
-  it('leaves out a row that was given no token', async () => {
+  it('skips a row without a token', async () => {
     const gpu = await testGpu();
     const live = {
       places: Tensor.from(gpu, Uint32Array.of(0, 0, 0, 0), [1, 4]),

@@ -1,4 +1,4 @@
-/** A matrix taken apart by columns and weighed, so that every part has a gradient of its own. */
+/** A matrix split by columns with weights, so that every part has its own gradient. */
 import { expect } from 'chai';
 import { add } from '../../src/ops/add.ts';
 import { splitColumns } from '../../src/ops/columns.ts';
@@ -41,7 +41,7 @@ describe('splitColumns', () => {
     });
   }
 
-  it('takes parts of different widths, in order, and refuses widths that do not add up', async () => {
+  it('splits into parts of different widths, in order, and rejects widths with another sum', async () => {
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const x = Tensor.from(gpu, Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7), [2, 4], 'x');
@@ -50,7 +50,7 @@ describe('splitColumns', () => {
       [0, 4],
       [1, 2, 3, 5, 6, 7],
     ]);
-    expect(() => splitColumns(tape, x, [2, 1])).to.throw('x (2, 4) f32, but the parts are 2, 1 wide');
+    expect(() => splitColumns(tape, x, [2, 1])).to.throw('x (2, 4) f32, but the widths are 2, 1');
     tape.dispose();
   });
 });

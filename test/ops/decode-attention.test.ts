@@ -1,4 +1,4 @@
-/** One new token against a cache: both kernels against the float64 attention over the whole sequence. */
+/** One new token with a cache: both kernels compared with the float64 attention over the whole sequence. */
 import { expect } from 'chai';
 import { cachedAttention, decodeAttention } from '../../src/ops/decode-attention.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -8,7 +8,7 @@ import { expectClose, random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
-/** Prompts of these lengths; each sequence goes on from one of them. */
+/** Prompts of these lengths; each sequence continues one of them. */
 const PROMPTS = [1, 6, 42, 123];
 const SEQUENCES = [2, 0, 1, 1, 3, 2];
 const CAPACITY = 7;
@@ -47,12 +47,12 @@ describe('decode attention', () => {
         const promptRows = PROMPTS.reduce((a, b) => a + b);
         const starts = PROMPTS.map((_, i) => PROMPTS.slice(0, i).reduce((a, b) => a + b, 0));
         const cacheRows = promptRows + SEQUENCES.length * CAPACITY;
-        // Scores of a spread that makes the softmax matter.
+        // Scores spread enough that the softmax matters.
         const [keys, values] = [
           Float32Array.from(normals(cacheRows * width, 2)),
           Float32Array.from(normals(cacheRows * width)),
         ];
-        // Live rows in an order of their own, one sequence left out.
+        // Live rows in their own order, one sequence left out.
         const live = [4, 0, 5, 1, 2];
         const B = live.length;
         const [query, key, value] = [heads * headDim, width, width].map((cols) =>
@@ -72,7 +72,7 @@ describe('decode attention', () => {
         const options = { heads, kvHeads, headDim, cached, wide, window, softCap };
         const q = tensor(query, heads * headDim);
         const y = decodeAttention(tape, q, tensor(key, width), tensor(value, width), cache, at, options);
-        // The same from the cache alone, where the new key and value are by now.
+        // The same from the cache alone, which contains the new key and value by now.
         const again = cachedAttention(tape, q, cache, at, options);
         const [found, foundAgain, keysAfter, valuesAfter] = [
           await y.toArray(gpu),

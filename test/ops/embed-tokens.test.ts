@@ -1,4 +1,4 @@
-/** Embeddings of the tokens that the step before has chosen, whichever rows live, in every format. */
+/** Embeddings of the tokens that the previous step has chosen, for any set of live rows, in every format. */
 import { embedTokens } from '../../src/ops/embed-tokens.ts';
 import type { LiveSequences } from '../../src/ops/sample.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -15,7 +15,7 @@ describe('embed-tokens', () => {
       const [vocabulary, cols, sequences] = [5, 256, 3];
       const { data, values } = randomWeights(dtype, vocabulary * cols, 3);
       const table = weightsFrom(gpu, data, [vocabulary, cols], dtype);
-      // Sequence 1 has ended and has no row. An invalid token is fed as the last of the vocabulary.
+      // Sequence 1 has ended and has no row. For an invalid token, the last one of the vocabulary is used.
       const places = Tensor.from(gpu, Uint32Array.of(0, 4, 6, 2, 4, 6, 20, 0), [2, 4], 'places');
       const tokens = Tensor.from(gpu, Uint32Array.of(3, 4, 1, 2, 0, 0xffffffff), [2, sequences], 'tokens');
       for (const [step, ids] of [

@@ -1,4 +1,7 @@
-/** Expectations of given values against their float64 reference: values, gradients, masks and a constant that must not count. */
+/**
+ * Expectations of given values compared with their float64 reference: values, gradients, masks, and a constant that must
+ * not matter.
+ */
 import { expect } from 'chai';
 import { expectation } from '../../src/ops/expectation.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -50,13 +53,13 @@ describe('expectation', () => {
     return { value: new Float32Array(await late)[0], gradient };
   }
 
-  it('does not lose its gradient under a constant in the values', async () => {
+  it('keeps its gradient with a large constant in the values', async () => {
     const { gradient } = await ofRow([0, 1, 2], [1e6, 1e6 + 0.25, 1e6 - 0.5]);
     const expected = reference.expectationBackward([1], [0, 1, 2], [0, 0.25, -0.5], { rows: 1, cols: 3 });
     expectClose(gradient, expected, { relative: 1e-5 });
   });
 
-  it('gives a masked entry no share, whatever its value, and lets an excluding value exclude', async () => {
+  it('ignores a masked entry, whatever its value, and lets an excluding value exclude', async () => {
     const masked = await ofRow([0, -Infinity, 0], [1, -Infinity, 3]);
     expect(masked.value).to.equal(2);
     expectClose(masked.gradient, [-0.5, 0, 0.5], { absolute: 1e-6 });

@@ -1,5 +1,5 @@
 /**
- * What a step of generation is fed: the token each live sequence was given last, at its place after the prompt.
+ * The input of a step of generation: the token that each live sequence was given last, at its position after the prompt.
  */
 import { expect } from 'chai';
 import { feed } from '../../src/ops/feed.ts';
@@ -8,10 +8,11 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import { testGpu } from '../support/gpu.ts';
 
 describe('feed', () => {
-  it('gives the last token and the next position of the live sequences, whichever they are', async () => {
+  it('gives the last token and the next position of the live sequences, in any order', async () => {
     const gpu = await testGpu();
     const sequences = 3;
-    // Prompts of 4 and 2 tokens; sequence 1 has ended and has no row. An invalid token is fed as the last of the vocabulary.
+    // Prompts of 4 and 2 tokens; sequence 1 has ended and has no row. For an invalid token, the last one of the vocabulary
+    // is used.
     const places = Tensor.from(gpu, Uint32Array.of(0, 4, 6, 0, 4, 6, 20, 2), [2, 4], 'places');
     const tokens = Tensor.from(gpu, Uint32Array.of(7, 8, 9, 10, 11, 0xffffffff), [2, sequences], 'tokens');
     for (const { step, ids, positions } of [

@@ -1,4 +1,4 @@
-/** Stacks of weights made for decoding, against float64: every format, adapters that add up, gains, biases where some have one. */
+/** Weights folded for decoding, compared with float64: every format, several adapters, gains, and biases of some weights. */
 import { type FoldedPart, fold, stackLength } from '../../src/ops/fold.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
@@ -43,7 +43,7 @@ describe('fold', () => {
       fold(gpu, parts, { weight: Tensor.from(gpu, gain, [k]), offset }, stack);
       const found = await stack.toArray(gpu);
       await check();
-      // Up to eleven products of three numbers around 1, and as many roundings.
+      // Up to eleven products of three numbers around 1, with as many roundings.
       expectClose(found, [...expected, ...biases], { absolute: 2e-5, relative: 2e-6 });
     });
   }

@@ -32,7 +32,7 @@ describe('gated unit', () => {
         const { normals } = random(rows * cols);
         const gate = Float32Array.from(normals(rows * cols, scale));
         const up = Float32Array.from(normals(rows * cols));
-        // exp may be wrong by 3 + 2|z| units in the last place; where |z| is large the sigmoid hardly moves.
+        // exp may be wrong by 3 + 2|z| units in the last place; for large |z| the sigmoid hardly changes.
         const tolerance = { absolute: 1e-6, relative: 1e-5 };
         await checkOp(await testGpu(), {
           label: activation,

@@ -9,7 +9,7 @@ import * as reference from '../reference/gather.ts';
 import { testGpu } from '../support/gpu.ts';
 import { checkOp } from '../support/op.ts';
 
-/** For every row of the table the places that read it, ascending. */
+/** For every row of the table the positions that read it, ascending. */
 function inverse(ids: Uint32Array, rows: number): { offsets: Uint32Array; entries: Uint32Array } {
   const readers = Array.from({ length: rows }, (_, row) => [...ids.keys()].filter((i) => ids[i] === row));
   const offsets = new Uint32Array(rows + 1);
@@ -48,7 +48,7 @@ describe('gather', () => {
     });
   }
 
-  it('says that a gradient needs the inverse index', async () => {
+  it('reports that a gradient needs the inverse index', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const table = Tensor.from(gpu, new Float32Array(8), [4, 2], 'embedding');

@@ -1,4 +1,4 @@
-/** The norm of all gradients and its clipping factor, also where it is zero, huge or not a number. */
+/** The norm of all gradients and its clipping factor, also if it is zero, huge or not a number. */
 import { expect } from 'chai';
 import { gradNorm } from '../../src/ops/grad-norm.ts';
 import { random } from '../reference/compare.ts';
@@ -55,7 +55,7 @@ describe('gradNorm', () => {
     });
   }
 
-  it('is the same in every run', async () => {
+  it('is deterministic', async () => {
     const gradients = Float32Array.from(random(2).normals(4567));
     expect(await normAndFactor(gradients, 1)).to.deep.equal(await normAndFactor(gradients, 1));
   });

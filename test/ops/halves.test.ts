@@ -1,4 +1,4 @@
-/** Rows packed to half their bytes and back, number by number against the reference. */
+/** Rows packed to half their bytes and unpacked, number by number compared with the reference. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { HALVES } from '../../src/ops/halves.ts';
@@ -11,7 +11,7 @@ import { asDevices, requireSameBytes } from '../support/op.ts';
 
 const LARGEST = 3.4028234663852886e38;
 
-/** There and back, between guard regions. */
+/** Packed and unpacked, between guard regions. */
 async function thereAndBack(real: Gpu, values: Float32Array, shape: readonly [number, number]) {
   const { gpu, check } = guards(real);
   const x = Tensor.from(gpu, values, shape, 'x');
@@ -48,13 +48,14 @@ describe('halves', () => {
       it(`(${shape.join(', ')}), numbers near ${scale}`, async () => {
         const values = Float32Array.from(random(shape[1]).normals(shape[0] * shape[1], scale));
         const found = await checkRows(values, shape);
-        // Half of the last of eleven bits; below 2^−126 the steps of float32 itself, of which thirteen bits are dropped.
+        // Half of the last of eleven bits; below 2^−126 the precision of float32 itself, of which thirteen bits are
+        // dropped.
         expectClose(found, values, { relative: 2 ** -11, absolute: 2 ** -137 });
       });
     }
   }
 
-  it('numbers of all sizes in one row: what is far below its largest loses bits, then vanishes', async () => {
+  it('numbers of all sizes in one row: those far below the largest lose bits, then vanish', async () => {
     const { normals, uniform } = random(5);
     const values = Float32Array.from(normals(40 * 64), (value) => value * 10 ** (76 * uniform() - 38));
     const found = await checkRows(values, [40, 64]);
@@ -65,7 +66,7 @@ describe('halves', () => {
     }
   });
 
-  it('numbers that halves have come back bit for bit, zeros with their signs, and so does what has been there before', async () => {
+  it('numbers that half precision represents are restored bit for bit, including signed zeros, and so are unpacked ones', async () => {
     const exact = [0, -0, 1, -1, 0.5, 2047, -2046 / 4096, 2 ** -15];
     const found = await checkRows(Float32Array.from(exact), [1, 8]);
     requireSameBytes(found, Float32Array.from(exact), 'exact numbers');
@@ -96,7 +97,7 @@ describe('halves', () => {
     expect([...(await checkRows(new Float32Array(24), [2, 12]))]).to.deep.equal(Array(24).fill(0));
   });
 
-  it('a row that holds NaN or an infinity becomes NaN, its neighbours stay', async () => {
+  it('a row that contains NaN or an infinity becomes NaN, its neighbors do not', async () => {
     for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       const values = Float32Array.from([1, 2, 3, 4, 1, odd, 3, 4, 5, 6, 7, 8]);
       const found = await checkRows(values, [3, 4]);
@@ -104,7 +105,7 @@ describe('halves', () => {
     }
   });
 
-  it('takes half of the words and two a row, and only rows of whole vectors', async () => {
+  it('takes half of the words plus two per row, and only rows of whole vectors', async () => {
     const gpu = await testGpu();
     const wordsOf = (shape: readonly number[], data: Float32Array | Uint32Array) =>
       HALVES.words(Tensor.from(gpu, data, shape));

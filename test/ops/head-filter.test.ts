@@ -1,4 +1,4 @@
-/** The fused head's gradient without negligible tokens, against a float64 reference that leaves out the same ones. */
+/** The fused head's gradient without negligible tokens, compared with a float64 reference that leaves out the same ones. */
 import { expect } from 'chai';
 import { vocabularyStrips } from '../../src/ops/head-strips.ts';
 import { headLogprobs } from '../../src/ops/token-logprob.ts';
@@ -22,7 +22,8 @@ import {
 import { requireSameBytes } from '../support/op.ts';
 import { randomWeights, weightsFrom } from '../support/weights.ts';
 
-// One strip; several, of several stretches; more rows than a stretch; all left out but the targets; nothing left out.
+// One strip; several strips with several stretches; more rows than a stretch; everything but the targets left out; nothing
+// left out.
 const FILTERED: readonly (Shape & { wanted: number })[] = [
   { rows: 42, width: 123, vocabulary: 64, wanted: 2 ** -6 },
   { rows: 6, width: 64, vocabulary: 65, wanted: 2 ** -5 },
@@ -33,7 +34,7 @@ const FILTERED: readonly (Shape & { wanted: number })[] = [
   { rows: 42, width: 42, vocabulary: 431, wanted: 1e-30 },
 ];
 
-/** The middle of the widest gap around the wanted number, so that rounding moves nothing across it. */
+/** The middle of the widest gap near the wanted number, so that rounding moves nothing across it. */
 function between(numbers: readonly Float64Array[], wanted: number): number {
   const near = numbers.flatMap((some) => [...some.filter((p) => Math.abs(p / wanted - 1) < 0.1)]);
   const sorted = near.sort((a, b) => a - b);
@@ -85,12 +86,12 @@ describe('headLogprobs without negligible tokens', () => {
     }
   }
 
-  it('leaves a target, and no other, to a row without a likely token', async () => {
+  it('leaves only the target in a row without a likely token', async () => {
     const { gpu, check } = guards(await testGpu());
     const shape = { rows: 6, width: 4, vocabulary: 128 };
     const data = { ...draw(3, shape), head: new Float32Array(128 * 4) };
     const { hidden, head, targets } = upload(gpu, data, shape);
-    // Not a parameter: its gradient is set, where that of one is added to.
+    // Not a parameter: its gradient is set, whereas a parameter's is added to.
     head.requiresGrad = true;
     const [tape, keep] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
     const { logprobs } = headLogprobs(tape, hidden, head, targets, { filterEps: 0.1 });
@@ -106,7 +107,7 @@ describe('headLogprobs without negligible tokens', () => {
     await check();
   });
 
-  it('reads a frozen head in the format it lies in', async () => {
+  it('reads a frozen head in its storage format', async () => {
     const { gpu, check } = guards(await testGpu());
     const shape = { rows: 6, width: 256, vocabulary: 253 };
     for (const dtype of ['bf16', 'q8_0', 'q4_k'] as const) {
@@ -124,7 +125,7 @@ describe('headLogprobs without negligible tokens', () => {
     await check();
   });
 
-  it('is another way to a gradient only above 0', async () => {
+  it('only changes the gradient above 0', async () => {
     const shape = { rows: 42, width: 64, vocabulary: 431 };
     const entries = async (filterEps?: number) => {
       const gpu = (await testGpu()).countingCopy();

@@ -1,5 +1,5 @@
 /**
- * The head fused with its log-probabilities against the float64 reference, and against the logits that it never
+ * The head fused with its log-probabilities, compared with the float64 reference, and with logits in full, which it never
  * holds.
  */
 import { expect } from 'chai';
@@ -23,7 +23,7 @@ import {
   upload,
 } from '../support/head-logprob.ts';
 
-// One strip, whole or narrow, and several; widths that the tiled products take and that they refuse.
+// One strip, full or narrow, and several; widths that the tiled products support and that they do not.
 const SHAPES: readonly Shape[] = [
   { rows: 1, width: 1, vocabulary: 1 },
   { rows: 6, width: 42, vocabulary: 6 },
@@ -66,7 +66,7 @@ describe('headLogprobs', () => {
         const tolerance = tolerances(data, shape);
         expectValues(first, values, tolerance.value);
         expectClose(first.dhidden, slopes.dhidden, { ...tolerance.gradient, label: 'd hidden' });
-        // A hidden state that has a gradient already gets this one on top.
+        // If a hidden state already has a gradient, this one is added to it.
         inputs.hidden.grad = Tensor.from(gpu, data.hidden, [rows, width], 'gradient so far');
         const second = await run(gpu, inputs, data.upstream);
         const added = slopes.dhidden.map((d, i) => d + data.hidden[i]);
@@ -76,7 +76,7 @@ describe('headLogprobs', () => {
     }
   }
 
-  // A cap in whose bend the logits lie: a trained head, a frozen one, and gradients of likely tokens alone.
+  // Logits near a cap: with a trained head, a frozen one, and gradients of likely tokens only.
   for (const shape of [SHAPES[1]!, SHAPES[3]!, SHAPES[4]!]) {
     const { rows, width, vocabulary } = shape;
     for (const [kind, options] of [
@@ -109,7 +109,7 @@ describe('headLogprobs', () => {
     }
   }
 
-  it('takes the rows of a frozen head in blocks that a binding can hold', async () => {
+  it('processes the rows of a frozen head in blocks that fit a binding', async () => {
     const { gpu, check } = guards(await testGpu());
     const shape = { rows: 42, width: 42, vocabulary: 431 };
     // Enough for a strip, not for the head: its gradient needs two blocks.
@@ -124,7 +124,7 @@ describe('headLogprobs', () => {
     await check();
   });
 
-  it('leaves a frozen head and a frozen hidden state without a gradient', async () => {
+  it('gives no gradient to a frozen head and a frozen hidden state', async () => {
     const gpu = await testGpu();
     const shape = { rows: 6, width: 42, vocabulary: 123 };
     const data = draw(1, shape);
@@ -146,7 +146,7 @@ describe('headLogprobs', () => {
     }
   });
 
-  it('agrees with the logits it never holds, and holds less', async () => {
+  it('agrees with the full logits, and uses less memory', async () => {
     const gpu = await testGpu();
     const shape = { rows: 42, width: 64, vocabulary: 6000 };
     const { rows, width, vocabulary } = shape;
@@ -169,7 +169,7 @@ describe('headLogprobs', () => {
     expectClose(values, expected, { absolute: 2e-6, relative: 1e-6 });
   });
 
-  it('cuts the vocabulary into aligned strips that are never the whole', () => {
+  it('splits the vocabulary into aligned strips that are never the whole', () => {
     for (const rows of [1, 6, 431, 20_000, 1_000_000]) {
       for (const vocabulary of [1, 63, 64, 65, 128, 129, 431, 49_152, 200_000]) {
         const strips = vocabularyStrips(rows, vocabulary);
@@ -185,7 +185,7 @@ describe('headLogprobs', () => {
     }
   });
 
-  it('refuses what does not fit', async () => {
+  it('rejects invalid shapes', async () => {
     const tape = Tape.forInference(await testGpu());
     const [hidden, head] = [tape.empty([2, 4], 'hidden'), tape.empty([8, 3], 'head')];
     const targets = tape.empty([2], 'targets', 'u32');

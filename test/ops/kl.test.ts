@@ -1,6 +1,6 @@
 /**
- * Both Kullback–Leibler divergences against their float64 references: values, gradients, masks on one side, and
- * closeness.
+ * Both Kullback–Leibler divergences compared with their float64 references: values, gradients, masks in one of the
+ * distributions, and nearly equal distributions.
  */
 import { expect } from 'chai';
 import { type KlDirection, kl } from '../../src/ops/kl.ts';
@@ -66,7 +66,7 @@ describe('kl', () => {
       }
     }
 
-    it(`${direction} for distributions that have nothing to do with each other`, async () => {
+    it(`${direction} for unrelated distributions`, async () => {
       const shape = { rows: 42, cols: 431 };
       const [policy, other] = [KINDS.huge(1, shape), KINDS.huge(2, shape)];
       const { value, gradient } = await divergence(policy, other, shape, direction);
@@ -75,7 +75,7 @@ describe('kl', () => {
       expectClose(gradient, expected.dpolicy, { absolute: 1e-2, relative: 1e-5, label: 'gradient' });
     });
 
-    it(`${direction} does not lose a small divergence in rounding`, async () => {
+    it(`${direction} keeps a small divergence accurate`, async () => {
       // About 5e-9, a hundredth of the rounding of the log-probabilities it is made of.
       const shape = { rows: 6, cols: 431 };
       const policy = KINDS.ordinary(3, shape);
@@ -93,7 +93,7 @@ describe('kl', () => {
     });
   }
 
-  it('treats a mask on one side as what it means', async () => {
+  it('handles a mask on one side correctly', async () => {
     const none = -Infinity;
     const shape = { rows: 4, cols: 3 };
     // Only the reference masks; only the policy masks; the reference masks all; the policy masks all.
@@ -119,7 +119,7 @@ describe('kl', () => {
     expectClose(forward.value, reference.forwardKl(policy, other, shape).kl, { absolute: 1e-6 });
     expect([...reverse.value]).to.satisfy((v: number[]) => v[0] === Infinity && Number.isFinite(v[1]));
     expect([...forward.value]).to.satisfy((v: number[]) => Number.isFinite(v[0]) && v[1] === Infinity);
-    // A row without a value has no gradient; a row that has one has the reference's.
+    // A row without a value has no gradient; other rows have the reference's.
     const defined = reference.reverseKl(policy, other, shape).dpolicy.map((d, i) => (i < 3 ? 0 : d));
     expectClose(reverse.gradient, defined, { absolute: 1e-6 });
     expectClose(forward.gradient, reference.forwardKl(policy, other, shape).dpolicy, { absolute: 1e-6 });

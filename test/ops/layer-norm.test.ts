@@ -1,4 +1,4 @@
-/** Layer normalisation against its float64 reference, rows far from zero among them. */
+/** Layer normalization compared with its float64 reference, also for rows far from zero. */
 import { expect } from 'chai';
 import { layerNorm } from '../../src/ops/layer-norm.ts';
 import { Tape } from '../../src/tensor/tape.ts';

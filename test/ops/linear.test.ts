@@ -32,17 +32,17 @@ const SHAPES: readonly [number, number, number][] = [
 // near √431 · √431 · 2^-24.
 const SUMS = { absolute: 1e-4, relative: 1e-5 };
 
-/** The same, with what coarse factors add. */
+/** The same, plus the rounding of coarse factors. */
 const wider = (coarse: number) => ({ ...SUMS, absolute: SUMS.absolute + coarse });
 
-/** A gradient of A goes through two sums. */
+/** A gradient of A passes through two sums. */
 function ofAdapter(
   x: Float32Array,
   weight: Float32Array,
   { a, b, rank, scale }: LoraAdapter,
   shape: LinearShape,
 ) {
-  // Coarse factors: x Aᵀ is off once, what it is multiplied by B twice; a gradient of B adds a row's share for each.
+  // Coarse factors: x Aᵀ is rounded once, its product with B twice; the gradient of B adds one such error per row.
   const down = coarseLinear(x, a, { ...shape, outFeatures: rank });
   const up = 2 * scale * down * rank * maxAbs(b);
   return {
@@ -157,7 +157,7 @@ describe('linear', () => {
     }
   }
 
-  it('computes layer, adapter and residual in one pass over the result, where there is a GPU', async () => {
+  it('computes layer, adapter and residual in one pass over the result, on a GPU', async () => {
     const { gpu } = asDevices(await testGpu())[1]!;
     const tape = Tape.forInference(gpu);
     const tensor = (seed: number, shape: readonly number[]) =>
@@ -228,7 +228,7 @@ describe('linear', () => {
     expect(dispatches(true)).to.equal(2);
   });
 
-  it('names the shapes that do not fit', async () => {
+  it('names mismatched shapes', async () => {
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const x = Tensor.from(gpu, new Float32Array(12), [2, 6], 'hidden');

@@ -28,8 +28,8 @@ describe('logSumExp', () => {
     }
   }
 
-  it('keeps its precision over 200,000 nearly equal logits', async () => {
-    // One thread that added each e^z to one growing sum would be wrong by almost a hundredth.
+  it('stays accurate over 200,000 nearly equal logits', async () => {
+    // A single thread that added each e^z to one growing sum would be wrong by almost a hundredth.
     const gpu = await testGpu();
     const values = new Float32Array(200_000).fill(-0.001);
     values[0] = 0;
@@ -42,7 +42,7 @@ describe('logSumExp', () => {
     expectClose(lse, expected, { relative: 1e-6 });
   });
 
-  it('takes a buffer over the binding limit in blocks of rows', async () => {
+  it('processes a buffer over the binding limit in blocks of rows', async () => {
     const real = await testGpu();
     const shape = { rows: 431, cols: 123 };
     const limits = { maxStorageBufferBindingSize: 130 * shape.cols * 4 };

@@ -29,7 +29,7 @@ import { checkRowOp, type RowOp, type RowOpTolerance } from '../support/row-op.t
 import { shaderOf } from '../support/shader.ts';
 import { onDevice, randomCases } from '../theory/cases.ts';
 
-// No multiples of the number of teams.
+// Not multiples of the number of teams.
 const LONG: readonly Matrix[] = [
   { rows: 2, cols: 200_003 },
   { rows: 1, cols: 1_000_001 },
@@ -135,7 +135,8 @@ fn count() {
     const { count } = kernels(counter, { count: { groups: () => 1 } });
     const y = Tensor.from(ending, Uint32Array.of(200_000, 0), [2]);
     count(ending, { y });
-    // Each round of the outer loop makes four: one of its own, two of the inner loop, and the one that leaves it.
+    // Each round of the outer loop counts four: its own one, two of the inner loop, and the check that leaves the inner
+    // loop.
     expect(new Uint32Array(await ending.read(y))[1]).to.equal(LOOP_LIMIT / 2);
   });
 
@@ -155,7 +156,7 @@ fn count() {
     for (const threads of [4, 64]) {
       it(`${name}, ${threads} threads a short row`, async () => {
         const gpu: Gpu = Object.create(ending, { rowThreads: { value: threads } });
-        // The longest rows take the same threads on either kind of device.
+        // For the longest rows the number of threads is the same on both kinds of device.
         const shapes = threads === 4 ? LONG : LONG.slice(0, 1);
         await checkRowOp(gpu, 'ordinary', threads, TOLERANCE, make, shapes);
         await checkRowOp(gpu, 'masked', threads, TOLERANCE, make, LONG.slice(0, 1));
@@ -184,7 +185,7 @@ fn count() {
       const gpu: Gpu = Object.create(ending, { rowThreads: { value: threads } });
       const vocabulary = 262_144;
       const rows = 2;
-      // Many logits are equal, so that finding an edge takes all rounds.
+      // Many logits are equal, so that the search for a limit takes all rounds.
       const logits = Float32Array.from(random(3).normals(rows * vocabulary, 2), (z) => Math.round(4 * z) / 4);
       const live = {
         places: Tensor.from(gpu, Uint32Array.of(0, 0, 0, 0, 0, 0, 0, 1), [rows, 4]),

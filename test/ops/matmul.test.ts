@@ -1,4 +1,4 @@
-/** Matrix products in all layouts against a float64 sum, on both kernels and for every tile they may be given. */
+/** Matrix products in all layouts compared with a float64 sum, on both kernels and for every tile that they may have. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import type { BufferView } from '../../src/gpu/pool.ts';
@@ -30,7 +30,7 @@ const SIZES: readonly [number, number, number][] = [
   [132, 144, 72],
 ];
 
-/** The sizes of which all ends of a kernel are tried: each is a kernel of its own to compile. */
+/** The sizes for which all epilogues of a kernel are tested: each is a separate kernel to compile. */
 const WITH_ENDS = new Set(['6 42 1', '20 12 24', '123 48 96']);
 
 function reference(layout: Layout, a: Float32Array, b: Float32Array, m: number, n: number, k: number) {
@@ -44,10 +44,10 @@ function reference(layout: Layout, a: Float32Array, b: Float32Array, m: number, 
   });
 }
 
-/** What a plan does not depend on. */
+/** Fields that a plan does not depend on. */
 const plain = { format: 'f32' } as const;
 
-/** For every size, a product by each of the kernels that take it. */
+/** For every size, a product by each of the kernels that support it. */
 async function check(layout: Layout, m: number, n: number, k: number): Promise<void> {
   const real = await testGpu();
   const { normals } = random(m + 7 * n + 13 * k);
@@ -60,7 +60,7 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
     const shape = { layout, m, n, k, format: 'f32', adapter, matrixUnit } as const;
     const names = PRODUCT_VARIANTS.map((variant) => variant.name);
     let exact: Float32Array | undefined;
-    // What is staged by workgroups differs between devices by the slices alone, of which a GPU has more.
+    // Between devices, products staged by workgroups differ only in the number of slices, of which a GPU has more.
     const all = isTiled(layout, shape) && shape.adapter === 'hardware';
     for (const asked of all ? names : names.slice(0, 1)) {
       const { gpu, check } = guards(asking(device, asked));
@@ -69,7 +69,7 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
       const label = `${asked}, ${name}`;
       const [left, right] = [gpu.upload(a, 'a'), gpu.upload(b, 'b')];
       const run = async (scale: number, accumulate: 0 | 1) => {
-        // Where nothing is to be added, what the buffer holds is not looked at: it is NaN.
+        // If nothing is to be added, the buffer's contents do not matter: it is NaN.
         const c = accumulate ? gpu.upload(before, 'c') : gpu.pool.allocate(before.byteLength, 'c');
         product(gpu, layout, left, right, c, { m, n, k }, { scale, accumulate });
         return new Float32Array(await gpu.read(c), 0, m * n);
@@ -88,7 +88,7 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
         await checkEnds(gpu, layout, { m, n, k }, { left, right, before, sum, tolerance, loss, label });
       await check();
       if (variant.reduced) continue;
-      // All add in one order; a GPU's compiler may still round where another kernel's does not.
+      // All add in the same order; a GPU's compiler may still round differently from kernel to kernel.
       if (exact && real.adapter.software) requireSameBytes(plain, exact, `${label}, beside ${names[0]}`);
       exact ??= plain;
     }
@@ -101,7 +101,7 @@ interface Ends {
   before: Float32Array;
   sum: Float64Array;
   tolerance: Tolerance & { absolute: number };
-  /** What a factor in half precision loses, as a share of Σ |a| |b|; 0 in float32. */
+  /** The error of a factor in half precision, as a share of Σ |a| |b|; 0 in float32. */
   loss: number;
   label: string;
 }
@@ -113,7 +113,8 @@ async function checkEnds(gpu: Gpu, layout: Layout, size: ProductSize, ends: Ends
   const { normals } = random(m + n + k);
   const row = Tensor.from(gpu, before.subarray(0, n), [n], 'a row');
   const matrix = Tensor.from(gpu, before, [m, n], 'a matrix');
-  // A rank of 6 is no vector: the pair is then a product of its own, and on a software adapter with a rank below 32 always.
+  // A rank of 6 is not a whole number of vectors: the pair is then a separate product, as it always is on a software
+  // adapter with a rank below 32.
   const cases: readonly [rank: number, addend?: Tensor][] = [
     [0, row],
     [0, matrix],
@@ -144,7 +145,10 @@ async function checkEnds(gpu: Gpu, layout: Layout, size: ProductSize, ends: Ends
   }
 }
 
-/** Rows that lie apart: padded to fours, parts of longer ones, sums that a GPU cuts into slices, and what stays general. */
+/**
+ * Rows with gaps: padded to multiples of four, parts of longer ones, sums that a GPU cuts into slices, and sizes for the
+ * general kernel.
+ */
 const STRIDED: readonly [Layout, Required<ProductSize>][] = [
   ['nt', { m: 5, n: 123, k: 48, aStride: 52, cStride: 124 }],
   ['nt', { m: 20, n: 1, k: 8, aStride: 8, cStride: 12 }],
@@ -158,7 +162,7 @@ const STRIDED: readonly [Layout, Required<ProductSize>][] = [
   ['tn', { m: 7, n: 6, k: 5, aStride: 9, cStride: 8 }],
 ];
 
-/** The same numbers in rows that lie further apart, with `between` there. */
+/** The same numbers in rows with gaps, which are filled with `between`. */
 function spread(values: Float32Array, cols: number, stride: number, between: number): Float32Array {
   const rows = values.length / cols;
   const wide = new Float32Array(rows * stride).fill(between);
@@ -166,14 +170,14 @@ function spread(values: Float32Array, cols: number, stride: number, between: num
   return wide;
 }
 
-/** A product of rows that lie apart, by each of the kernels that take it: what is between those of c stays as it was. */
+/** A product of rows with gaps, by each of the kernels that support it: the gaps of c keep their contents. */
 async function checkStrides(layout: Layout, size: Required<ProductSize>): Promise<void> {
   const { m, n, k, aStride, cStride } = size;
   const real = await testGpu();
   const { normals } = random(m + n + k);
   const [a, b, before] = [m * k, k * n, m * n].map((length) => Float32Array.from(normals(length)));
   const sum = reference(layout, a, b, m, n, k);
-  // In nn what is behind a row is multiplied; elsewhere it must not matter.
+  // In nn what follows a row is multiplied; elsewhere it must not matter.
   const between = layout === 'nn' ? 0 : Number.NaN;
   const wideA = spread(a, layout === 'tn' ? m : k, aStride, between);
   const wideC = spread(before, n, cStride, 7);
@@ -222,7 +226,7 @@ describe('product', () => {
       checkStrides(layout, size));
   }
 
-  it('takes the general kernel where a dimension is no vector', () => {
+  it('uses the general kernel if a dimension is not a multiple of vectors', () => {
     expect(isTiled('nt', { m: 3, n: 8, k: 12 })).to.equal(true);
     expect(isTiled('nt', { m: 4, n: 6, k: 12 })).to.equal(false);
     expect(isTiled('nn', { m: 4, n: 8, k: 6 })).to.equal(false);
@@ -234,7 +238,7 @@ describe('product', () => {
     expect(isTiled('tn', { m: 6, n: 8, k: 3, aStride: 8 })).to.equal(true);
   });
 
-  it('cuts a long sum with few results into slices, and no other', () => {
+  it('splits only long sums with few results into slices', () => {
     for (const adapter of ['software', 'hardware'] as const) {
       expect(planProduct({ ...plain, adapter, layout: 'tn', m: 8, n: 96, k: 4000 }).slices).to.be.above(4);
       expect(planProduct({ ...plain, adapter, layout: 'nt', m: 4000, n: 1024, k: 96 }).slices).to.equal(1);
@@ -276,7 +280,7 @@ describe('product', () => {
     expect([256, 4096].map(slices), 'many tokens fill a GPU without slices').to.deep.equal([1, 1]);
   });
 
-  it('gives a GPU threads before it gives them work', () => {
+  it('gives a GPU more threads before more work per thread', () => {
     const { DOWN, ACROSS } = planProduct({
       ...plain,
       adapter: 'hardware',

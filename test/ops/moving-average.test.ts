@@ -1,4 +1,4 @@
-/** The mixture against its float64 form, over several steps, and at both ends of α. */
+/** The moving average compared with its float64 formula, over several steps, and for both limits of α. */
 import { expect } from 'chai';
 import { movingAverage } from '../../src/ops/moving-average.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -26,12 +26,12 @@ describe('movingAverage', () => {
   for (const count of [1, 63, 64, 65, 431]) {
     it(`mixes ${count} values over five steps`, async () => {
       const { actual, expected } = await mixed(count, 0.6, 5);
-      // Two roundings a step of values near 1.
+      // Two roundings per step of values near 1.
       expectClose(actual, expected, { absolute: 1e-6 });
     });
   }
 
-  it('takes the values as they are where α is 1, and none of them where it is 0', async () => {
+  it('equals the values if α is 1, and ignores them if it is 0', async () => {
     const { actual, last } = await mixed(123, 1, 3);
     expect(actual).to.deep.equal(last);
     const none = await mixed(123, 0, 3);
@@ -39,9 +39,12 @@ describe('movingAverage', () => {
     expectClose(none.actual, none.expected, { absolute: 0 });
   });
 
-  it('refuses buffers that differ', async () => {
+  it('rejects buffers of different sizes', async () => {
     const gpu = await testGpu();
     const [two, three] = [2, 3].map((n) => Tensor.from(gpu, new Float32Array(n), [n]));
-    expect(() => movingAverage(gpu, two, three, 0.5)).to.throw(RangeError, '8 bytes do not mix with 12');
+    expect(() => movingAverage(gpu, two, three, 0.5)).to.throw(
+      RangeError,
+      '8 bytes of values do not match 12',
+    );
   });
 });

@@ -84,7 +84,7 @@ describe('with a low loop limit', () => {
     );
   });
 
-  // Rows that one thread may loop over, and rows that it may not.
+  // Rows that one thread may loop over, and rows that are too long for that.
   for (const cols of [16, 123]) {
     it(`norms over rows of ${cols}, and the gradients of their weights`, async () => {
       const rows = 200;
@@ -245,7 +245,7 @@ describe('products with more terms than a thread may sum', () => {
   }
 
   it('take no memory for slices where they run over tokens', async () => {
-    // A GPU takes slices here to have enough threads.
+    // A GPU uses slices here to have enough threads.
     const [software] = asDevices(await testGpu());
     const gpu = software!.gpu.countingCopy();
     const [m, n, k] = [256, 256, 2 * MOST_TERMS];

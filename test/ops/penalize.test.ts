@@ -1,5 +1,5 @@
 /**
- * The repetition penalty against the reference: tokens of prompt and text, each once however often it is there, rows of
+ * The repetition penalty compared with the reference: tokens of prompt and text, each once however often it occurs, rows of
  * several prompts and lengths, later parts of the rows, and nothing beyond.
  */
 import { expect } from 'chai';
@@ -18,13 +18,13 @@ interface Case {
   /** For each live row its prompt and its sequence. */
   rows: readonly (readonly [number, number])[];
   sequences: number;
-  /** One list a step. */
+  /** One list per step. */
   tokens: readonly (readonly number[])[];
   penalty: number;
   firstRow?: number;
 }
 
-/** Logits before and after; what is behind a row is NaN and must stay. */
+/** Logits before and after; the numbers after a row are NaN and must stay so. */
 async function run({ vocabulary, prompts, rows, sequences, tokens, penalty, firstRow = 0 }: Case) {
   const { gpu, check } = guards(await testGpu());
   const starts = prompts.map((_, p) => prompts.slice(0, p).reduce((sum, { length }) => sum + length, 0));
@@ -91,7 +91,8 @@ describe('penalize', () => {
           [1, 3],
         ],
         sequences: 4,
-        // Sequence 2 has ended and has no row; 3 has a token of its prompt again, and one for want of a distribution.
+        // Sequence 2 has ended and has no row; 3 has a token of its prompt again, and an invalid one, for a row without a
+        // distribution.
         tokens: [
           [3, 31, 5, 7],
           [32, 31, 5, INVALID_TOKEN],
@@ -100,7 +101,7 @@ describe('penalize', () => {
       }));
   }
 
-  it('knows the prompt at the first step, and the rows of a later part', () =>
+  it('covers the prompt at the first step, and the rows of a later part', () =>
     expectPenalized({
       vocabulary: 64,
       prompts: [[63, 31, 32], [1], [0, 0, 0, 0, 0, 0, 0, 62]],
@@ -116,7 +117,7 @@ describe('penalize', () => {
       firstRow: 1,
     }));
 
-  it('takes a long text: more tokens than a workgroup, most of them there many times', async () => {
+  it('handles a long text: more tokens than a workgroup, most of them repeated', async () => {
     const { ints } = random(8);
     await expectPenalized({
       vocabulary: 1003,

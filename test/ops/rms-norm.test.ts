@@ -1,4 +1,4 @@
-/** Root-mean-square normalisation against its float64 reference. */
+/** Root-mean-square normalization compared with its float64 reference. */
 import { expect } from 'chai';
 import { rmsNorm } from '../../src/ops/rms-norm.ts';
 import { Tape } from '../../src/tensor/tape.ts';

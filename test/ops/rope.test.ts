@@ -5,7 +5,7 @@ import * as reference from '../reference/rope.ts';
 import { testGpu } from '../support/gpu.ts';
 import { checkOp } from '../support/op.ts';
 
-/** Tokens, heads, coordinates of a head, and how many of them turn. */
+/** Tokens, heads, dimensions of a head, and how many of them are rotated. */
 const SHAPES: readonly [number, number, number, number][] = [
   [1, 1, 4, 4],
   [6, 3, 8, 8],

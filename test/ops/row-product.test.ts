@@ -1,6 +1,6 @@
 /**
- * Products of few rows and how they end, against float64: rows on either side of a thread's, every format of weights, norms, biases,
- * and heads that turn and go into a cache.
+ * Products of few rows and their epilogues, compared with float64: fewer and more rows than a thread computes, every format
+ * of weights, norms, biases, and heads that are rotated and written to a cache.
  */
 import { expect } from 'chai';
 import { ropeTable } from '../../src/ops/rope.ts';
@@ -23,7 +23,7 @@ import { guards } from '../support/guard.ts';
 import { DTYPES, randomWeights, weightsFrom } from '../support/weights.ts';
 
 const EPS = 1e-5;
-/** Rows of chance, larger than those that a norm leaves, so that a norm that is left out shows. */
+/** Random rows, larger than those that a norm returns, so that a missing norm is noticed. */
 const SPREAD = 3;
 
 interface Shape {
@@ -112,7 +112,7 @@ describe('row-product', () => {
         const [gate, up] = [sums[row * 2 * n + column], sums[row * 2 * n + n + column]] as [number, number];
         return gate * sigmoid(gate) * up;
       });
-      // A product of two sums, each of which may be some tens.
+      // A product of two sums, each of which may be about 30.
       expectClose(gated, expected, { absolute: 1e-4, relative: 1e-5, label: 'gated' });
       expectClose(
         alone,
@@ -154,7 +154,7 @@ describe('row-product', () => {
         normed: true,
       });
       const width = kvHeads * headDim;
-      // Prompts of other lengths, and own rows in another order than the sequences.
+      // Prompts of other lengths, and the sequences' own rows in another order than the sequences.
       const prompts = [2, 9, 4, 1, 7];
       const own = prompts.map((_, i) => 24 + ((3 * i) % 5) * 7);
       const places = prompts.flatMap((length, i) => [3, 3 + length, own[i] as number, i]);
@@ -195,7 +195,7 @@ describe('row-product', () => {
     });
   }
 
-  it('rounds a row alike whoever is beside it', async () => {
+  it('rounds a row equally whatever the other rows', async () => {
     const gpu = await testGpu();
     const [n, k] = [24, 36];
     const { normals } = random(8);

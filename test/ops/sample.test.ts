@@ -1,6 +1,6 @@
 /**
- * Sampling against transformers' probabilities and the float64 reference: with the random numbers known, every draw must
- * be the reference's own, and so must its log-probability; and the random numbers themselves must be even.
+ * Sampling compared with transformers' probabilities and the float64 reference: with known random numbers, every draw and
+ * its log-probability must be the reference's; and the random numbers themselves must be uniform.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -15,14 +15,14 @@ import { belowChiSquareBound, chiSquare } from '../support/chi-square.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
-/** Threads a row: one, a few, a GPU's many; and how many rows to try, because barriers are slow on the CPU. */
+/** Threads per row: one, a few, a GPU's many; and how many rows to test, because barriers are slow on the CPU. */
 const LANES: readonly (readonly [number, number])[] = [
   [1, 301],
   [4, 42],
   [64, 6],
 ];
 const NO_END = [INVALID_TOKEN];
-/** What log-probabilities are that no kernel has written. */
+/** The value of log-probabilities that no kernel has written. */
 const UNTOUCHED = 7;
 
 interface Draw extends Partial<SamplingSettings> {
@@ -30,9 +30,9 @@ interface Draw extends Partial<SamplingSettings> {
   firstSequence?: number;
   lanes?: number;
   eos?: readonly number[];
-  /** Tokens of the steps before, one list a step. */
+  /** Tokens of the previous steps, one list per step. */
   before?: readonly (readonly number[])[];
-  /** Sequence of each row; row r's is r by default. */
+  /** Sequence of each row; by default, row r has sequence r. */
   sequences?: readonly number[];
 }
 
@@ -41,7 +41,7 @@ async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Prom
   return (await drawScored(real, rows, options, false)).tokens;
 }
 
-/** The same with the tokens' log-probabilities, unless they are not `scored`. */
+/** The same with the tokens' log-probabilities, unless `scored` is false. */
 async function drawScored(
   real: Gpu,
   rows: readonly Reals[],
@@ -67,7 +67,7 @@ async function drawScored(
   before.forEach((of, i) => {
     tokens.set(of, i * S);
   });
-  // What is behind a row is not to be looked at.
+  // The numbers after a row must not be read.
   const stride = V + 3;
   const logits = new Float32Array(rows.length * stride).fill(Number.NaN);
   rows.forEach((row, i) => {
@@ -106,7 +106,10 @@ function expectScores(
   });
 }
 
-/** Every token must be the reference's for its random number, or its neighbour where that lies on the border. */
+/**
+ * Every token must be the reference's for its random number, or the neighboring one if the number is at the boundary of the
+ * two.
+ */
 function expectDraws(found: Uint32Array, probabilities: Reals, seed: number, label: string): void {
   found.forEach((token, sequence) => {
     const u = uniformNumber(seed, sequence, 0);
@@ -122,11 +125,11 @@ const repeated = <T>(count: number, value: T): T[] => new Array<T>(count).fill(v
 describe('sample', () => {
   for (const [lanes, count] of LANES) {
     for (const { name, logits, settings } of sampling.cases) {
-      it(`draws from transformers' probabilities: ${name}, ${lanes} threads a row`, async () => {
+      it(`samples with transformers' probabilities: ${name}, ${lanes} threads a row`, async () => {
         const gpu = await testGpu();
         const row = Float32Array.from(logits, (logit) => logit ?? -Infinity);
         for (const { probabilities, ...setting } of settings) {
-          // The fixture's own, but for logits that float32 cannot hold.
+          // The fixture's own, except for logits that float32 cannot represent.
           const expected = samplingProbabilities(row, setting);
           expectClose(expected, probabilities, { absolute: 1e-3 });
           const found = await draw(gpu, repeated(count, row), { ...setting, seed: 7, lanes });
@@ -136,7 +139,7 @@ describe('sample', () => {
     }
 
     for (const { name, logits, ids, settings } of generation.filtered) {
-      it(`draws from transformers' chains of processors: ${name}, ${lanes} threads a row`, async () => {
+      it(`samples like transformers' chains of processors: ${name}, ${lanes} threads a row`, async () => {
         const gpu = await testGpu();
         for (const { probabilities, repetitionPenalty, ...setting } of settings) {
           const row = Float32Array.from(penalized(logits, ids, repetitionPenalty));
@@ -154,7 +157,7 @@ describe('sample', () => {
       });
     }
 
-    it(`keeps by min-p what is tied just above its edge, and nothing just below, ${lanes} threads a row`, async () => {
+    it(`keeps tokens just above min-p's threshold, and none just below, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       // Shares of the likeliest: 1, 1/2, 1/2, 1/4, 1/8, where logits are exact to 1/256.
       for (const highest of [0, 40_000]) {
@@ -172,7 +175,7 @@ describe('sample', () => {
           for (const token of found) expect(kept, `${highest}, min-p ${minP}`).to.include(token);
           if (count > 40) expect(new Set(found).size, `${highest}, min-p ${minP}`).to.equal(kept.length);
         }
-        // Top-p leaves one of three equal tokens; min-p then takes that too, and nothing of the two equal ones above.
+        // Top-p keeps one of three equal tokens; min-p then drops that one too, but neither of the two equal ones above it.
         const tied = [0.1, 0.5, 0.1, 1, 0.5, 0.1].map((share) => Math.fround(highest + Math.log(share)));
         const found = await draw(gpu, repeated(count, tied), {
           topP: 0.891,
@@ -184,10 +187,10 @@ describe('sample', () => {
       }
     });
 
-    it(`draws the reference's tokens where many are tied, ${lanes} threads a row`, async () => {
+    it(`samples the reference's tokens if many are tied, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const { normals } = random(11);
-      // Steps of a half: at every edge stand several tokens.
+      // Steps of a half: at every limit there are several tokens.
       const row = Array.from(normals(123, 1.5), (x) => Math.round(2 * x) / 2);
       for (const topK of [0, 1, 9, 60]) {
         for (const topP of [1, 0.93, 0.61, 0.07]) {
@@ -216,7 +219,7 @@ describe('sample', () => {
       expect([...logprobs]).to.deep.equal([0, 0, 0, 0]);
     });
 
-    it(`marks rows without a distribution, ${lanes} threads a row`, async () => {
+    it(`marks rows without a valid distribution, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const rows = [repeated(6, -Infinity), [0, 1, Number.NaN, 0, 1, 2], [0, 0, 0, 0, 0, 0]];
       for (const temperature of [0, 1]) {
@@ -226,7 +229,7 @@ describe('sample', () => {
       }
     });
 
-    it(`repeats the last token of a sequence that has ended, ${lanes} threads a row`, async () => {
+    it(`repeats the last token of a finished sequence, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const rows = repeated(4, [0, 9, 0, 0, 0, 0]);
       const before = [[4, 1, 2, INVALID_TOKEN]];
@@ -256,7 +259,7 @@ describe('sample', () => {
       // So many terms are added in a row of each thread: the sum is off by some 1e-5 of itself.
       expectScores({ tokens, logprobs }, probabilities, 1e-4, `${kept} tokens stay`);
       for (const [sequence, token] of tokens.entries()) {
-        // Sums of so many terms are rounded: the token may be off by a few, but it is one of those that stay.
+        // Sums of so many terms are rounded: the token may be off by a few, but it is one of those that are kept.
         expect(probabilities[token], `${kept} tokens stay`).to.be.above(0);
         const below = probabilities.subarray(0, token).reduce((a, b) => a + b, 0);
         const u = uniformNumber(1, sequence, 0);
@@ -265,7 +268,7 @@ describe('sample', () => {
     });
   }
 
-  it('draws each token as often as its probability says', async () => {
+  it('samples each token with its probability', async () => {
     const gpu = await testGpu();
     const { logits, settings } = sampling.cases[0];
     const { probabilities } = settings[0];
@@ -279,7 +282,7 @@ describe('sample', () => {
     }
   });
 
-  it('gives a sequence the same token whatever row it is in', async () => {
+  it('gives a sequence the same token in any row', async () => {
     const gpu = await testGpu();
     const { normals } = random(2);
     const rows = Array.from({ length: 6 }, () => normals(42));

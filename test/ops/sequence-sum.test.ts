@@ -1,4 +1,4 @@
-/** Sums by sequence: values, gradients, empty sequences, and the independence of a sum from its neighbours. */
+/** Sums by sequence: values, gradients, empty sequences, and the independence of a sum from neighboring ones. */
 import { expect } from 'chai';
 import { sequenceSums } from '../../src/ops/sequence-sum.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -54,7 +54,7 @@ describe('sequenceSums', () => {
     });
   }
 
-  it('gives a sequence the same bits wherever it stands', async () => {
+  it('gives a sequence the same bits at any position', async () => {
     const gpu = await testGpu();
     const sequence = Float32Array.from(random(4).normals(123));
     const tape = Tape.forInference(gpu);
@@ -74,7 +74,7 @@ describe('sequenceSums', () => {
     expect(packed[1]).to.equal(alone[0]);
   });
 
-  it('carries a masked target to its sequence and no other', async () => {
+  it('propagates a masked target only to its own sequence', async () => {
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const logprobs = Tensor.from(gpu, Float32Array.of(-1, -Infinity, -2, -3), [4]);

@@ -1,4 +1,4 @@
-/** The soft cap of logits, in place: small and large ones, the means of rows strip by strip, and what is no number. */
+/** The soft cap of logits, in place: small and large ones, the means of rows strip by strip, and values that are not numbers. */
 import { expect } from 'chai';
 import { softCap } from '../../src/ops/soft-cap.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -16,7 +16,7 @@ describe('soft cap', () => {
   ] as const) {
     it(`(${rows}, ${cols}) in rows of ${stride}`, async () => {
       const { gpu, check } = guards(await testGpu());
-      // From 1e-4 to 1e4: the series, the bend and the flat end.
+      // From 1e-4 to 1e4: the series, the bend and the flat part.
       const { normals } = random(rows + cols);
       const values = Float32Array.from(normals(rows * stride), (x, i) => x * 10 ** ((i % 9) - 4));
       const logits = Tensor.from(gpu, values, [rows, stride], 'logits');
@@ -33,7 +33,7 @@ describe('soft cap', () => {
     });
   }
 
-  it('leaves alone what is no number, so that an overflow shows', async () => {
+  it('does not change NaN and infinities, so that an overflow is visible', async () => {
     const gpu = await testGpu();
     const values = Float32Array.of(1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
     const logits = Tensor.from(gpu, values, [1, 4], 'logits');

@@ -24,7 +24,7 @@ const LOGPROBS: RowOpTolerance = {
 
 describe('softmax', () => {
   for (const { name } of SOFTMAX_VARIANTS) {
-    // Threads a row are the held rows' own.
+    // The number of threads per row is that of the rows held in registers.
     const widths =
       name === 'streamed' ? WIDTHS.map((width) => [`, ${width} threads a row`, width]) : [['', undefined]];
     for (const kind of Object.keys(KINDS) as Kind[]) {
@@ -52,7 +52,7 @@ describe('softmax', () => {
       }
     }
 
-    it(`lets a NaN and an overflow show in their rows and in no other, ${name}`, async () => {
+    it(`keeps a NaN and an overflow visible in their own rows only, ${name}`, async () => {
       const { gpu, check } = guards(asking(await testGpu(), name));
       const cols = 431;
       const rows = [0, Number.NaN, 1, Number.POSITIVE_INFINITY, 2].map((strange) =>
@@ -95,7 +95,7 @@ describe('softmax', () => {
     }
   });
 
-  it('tries its variants on rows of its own, to one result', async () => {
+  it('measures its variants on its own rows, with equal results', async () => {
     const gpu = await testGpu();
     const live = gpu.memory().live;
     const trial = SOFTMAX.trial(gpu, { rows: 9, cols: 431, threads: 256 });
@@ -110,7 +110,7 @@ describe('softmax', () => {
     expect(gpu.memory().live).to.equal(live);
   });
 
-  it('holds no row that is too long', async () => {
+  it('does not use the variant for rows that are too long', async () => {
     const gpu = asking(await testGpu(), 'held');
     const chosen = (cols: number, threads: number) =>
       gpu.variants.choose(gpu, SOFTMAX, { rows: 2, cols, threads }).name;

@@ -54,7 +54,7 @@ describe('tokenLogprobs', () => {
         stats.filter((_, i) => i % STATS_WIDTH === column),
       );
       expectClose(entropy as Float32Array, expected.entropy, { absolute: 3e-6, relative: 1e-6 });
-      // A masked target is never the argmax, even in a row that has none.
+      // A masked target is never the argmax, even in a row without a distribution.
       const top1 = expected.top1.map((hit, n) => (expected.logprob[n] === -Infinity ? 0 : hit));
       expectClose(correct as Float32Array, top1, { absolute: 0 });
       // Two logarithms, one of them twice.
@@ -63,9 +63,9 @@ describe('tokenLogprobs', () => {
   }
 
   for (const width of WIDTHS) {
-    it(`gives a tie to the lowest index, ${width} threads a row`, async () => {
+    it(`uses the lowest index of a tie, ${width} threads a row`, async () => {
       const { gpu, check } = guards(await testGpu(), width);
-      // Ties within a thread and between threads; all entries but the first share the maximum, then all do.
+      // Ties within a thread and between threads; first all entries but the first have the maximum, then all do.
       const cols = 123;
       const rows = [0, 0, 0, 5, 5].map((first) =>
         Float32Array.from({ length: cols }, (_, i) => (i ? 5 : first)),
@@ -83,7 +83,7 @@ describe('tokenLogprobs', () => {
     });
   }
 
-  it('takes a buffer of the caller’s own and leaves it as it is', async () => {
+  it('reads a buffer of the caller and does not change it', async () => {
     const gpu = await testGpu();
     const shape = { rows: 6, cols: 123 };
     const values = KINDS.ordinary(11, shape);
@@ -112,7 +112,7 @@ describe('tokenLogprobs', () => {
     expect(() => logitsOf({ buffer, offset: 4, size: 512 }, 1, 2)).to.throw(RangeError, 'offset 4');
   });
 
-  it('takes more rows than one dimension of a dispatch holds', async () => {
+  it('handles more rows than one dimension of a dispatch', async () => {
     // Two lines of 35,001 groups: one more than there are rows.
     const { gpu, check } = guards(await testGpu());
     const shape = { rows: 70_001, cols: 2 };
@@ -129,7 +129,7 @@ describe('tokenLogprobs', () => {
     await check();
   });
 
-  it('lets a NaN and an overflow show', async () => {
+  it('keeps a NaN and an overflow visible', async () => {
     const gpu = await testGpu();
     const rows = [
       [0, Number.NaN, 500],
@@ -145,7 +145,7 @@ describe('tokenLogprobs', () => {
     expect([...result].map(Number.isNaN)).to.deep.equal([true, true, true]);
   });
 
-  it('refuses what does not fit', async () => {
+  it('rejects invalid shapes', async () => {
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const logits = tape.empty([2, 3], 'logits');

@@ -1,4 +1,4 @@
-/** Rows that count by a weight each: values pass as they are, gradients are multiplied. */
+/** Rows with weights: values pass unchanged, gradients are multiplied. */
 import { expect } from 'chai';
 import { weighGradient } from '../../src/ops/weigh-gradient.ts';
 import { Tape } from '../../src/tensor/tape.ts';

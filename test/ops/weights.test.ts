@@ -1,4 +1,4 @@
-/** Operations on weights in every format: products against float64, all else against the same values in f32. */
+/** Operations on weights in every format: products compared with float64, all else with the same values in f32. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { gather } from '../../src/ops/gather.ts';
@@ -23,7 +23,7 @@ const SIZES: readonly [number, number, number][] = [
   [3, 8, 10],
 ];
 
-/** Formats that are also read by workgroups: a float, blocks in pairs, blocks of blocks. */
+/** Formats that workgroups read too: a float, blocks in pairs, blocks of blocks. */
 const STAGED: ReadonlySet<string> = new Set(['f16', 'q8_0', 'q4_k']);
 
 function reference(layout: Layout, a: Float32Array, w: Float32Array, m: number, n: number, k: number) {
@@ -70,7 +70,7 @@ describe('products with weights', () => {
             const scaled = sum.map((value, i) => -0.5 * value + before[i]);
             expectClose(await run(-0.5, 1), scaled, { ...tolerance, cols: n, label: `${label}, added` });
 
-            // The same numbers in f32 give the same bytes: a format changes what is read, and no sum.
+            // The same numbers in f32 give the same bytes: a format changes what is read, not how it is summed.
             const dense = gpu.upload(values, 'dense');
             const c = gpu.pool.allocate(before.byteLength, 'c');
             product(gpu, layout, left, dense, c, { m, n, k });
@@ -82,7 +82,7 @@ describe('products with weights', () => {
     }
   }
 
-  it('takes rows of f16 that no vector divides', async () => {
+  it('reads rows of f16 that are not multiples of vectors', async () => {
     const gpu = await testGpu();
     const [m, n, k] = [3, 5, 7];
     expect(isTiled('nt', { m, n, k })).to.equal(false);
@@ -96,18 +96,18 @@ describe('products with weights', () => {
   });
 });
 
-/** A device whose bindings are small. */
+/** A device with small bindings. */
 function withBindings(gpu: Gpu, bytes: number): Gpu {
   const limits = { maxStorageBufferBindingSize: bytes, maxBufferSize: gpu.limits.maxBufferSize };
   return Object.create(gpu, { limits: { value: limits } });
 }
 
 const WIDTH = 256;
-/** Odd, and so that the head has strips of one width in every format. */
+/** Odd, and such that the head has strips of one width in every format. */
 const VOCABULARY = 253;
 const [ROWS, RANK] = [9, 4];
 
-/** A model of one layer, quantised or not, with an adapter that trains: log-probabilities and the adapter's gradients. */
+/** A model of one layer, quantized or not, with a trained adapter: log-probabilities and the adapter's gradients. */
 async function tinyModel(gpu: Gpu, dtype: WeightDtype, dense: boolean) {
   const { normals, ints } = random(11);
   const matrix = (rows: number, seed: number) => {
@@ -149,7 +149,7 @@ async function tinyModel(gpu: Gpu, dtype: WeightDtype, dense: boolean) {
 
 describe('a model on weights', () => {
   for (const dtype of DTYPES.filter((name) => name !== 'f32')) {
-    it(`of ${dtype} is the model on their values, and so are the gradients`, async () => {
+    it(`of ${dtype} equals the model on their values, with the same gradients`, async () => {
       for (const { name, gpu } of asDevices(await testGpu())) {
         const expected = await tinyModel(gpu, dtype, true);
         const actual = await tinyModel(gpu, dtype, false);
@@ -159,20 +159,20 @@ describe('a model on weights', () => {
   }
 
   for (const dtype of ['f32', 'bf16', 'q5_0', 'q6_k'] as const) {
-    it(`of ${dtype} that no binding can hold is the same`, async () => {
+    it(`of ${dtype} that exceed a binding gives the same`, async () => {
       const gpu = await testGpu();
       const expected = await tinyModel(gpu, dtype, false);
       // Enough for half a matrix, or a little more.
       const small = withBindings(gpu, Math.max(40_000, bytesOf(dtype, (WIDTH / 2) * WIDTH)));
       const actual = await tinyModel(small, dtype, false);
       for (const [i, values] of expected.entries()) {
-        // Sums of hundreds of products are taken in other parts.
+        // Sums of hundreds of products are split differently.
         expect(relativeL2(actual[i], values), `${dtype}: ${i}`).to.be.below(3e-6);
       }
     });
   }
 
-  it('gives a table its gradient in blocks', async () => {
+  it("computes a table's gradient in blocks", async () => {
     const gpu = await testGpu();
     const [rows, cols, count] = [431, 6, 60];
     const { normals, ints } = random(4);

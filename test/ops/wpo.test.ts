@@ -1,4 +1,7 @@
-/** The weights of WPO against their float64 reference: on the loss, on the derivative, and on nothing else of a record. */
+/**
+ * The weights of WPO compared with their float64 reference: they change the loss and the derivative, and nothing else of a
+ * record.
+ */
 import { expect } from 'chai';
 import { weighPairs } from '../../src/ops/wpo.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -12,7 +15,7 @@ const COLUMNS = { loss: 1, weight: 3 };
 
 describe('wpo', () => {
   for (const threads of [1, 4, 64]) {
-    it(`weighs pairs of many lengths, ${threads} threads a pair`, async () => {
+    it(`weights pairs of many lengths, ${threads} threads a pair`, async () => {
       const { gpu, check } = guards(await testGpu(), threads);
       const lengths = [1, 6, 42, 123, 431, 1, 0, 7];
       const offsets = new Uint32Array(lengths.length + 1);

@@ -1,6 +1,6 @@
 /**
- * A device made outside of the package, as ONNX Runtime Web or three.js make theirs: webalign computes on it, on buffers of the
- * test's own, hears its own errors alone, and leaves it alive.
+ * A device created outside the package, as ONNX Runtime Web or three.js create theirs: webalign computes on it, with the
+ * test's own buffers, gets only its own errors, and does not destroy it.
  */
 import { expect } from 'chai';
 import { DPOTrainer, Gpu, generate } from 'webalign';
@@ -14,7 +14,7 @@ const TARGETS = Uint32Array.from({ length: ROWS }, (_, i) => (7 * i + 3) % VOCAB
 /** Three tokens and one, one and three. */
 const OFFSETS = Uint32Array.of(0, 3, 4, 5, 8);
 
-/** Rows of logits that belong to no one's random numbers. */
+/** Rows of logits from a simple formula instead of a random generator. */
 const values = (shift: number) =>
   Float32Array.from({ length: ROWS * VOCABULARY }, (_, i) => 3 * Math.sin(1.7 * i + shift));
 
@@ -57,18 +57,20 @@ describe('outside/device', () => {
   });
   afterEach(() => device.destroy());
 
-  it('says what the device was made without, and asks for nothing', async () => {
+  it('reports the missing features of the device, and requests nothing', async () => {
     const lines: string[] = [];
     const gpu = await requestGpuOf({ device, onNotice: (line) => lines.push(line) });
     expect(gpu.device).to.equal(device);
     expect(gpu.adapter.lacks).to.include('maxBufferSize');
     expect(gpu.adapter.features).to.deep.equal([]);
-    expect(lines.join(' ')).to.match(/maxStorageBufferBindingSize 128\.0 MiB: larger buffers are refused/);
+    expect(lines.join(' ')).to.match(
+      /maxStorageBufferBindingSize 128\.0 MiB: larger buffers are not possible/,
+    );
     expect(lines.join(' ')).to.include('adapter.requestDevice(deviceDescriptor(adapter))');
     gpu.dispose();
   });
 
-  it('finds nothing missing where all was asked for that the adapter offers', async () => {
+  it('reports nothing missing if everything that the adapter offers was requested', async () => {
     const adapter = (await (await platformGpu()).requestAdapter()) as GPUAdapter;
     const whole = await adapter.requestDevice(deviceDescriptor(adapter));
     const gpu = await Gpu.on(whole);
@@ -80,7 +82,7 @@ describe('outside/device', () => {
     whole.destroy();
   });
 
-  it("computes on the test's own buffers, behind what was submitted before", async () => {
+  it("computes on the test's own buffers, after earlier work", async () => {
     const gpu = await requestGpuOf({ device });
     const data = values(0);
     const tape = Tape.forInference(gpu);
@@ -98,7 +100,7 @@ describe('outside/device', () => {
     gpu.dispose();
   });
 
-  it("adds a whole DPO's gradient to a buffer of the test's own, which it reads by itself", async () => {
+  it("adds the gradient of a whole DPO loss to the test's own buffer, which the test reads itself", async () => {
     const gpu = await requestGpuOf({ device });
     const [policy, reference] = [bufferOf(values(0)), bufferOf(values(1))];
     const gradient = bufferOf(new Float32Array(ROWS * VOCABULARY));
@@ -115,11 +117,11 @@ describe('outside/device', () => {
     for (const [i, value] of expected.gradient.entries()) expect(added[i]).to.be.closeTo(value, 1e-6);
     result.dispose();
     gpu.dispose();
-    // What is the test's own is still there.
+    // The test's own buffers still exist.
     expect(await contents(gradient)).to.deep.equal(added);
   });
 
-  it('trains and writes on a device made with WebGPU’s default limits', async () => {
+  it('trains and generates on a device with WebGPU’s default limits', async () => {
     const gpu = await requestGpuOf({ device });
     const { model, tokenizer } = await storyteller(gpu);
     const row = { prompt: 'Once upon a time', chosen: ' there was a happy dog.', rejected: ' it rained.' };
@@ -153,7 +155,7 @@ describe('outside/device', () => {
     gpu.dispose();
   });
 
-  it('throws its own errors where they are awaited, and tells them to no one else', async () => {
+  it('throws its own errors where they are awaited, and reports them to nobody else', async () => {
     const gpu = await requestGpuOf({ device });
     const { double } = kernels(
       shader(
@@ -164,7 +166,7 @@ describe('outside/device', () => {
       { double: { groups: () => 1 } },
     );
     const view = gpu.pool.allocate(512, 'x');
-    // Bindings begin at multiples of 256 bytes: the device refuses this one.
+    // Bindings must begin at multiples of 256 bytes: the device refuses this one.
     double(gpu, { x: { ...view, offset: 4, size: 8 } });
     const error = await gpu.read(view).then(
       () => undefined,
@@ -176,7 +178,7 @@ describe('outside/device', () => {
     gpu.dispose();
   });
 
-  it('keeps the device alive when it is disposed of, and frees what it had', async () => {
+  it('does not destroy the device when it is disposed, and frees its memory', async () => {
     const gpu = await requestGpuOf({ device });
     const view = gpu.upload(new Float32Array(1000), 'left behind');
     const reading = gpu.read(view).catch((reason) => reason);
@@ -194,7 +196,7 @@ describe('outside/device', () => {
     next.dispose();
   });
 
-  it('refuses a buffer that no kernel may bind', async () => {
+  it('rejects a buffer that kernels cannot bind', async () => {
     const gpu = await requestGpuOf({ device });
     const buffer = bufferOf(values(0), 0x08); // COPY_DST alone
     expect(() => logitsOf(buffer, ROWS, VOCABULARY)).to.throw(RangeError, 'GPUBufferUsage.STORAGE');

@@ -1,6 +1,6 @@
 /**
- * A loss written outside of the package, with options of its own: DPO's that pays no attention to pairs whose margin is beyond
- * `cap`. It runs on logits, in a trainer, where its options are settings, and refuses what it cannot take.
+ * A loss written outside the package, with its own options: DPO without the pairs whose margin is beyond `cap`. It runs on
+ * logits and in a trainer, where its options are settings, and refuses wrong values.
  */
 import { expect } from 'chai';
 import { DPOTrainer, type Gpu } from 'webalign';
@@ -48,8 +48,8 @@ describe('outside/loss', () => {
   });
   after(() => gpu?.dispose());
 
-  it('is what its formula says, on logits, with its options', async () => {
-    // One token a completion and a vocabulary of two: log π = −log(1 + e^−l) where l is the logits' difference.
+  it('follows its formula, on logits, with its options', async () => {
+    // One token per completion and a vocabulary of two: log π = −log(1 + e^−l), where l is the difference of the logits.
     const [policy, reference] = [Float32Array.of(4, 0, 0, 1), Float32Array.of(0, 0, 0, 0)];
     const logits = (values: Float32Array) => Tensor.from(gpu, values, [2, 2], 'logits');
     const margin = -logistic(4) + Math.log1p(Math.exp(1));
@@ -76,7 +76,7 @@ describe('outside/loss', () => {
     }
   });
 
-  it('has the derivative of its own values, under any divergence', async () => {
+  it('has the derivative of its values, with any divergence', async () => {
     const options = { beta: 0.5, cap: 0.9, lossType: capped, fDivergence: 'js' };
     const others = { policyRejected: -5, referenceChosen: -4, referenceRejected: -4.5 };
     const at = (policyChosen: number) =>
@@ -89,7 +89,7 @@ describe('outside/loss', () => {
     const slope = (above.loss[0]! - below.loss[0]!) * 32;
     expect(slope).to.not.equal(0);
     expect(middle.dPolicyChosen![0]).to.be.closeTo(slope, 1e-4);
-    // A file cannot bring WGSL along.
+    // A file cannot contain WGSL code.
     const read = JSON.parse(
       JSON.stringify({ loss: 'dpo', options, pairs: [{ policyChosen: -3, ...others }] }),
     );

@@ -1,6 +1,7 @@
 /**
- * An operation written outside of the package, with WGSL of its own and its gradient: the sum of squares of each row, y = Σ x².
- * It stands on the tape between operations of the package, adds to gradients that are there, and is checked against differences.
+ * An operation written outside the package, with its own WGSL and its gradient: the sum of squares of each row, y = Σ x².
+ * It is recorded on the tape between operations of the package, adds to existing gradients, and is compared with finite
+ * differences.
  */
 import { expect } from 'chai';
 import type { Gpu } from 'webalign';
@@ -114,7 +115,7 @@ describe('outside/op', () => {
   });
   after(() => gpu?.dispose());
 
-  it('computes its value and a gradient that goes on through an operation of the package', async () => {
+  it('computes its value and a gradient that continues through an operation of the package', async () => {
     const tape = Tape.forTraining(gpu);
     const x = Tensor.from(gpu, LOGITS, [ROWS, COLS], 'x');
     x.requiresGrad = true;
@@ -132,12 +133,12 @@ describe('outside/op', () => {
     for (let i = 0; i < LOGITS.length; i++) {
       const moved = (by: number) =>
         value(Float64Array.from(LOGITS, (each, at) => (at === i ? each + by : each)));
-      // Differences in float64 are right to 1e-9; what is left is float32.
+      // Differences in float64 have errors of 1e-9; the rest is float32.
       expect(gradient[i], `${i}`).to.be.closeTo((moved(1e-4) - moved(-1e-4)) / 2e-4, 1e-6);
     }
   });
 
-  it('adds to a gradient that is there, and gives the same bytes every time', async () => {
+  it('adds to an existing gradient, deterministically', async () => {
     const run = async (before: number) => {
       const tape = Tape.forTraining(gpu);
       const x = Tensor.from(gpu, LOGITS, [ROWS, COLS], 'x');
@@ -153,7 +154,7 @@ describe('outside/op', () => {
     expect(again).to.deep.equal(one);
   });
 
-  it('gives its memory back, and names itself in errors', async () => {
+  it('frees its memory, and is named in errors', async () => {
     const before = gpu.memory().live;
     const tape = Tape.forTraining(gpu);
     const x = Tensor.from(gpu, LOGITS, [ROWS, COLS], 'x');
@@ -166,7 +167,7 @@ describe('outside/op', () => {
     );
     expect(() => shader('mine.wgsl', '\n#include "lib/pairwise.wgsl"\n')).to.throw(
       RangeError,
-      'mine.wgsl:2: cannot include "lib/pairwise.wgsl"; offered are "lib/dispatch.wgsl", "lib/reduce.wgsl"',
+      'mine.wgsl:2: cannot include "lib/pairwise.wgsl"; supported: "lib/dispatch.wgsl", "lib/reduce.wgsl"',
     );
   });
 });

@@ -1,23 +1,23 @@
 /**
- * Where the tests of this folder run: a device and the model that comes with the package, from the package alone, in Node and
- * in a page alike.
+ * Where the tests of this folder run: a device and the model that comes with the package, from the package alone, both in
+ * Node and in a page.
  */
 import { CausalLM, type Gpu, openSource, requestGpu, Tokenizer } from 'webalign';
 import type { Files } from 'webalign/files';
 import type { RequestOptions } from 'webalign/gpu';
 import type { LoadOptions } from 'webalign/models';
 
-/** Whether the tests run in Node and not in a browser. */
+/** Whether the tests run in Node rather than in a browser. */
 export const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
 
-/** A device that the test disposes of; on one of its own where it has one. */
+/** A Gpu that the test disposes of; on the test's own device if it passes one. */
 export async function requestGpuOf(options: RequestOptions = {}): Promise<Gpu> {
   return inNode
     ? (await import('webalign/node')).requestGpu({ tune: false, ...options })
     : requestGpu(options);
 }
 
-/** WebGPU itself, for tests that make a device by themselves. */
+/** WebGPU itself, for tests that create a device themselves. */
 export async function platformGpu(): Promise<GPU> {
   return inNode ? (await (await import('webalign/node')).requestNodeGpu()).gpu : navigator.gpu;
 }

@@ -1,4 +1,4 @@
-/** A reward and a rater written outside the package: what a policy writes is rated by them, and it learns what they want. */
+/** A reward and a rater written outside the package: they rate what a policy generates, and it learns from them. */
 import { expect } from 'chai';
 import type { Gpu } from 'webalign';
 import { InputError } from 'webalign/files';
@@ -18,7 +18,7 @@ const manyAs: BatchReward = ({ completions, logMetric }) => {
   return shares;
 };
 
-/** One that is more than a function: it counts how often it was asked. */
+/** A reward that is more than a function: it counts its calls. */
 class Short implements Rater {
   readonly name = 'short';
   asked = 0;
@@ -42,7 +42,7 @@ describe('outside/reward', () => {
   });
   after(() => gpu?.dispose());
 
-  it('is what a policy learns from, beside one that is an object', async () => {
+  it('trains a policy, together with one that is an object', async () => {
     const { model, tokenizer } = await storyteller(gpu);
     const short = new Short();
     const trainer = new RLOOTrainer({
@@ -74,7 +74,7 @@ describe('outside/reward', () => {
     model.dispose();
   });
 
-  it('is refused by its name where it returns what is no rating', async () => {
+  it('is named in the error if it returns an invalid rating', async () => {
     const { model, tokenizer } = await storyteller(gpu);
     const broken: BatchReward = ({ completions }) => completions.map(() => Number.NaN);
     const batch = {

@@ -1,6 +1,6 @@
 /**
- * What a checkpoint store promises, the same for every store: nothing at first, the last whole write afterwards, copies and no
- * views, and a run that is stopped goes on from it bit for bit, while a damaged one is refused.
+ * What every checkpoint store promises: nothing at first, the last complete write afterwards, copies rather than views; a
+ * stopped run resumes from it with identical bytes, and a damaged checkpoint is refused.
  */
 import { expect } from 'chai';
 import { DPOTrainer, type Gpu, writeAdapter } from 'webalign';
@@ -8,11 +8,11 @@ import { type CheckpointStore, InputError } from 'webalign/files';
 import { readRunState } from 'webalign/trainers';
 import { storyteller } from './place.ts';
 
-/** Bytes that differ from place to place and from write to write. */
+/** Bytes that differ from position to position and from write to write. */
 const bytesOf = (length: number, seed: number) =>
   Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 17 + (i >> 8)) % 256);
 
-/** Three steps of DPO on two pairs, stopped after one of them if asked for; the adapter's bytes. */
+/** Three steps of DPO on two pairs, stopped after one of them on request; returns the adapter's bytes. */
 async function trained(
   gpu: Gpu,
   checkpoint: CheckpointStore | undefined,
@@ -37,7 +37,7 @@ async function trained(
   return bytes;
 }
 
-/** Declares the tests of a store. `make` gives one of that name: the same store for the same name. */
+/** Declares the tests of a store. `make` returns one of that name: the same store for the same name. */
 export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: () => Gpu): void {
   it('has nothing at first', async () => {
     expect(await make('nothing').read()).to.equal(undefined);

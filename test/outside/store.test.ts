@@ -1,4 +1,4 @@
-/** Checkpoint stores, the package's and one written here, by what a store promises. */
+/** Checkpoint stores, the package's and one written here, tested for what a store promises. */
 import { expect } from 'chai';
 import type { Gpu } from 'webalign';
 import {
@@ -13,7 +13,7 @@ import {
 import { inNode, requestGpuOf } from './place.ts';
 import { keepsItsPromises } from './store-contract.ts';
 
-/** A store of the test's own: a list of writes, of which the last one counts, as in an append-only log. */
+/** The test's own store: a list of writes, of which the last one counts, as in an append-only log. */
 class Log implements CheckpointStore {
   constructor(private readonly writes: Uint8Array<ArrayBuffer>[]) {}
 
@@ -26,7 +26,7 @@ class Log implements CheckpointStore {
   }
 }
 
-/** One store a name. */
+/** One store per name. */
 function byName<T>(make: (name: string) => T): (name: string) => T {
   const made = new Map<string, T>();
   return (name) => {
@@ -43,7 +43,7 @@ describe('outside/store', () => {
   });
   after(() => gpu?.dispose());
 
-  describe('one written outside of the package', () => {
+  describe('a store implemented outside the package', () => {
     const logs = byName((): Uint8Array<ArrayBuffer>[] => []);
     keepsItsPromises(
       (name) => new Log(logs(name)),
@@ -81,7 +81,7 @@ describe('outside/store', () => {
     after(() => void indexedDB.deleteDatabase(database));
     keepsItsPromises(store, () => gpu);
 
-    it('forgets, keeps keys apart, and refuses what it has not written', async () => {
+    it('deletes, separates keys, and rejects foreign data', async () => {
       await Promise.all([store('a').write(Uint8Array.of(1)), store('b').write(Uint8Array.of(2))]);
       await store('a').remove();
       expect([await store('a').read(), await store('b').read()]).to.deep.equal([undefined, Uint8Array.of(2)]);
@@ -94,7 +94,7 @@ describe('outside/store', () => {
       expect(error.message).to.include('c in IndexedDB');
     });
 
-    it('keeps the log-probabilities of references', async () => {
+    it('stores the log-probabilities of references', async () => {
       const cache = storedReferenceCache((key) => store(`reference ${key}`));
       const values = Float32Array.of(-1.5, -2.25);
       await cache.put('hash', values);
@@ -109,7 +109,7 @@ describe('outside/store', () => {
     after(async () => (await navigator.storage.getDirectory()).removeEntry(folder, { recursive: true }));
     keepsItsPromises(store, () => gpu);
 
-    it('forgets, and refuses a path that leads elsewhere', async () => {
+    it('deletes, and rejects a path that leads outside', async () => {
       await store('a').write(Uint8Array.of(1));
       await store('a').remove();
       await store('a').remove();
@@ -120,7 +120,7 @@ describe('outside/store', () => {
     });
   });
 
-  it('says where a page cannot keep anything', async () => {
+  it('reports that a page cannot store anything', async () => {
     const refuse = {
       value: () => Promise.reject(new DOMException('no', 'SecurityError')),
       configurable: true,
@@ -135,7 +135,7 @@ describe('outside/store', () => {
   });
 });
 
-/** Something else under a key of the database. */
+/** Stores something else under a key of the database. */
 async function put(database: string, key: string, value: string): Promise<void> {
   const db = await new Promise<IDBDatabase>((resolve, reject) => {
     const request = indexedDB.open(database);

@@ -1,6 +1,6 @@
 /**
- * A trainer written outside of the package, with a family, a setting and a source of its own: DPO on pairs whose rejected side is
- * made on the way, by shuffling the tokens of the chosen one. The source is endless, and goes on from a checkpoint.
+ * A trainer written outside the package, with its own family, setting and source: DPO on pairs whose rejected side is made
+ * during the run, by shuffling the tokens of the chosen one. The source is endless, and resumes from a checkpoint.
  */
 import { expect } from 'chai';
 import { type CausalLM, type Gpu, type Tokenizer, writeAdapter } from 'webalign';
@@ -49,7 +49,7 @@ interface Text {
   completion: number[];
 }
 
-/** Each text with itself in disorder, another disorder every time. */
+/** Pairs each text with a shuffled copy of itself, shuffled differently every time. */
 class Swaps implements ExampleSource {
   readonly waits = false;
   readonly length: number;
@@ -68,7 +68,7 @@ class Swaps implements ExampleSource {
     this.identity = { texts, swaps };
   }
 
-  /** Not known ahead: the reference is scored with each batch. */
+  /** The pairs are not known beforehand: the reference is computed with each batch. */
   ahead(): undefined {}
 
   largest(count: number): TokenizedExample[] {
@@ -101,7 +101,7 @@ class Swaps implements ExampleSource {
     const text = this.texts[this.made % this.texts.length]!;
     const rejected = [...text.completion];
     for (let swap = 0; swap < this.swaps; swap++) {
-      // Another pair of places for every text and swap: multiples of primes.
+      // Another pair of positions for every text and swap: multiples of primes.
       const from = (31 * this.made + 7 * swap) % rejected.length;
       const to = (17 * this.made + 11 * swap + 1) % rejected.length;
       [rejected[from], rejected[to]] = [rejected[to]!, rejected[from]!];
@@ -191,7 +191,7 @@ describe('outside/trainer', () => {
     return { steps, bytes };
   }
 
-  it('learns to prefer the text in order', async () => {
+  it('learns to prefer ordered text', async () => {
     const { steps } = await run(trainer());
     expect(steps.map(({ made }) => made)).to.deep.equal([2, 4, 6, 8, 10, 12]);
     expect(steps[0]!.loss).to.be.closeTo(Math.LN2, 1e-6);
@@ -199,7 +199,7 @@ describe('outside/trainer', () => {
     expect(steps.at(-1)!['rewards/accuracies']).to.equal(1);
   });
 
-  it('goes on bit for bit, and its source with it', async () => {
+  it('resumes bit for bit, including its source', async () => {
     const whole = await run(trainer());
     const store = memoryCheckpointStore();
     await anew();
@@ -210,7 +210,7 @@ describe('outside/trainer', () => {
     expect(rest.bytes).to.deep.equal(whole.bytes);
   });
 
-  it('has settings that are checked, and losses that belong to it', async () => {
+  it('has validated settings, and only its own losses', async () => {
     expect(trainer().config).to.include({ swaps: 3, beta: 0.1 });
     expect(trainer({ swaps: 7 }).notices).to.deep.equal(['each text loses to itself with 7 swaps']);
     expect(() => trainer({ swaps: 0 })).to.throw(InputError, 'a text that is not touched is its own rival');

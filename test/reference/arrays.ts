@@ -1,9 +1,9 @@
 /**
- * The few words every reference shares: what may come in, how a matrix is described, sums of arrays, and two scalar functions.
+ * What all references share: input types, how a matrix is described, sums of arrays, and two scalar functions.
  *
- * The references in this folder are the truth the kernels are checked against: float64, row-major, on the CPU, written
- * to be read beside the formula. They stand beside the house, take nothing from src/ but the packed batch, and never care about speed.
- * Gradients are named `d` + the input; inputs are never written to.
+ * The kernels are checked against the references in this folder: float64, row-major, on the CPU, written to be compared
+ * with the formula. They import nothing from src/ except the packed batch, and speed does not matter. Gradients are named
+ * `d` + the input; inputs are never written to.
  */
 
 /** Anything readable as numbers: a Float64Array of these references, a Float32Array read back from a GPU, a list. */

@@ -20,7 +20,7 @@ export interface AttentionShape {
   softCap?: number;
 }
 
-/** The keys token i attends to, in ascending order: of all that stand before it, the last `window`. */
+/** The keys that token i attends to, in ascending order: of all before it and itself, the last `window`. */
 export function attendedKeys(spans: Reals, i: number, window = Number.POSITIVE_INFINITY): number[] {
   const [prefixStart, prefixEnd, start] = [spans[4 * i], spans[4 * i + 1], spans[4 * i + 2]];
   const keys: number[] = [];
@@ -29,7 +29,7 @@ export function attendedKeys(spans: Reals, i: number, window = Number.POSITIVE_I
   return keys.slice(Math.max(0, keys.length - window));
 }
 
-/** A sentence about the first query outside [j, queryEnd) that attends to key j, or null when there is none. */
+/** A message about the first query outside [j, queryEnd) that attends to key j, or null if there is none. */
 export function spansDisagree(spans: Reals): string | null {
   for (let i = 0; i < spans.length / 4; i++) {
     for (const j of attendedKeys(spans, i)) {

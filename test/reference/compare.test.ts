@@ -1,10 +1,10 @@
-/** The judges judged: comparisons that must fail, and random numbers. */
+/** Tests of the comparisons themselves, which must fail for different arrays, and of random numbers. */
 import { expect } from 'chai';
 import { dot } from './arrays.ts';
 import { expectClose, random, relativeL2 } from './compare.ts';
 
 describe('reference: comparing', () => {
-  it('names the worst element and refuses what it should', () => {
+  it('reports the worst element and rejects differences', () => {
     expect(() => expectClose([1, 2, 3.5], [1, 2, 3], { absolute: 0.1, cols: 2, label: 'y' })).to.throw(
       /^y: 1 of 3 .* worst at 2 \(row 1, column 0\): 3.5 instead of 3$/,
     );
@@ -18,7 +18,7 @@ describe('reference: comparing', () => {
     expect(relativeL2([3, 4], [0, 0])).to.equal(5);
   });
 
-  it('random numbers repeat with their seed and look like what they claim', () => {
+  it('random numbers repeat with their seed and have the right distribution', () => {
     const values = random(42).normals(20000, 2);
     expectClose(values, random(42).normals(20000, 2), {});
     expect(relativeL2(random(43).normals(100), random(42).normals(100))).to.be.greaterThan(0.5);

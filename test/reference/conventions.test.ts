@@ -1,6 +1,6 @@
 /**
- * What the references promise at the edges: masks, ties, overflow, tokens of probability 0, shared prompts. The kernels
- * are held to the same.
+ * What the references promise in special cases: masks, ties, overflow, tokens of probability 0, shared prompts. The kernels
+ * must do the same.
  */
 import { expect } from 'chai';
 import { packPairs, packSequences, sequencesOf } from '../../src/data/packing.ts';
@@ -39,7 +39,7 @@ describe('reference: conventions', () => {
     expectClose(token.tokenLogprobBackward([1, 1], x, [1, 2], shape), [0, 0, 0, 0, 0, 0], {});
   });
 
-  it('KL is 0 between equals, +infinity where the other side has no mass, 0 for masked rows', () => {
+  it('KL is 0 between equals, +infinity if the other side has no mass, 0 for masked rows', () => {
     const shape = { rows: 3, cols: 2 };
     const policy = [0.3, -1, 0, 0, -Infinity, -Infinity];
     const reference = [1.3, 0, 0, -Infinity, 1, 2];
@@ -73,7 +73,7 @@ describe('reference: conventions', () => {
     expect([sigmoid(-1e4), sigmoid(1e4), logSigmoid(-1e4)]).to.deep.equal([0, 1, -1e4]);
   });
 
-  it('a token is never drawn with probability 0', () => {
+  it('a token with probability 0 is never sampled', () => {
     expectClose(samplingProbabilities([1, 5, -Infinity, 5], { topK: 1 }), [0, 0.5, 0, 0.5], {
       absolute: 1e-15,
     });
@@ -83,7 +83,7 @@ describe('reference: conventions', () => {
     expect([...samplingProbabilities([1, 5, 2, 5], { temperature: 0 })]).to.deep.equal([0, 1, 0, 0]);
   });
 
-  it('sharing a prompt changes nothing but the work', () => {
+  it('sharing a prompt only changes the amount of work', () => {
     const pairs = [
       { prompt: [5, 9, 11, 2], chosen: [7, 8, 9], rejected: [3] },
       { prompt: [4], chosen: [6], rejected: [12, 13, 14, 15] },

@@ -1,8 +1,8 @@
 /**
- * A whole decoder of the Llama family, forward and backward, put together from the other references: embedding, layers
- * of (RMS norm, grouped-query attention with rotary positions, RMS norm, SwiGLU) with residuals, a last norm, the head.
- * Weights and adapters go by their Hugging Face names; an adapter's name is its module's path. The gradient is always
- * taken for everything: choosing what to train is not a reference's business.
+ * A whole decoder of the Llama family, forward and backward, composed of the other references: embedding, layers of (RMS
+ * norm, grouped-query attention with rotary positions, RMS norm, SwiGLU) with residuals, a last norm, the head. Weights and
+ * adapters have their Hugging Face names; an adapter's name is its module's path. The gradient is always computed for
+ * everything, whatever is trained.
  */
 import type { PackedBatch } from '../../src/data/packing.ts';
 import { accumulate, add, type Reals } from './arrays.ts';
@@ -22,7 +22,7 @@ import { rmsNorm, rmsNormBackward } from './rms-norm.ts';
 import { rope, ropeBackward, ropeFrequencies } from './rope.ts';
 import { headLogprob, headLogprobBackward, type TokenLogprobs } from './token-logprob.ts';
 
-/** The fields a decoder needs, by the names of the project's `ModelConfig`, which may be passed as it is. */
+/** The fields that a decoder needs, by the names of the project's `ModelConfig`, which can be passed directly. */
 export interface DecoderConfig {
   hiddenSize: number;
   intermediateSize: number;
@@ -36,7 +36,7 @@ export interface DecoderConfig {
   tieWordEmbeddings: boolean;
 }
 
-/** Everything a decoder reads: its shape, its weights by name, its adapters by module path. */
+/** Everything that a decoder reads: its shape, its weights by name, its adapters by module path. */
 export interface DecoderModel {
   config: DecoderConfig;
   weights: ReadonlyMap<string, Reals>;
@@ -55,11 +55,11 @@ export interface DecoderResult extends TokenLogprobs {
   hidden: Float64Array;
   /** The gradient of Σ_r dlogprob[r] · logprob[r]. */
   backward(dlogprob: Reals): DecoderGradients;
-  /** The gradient of Σ dhidden · hidden, for whatever is made of hidden states. */
+  /** The gradient of Σ dhidden · hidden, for anything that is computed from hidden states. */
   backwardHidden(dhidden: Reals): DecoderGradients;
 }
 
-/** A value and the way back through it: `backward` adds parameter gradients to the run's maps and returns dx. */
+/** A value and its backward pass: `backward` adds parameter gradients to the run's maps and returns dx. */
 interface Node {
   value: Float64Array;
   backward(dvalue: Reals): Float64Array;
@@ -224,7 +224,7 @@ class Run {
     };
   }
 
-  /** A linear layer, with its adapter where it has one. */
+  /** A linear layer, with its adapter if it has one. */
   private linear(x: Float64Array, module: string, inFeatures: number, outFeatures: number): Node {
     const shape: LinearShape = { rows: this.tokens, inFeatures, outFeatures };
     const name = `${module}.weight`;

@@ -1,6 +1,6 @@
 /**
- * Numbers that carry their derivatives: value and slope by every variable they depend on (forward-mode differentiation,
- * sparse). What a formula's derivative is compared with was written by nobody.
+ * Numbers with their derivatives: value and slope for every variable that they depend on (forward-mode differentiation,
+ * sparse). So the derivative that a formula is compared with is computed, not written by hand.
  */
 import { logSigmoid, sigmoid } from './arrays.ts';
 
@@ -15,7 +15,7 @@ export class Dual {
     return new Dual(value, new Map([[index, 1]]));
   }
 
-  /** f(this), given f and f′ there. */
+  /** f(this), given the values of f and f′ there. */
   through(value: number, slope: number): Dual {
     return new Dual(value, new Map([...this.slopes].map(([index, s]) => [index, slope * s])));
   }

@@ -1,6 +1,6 @@
 /**
- * Gradients by central differences, the judge of every backward pass here and of whole models on the GPU. Slow on
- * purpose: two evaluations an element, so `samples` picks a few elements of a large array.
+ * Gradients by central differences, with which every backward pass here and those of whole models on the GPU are compared.
+ * Slow, since each element takes two evaluations, so `samples` picks a few elements of a large array.
  */
 import { random } from './compare.ts';
 

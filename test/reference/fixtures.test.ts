@@ -1,6 +1,6 @@
 /**
- * The references against PyTorch, transformers, PEFT and TRL: the whole decoder with every gradient, the DPO loss, the
- * optimizer, sampling. These numbers were computed in float64 and rounded to float32 once, so agreement is to 1e-7.
+ * The references compared with PyTorch, transformers, PEFT and TRL: the whole decoder with every gradient, the DPO loss,
+ * the optimizer, sampling. These numbers were computed in float64 and rounded to float32 once, so they agree to 1e-7.
  */
 import { expect } from 'chai';
 import { packPairs, packSequences } from '../../src/data/packing.ts';
@@ -24,7 +24,7 @@ import { penalized, samplingProbabilities } from './sampling.ts';
 
 const ROUNDED = 2e-7;
 
-/** A sequence as one token of prompt and the rest of it as completion. */
+/** A sequence as a prompt of one token and a completion of the others. */
 function wholeSequences(sequences: readonly number[][]) {
   return packSequences(sequences.map(([first, ...rest]) => ({ prompt: [first], completion: rest })));
 }

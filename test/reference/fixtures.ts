@@ -1,7 +1,7 @@
 /**
- * The PyTorch fixtures of test/fixtures, decoded: models as weights by name and as files, references as float arrays.
- * They are bundled with the test, so that Node and a browser read the same bytes. The reader of weights here trusts
- * its files and is no part of the product; src/io has the careful one.
+ * The PyTorch fixtures of test/fixtures, decoded: models as weights by name and as files, references as float arrays. They
+ * are bundled with the test, so that Node and a browser read the same bytes. The reader of weights here checks nothing and
+ * is not part of the package; src/io has the one that does.
  */
 import dpoLossJson from '../fixtures/dpo-loss.json' with { type: 'json' };
 import dpoTrajectoryJson from '../fixtures/dpo-trajectory.json' with { type: 'json' };
@@ -26,7 +26,7 @@ export {
   samplingJson as sampling,
 };
 
-/** An array as the fixtures write it: little-endian float32 in base64, row-major. */
+/** An array as in the fixtures: little-endian float32 in base64, row-major. */
 export interface EncodedArray {
   shape: readonly number[];
   float32: string;
@@ -59,10 +59,10 @@ export interface ModelFixture {
 /** Three layers, grouped-query heads, an untied head, float32. */
 export const tinyLlama = { ...modelFixture(llamaConfig, llamaBytes), reference: llamaReference };
 
-/** Two layers, one key-value head, a tied head, head_dim unlike hidden / heads, bfloat16. */
+/** Two layers, one key-value head, a tied head, head_dim different from hidden / heads, bfloat16. */
 export const tinyLlamaTied = { ...modelFixture(tiedConfig, tiedBytes), reference: tiedReference };
 
-/** The PEFT folder of tiny-llama: rank 4, alpha 8, all seven linear layers, B away from zero. */
+/** The PEFT folder of tiny-llama: rank 4, alpha 8, all seven linear layers, nonzero B. */
 export const tinyLlamaAdapter = {
   adapters: adaptersFrom(
     readWeights(adapterBytes),
@@ -75,7 +75,7 @@ export const tinyLlamaAdapter = {
   ]),
 };
 
-/** Metrics of a run, one entry a step. */
+/** Metrics of a run, one entry per step. */
 export type TrajectorySteps = typeof dpoTrajectoryJson.steps;
 
 /** TRL's runs; `initial` has A from the run and B zero. */

@@ -1,7 +1,7 @@
 /** Gated units (Shazeer 2020), y = act(gate) ⊙ up, and the activations alone. Any shape, element by element. */
 import { type Reals, sigmoid } from './arrays.ts';
 
-/** GELU in its tanh form as PyTorch writes it, ½ x (1 + tanh u) with u = √(2/π) (x + 0.044715 x³). */
+/** GELU in the tanh form of PyTorch, ½ x (1 + tanh u) with u = √(2/π) (x + 0.044715 x³). */
 export function gelu(x: number): { value: number; slope: number } {
   const k = Math.sqrt(2 / Math.PI);
   const t = Math.tanh(k * (x + 0.044715 * x ** 3));

@@ -1,4 +1,4 @@
-/** Rows of a table by index: token embeddings, and the hidden states that carry loss. */
+/** Rows of a table by index: token embeddings, and the hidden states that the loss is computed from. */
 import type { Reals } from './arrays.ts';
 
 /** y (ids.length, cols) with y[n] = table[ids[n]]; table is (anything, cols). */

@@ -1,4 +1,4 @@
-/** Layer normalisation (Ba et al. 2016): y = w ⊙ x̂ + b with x̂ = (x − mean) · rstd, rstd = 1 / √(variance + eps). */
+/** Layer normalization (Ba et al. 2016): y = w ⊙ x̂ + b with x̂ = (x − mean) · rstd, rstd = 1 / √(variance + eps). */
 import { type Matrix, mean, type Reals } from './arrays.ts';
 
 export interface LayerNormShape extends Matrix {

@@ -62,7 +62,7 @@ export interface LoraAdapter {
   scale: number;
 }
 
-/** What a LoRA linear layer computes: y, and the narrow product x Aᵀ (rows, rank) that backward needs. */
+/** The result of a LoRA linear layer: y, and the narrow product x Aᵀ (rows, rank) that the backward pass needs. */
 export function loraLinear(
   x: Reals,
   weight: Reals,

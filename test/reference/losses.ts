@@ -1,24 +1,24 @@
 /**
- * Every loss and divergence in float64 as TRL writes it down, plainly: sums of token log-probabilities in, a loss for
- * each record and the derivative of their sum out. Derivatives come from {@link Dual}.
+ * Every loss and divergence in float64 as TRL defines it: from sums of token log-probabilities, a loss for each record and
+ * the derivative of their sum. Derivatives come from {@link Dual}.
  */
 import { mean, type Reals } from './arrays.ts';
 import { Dual } from './dual.ts';
 
-/** Sums over completion tokens, one a pair. */
+/** Sums over completion tokens, one per pair. */
 export interface PairLogprobs {
   policyChosen: Reals;
   policyRejected: Reals;
   referenceChosen: Reals;
   referenceRejected: Reals;
-  /** Tokens of the completions; 1 where they are left out. */
+  /** Tokens of the completions; default 1. */
   chosenTokens?: Reals;
   rejectedTokens?: Reals;
-  /** By how much the chosen reward should be larger; 0 where it is left out. */
+  /** By how much the chosen reward should be larger; default 0. */
   margin?: Reals;
 }
 
-/** `beta` and the loss's own, named as in the catalogue. */
+/** `beta` and the loss's own options, named as in the catalog. */
 export type Options = Readonly<Record<string, number>>;
 
 export interface Divergence {
@@ -26,10 +26,10 @@ export interface Divergence {
   alpha?: number;
 }
 
-/** Everything per pair. */
+/** All values are per pair. */
 export interface PairResult {
   losses: Float64Array;
-  /** d sum of losses / d policyChosen[p], not divided by the pairs. */
+  /** d sum of losses / d policyChosen[p], not divided by the number of pairs. */
   dchosen: Float64Array;
   drejected: Float64Array;
   chosenRewards: Float64Array;
@@ -64,7 +64,7 @@ function power(logT: Dual, k: number): Dual {
     : logT.through(Math.expm1(exponent), k * Math.exp(exponent));
 }
 
-/** A formula of each pair by itself. */
+/** A formula that is applied to each pair separately. */
 const each =
   (formula: (chosen: Completion, rejected: Completion, options: Options) => Dual): Formula =>
   (chosen, rejected, options) =>
@@ -97,7 +97,7 @@ function logOdds(chosen: Completion, rejected: Completion): Dual {
   return a.minus(b).minus(log1mexp(a).minus(log1mexp(b)));
 }
 
-/** Sorted values against sorted values; a row's loss is that of the rank its own `first` has. */
+/** Sorted values compared with sorted values; a row's loss is that of the rank of its own `first`. */
 function transport(first: Dual[], second: Dual[], { beta, labelSmoothing }: Options): Dual[] {
   const order = first.map((_, p) => p).sort((p, q) => first[p].value - first[q].value);
   const others = [...second].sort((a, b) => a.value - b.value);
@@ -197,7 +197,7 @@ const PAIRWISE: Readonly<Record<string, Formula>> = {
 /** Losses whose rewards are β times token means of the policy alone. */
 const MEAN_REWARDS = ['simpo', 'orpo'];
 
-/** A loss on pairs, by its name in the catalogue. */
+/** A loss on pairs, by its name in the catalog. */
 export function pairwise(
   name: string,
   sums: PairLogprobs,
@@ -236,7 +236,7 @@ export function scores(ratios: Reals, { type, alpha = 0.5 }: Divergence) {
   return { scores: Float64Array.from(all, ({ value }) => value), slopes: slopesOf(all, all.length) };
 }
 
-/** Log odds of each pair, and log σ of them: what ORPO logs. */
+/** Log odds of each pair, and log σ of them: the metrics of ORPO. */
 export function oddsRatios({ policyChosen, policyRejected, chosenTokens, rejectedTokens }: PairLogprobs) {
   const bare = (logps: Reals, tokens: Reals | undefined, p: number): Completion => {
     const logp = new Dual(logps[p]);
@@ -251,13 +251,13 @@ export function oddsRatios({ policyChosen, policyRejected, chosenTokens, rejecte
   };
 }
 
-/** Completions with a label each, and of KTO's baseline what was measured. */
+/** Completions with a label each, and the measured log-ratios for KTO's baseline. */
 export interface LabelledLogprobs {
   policy: Reals;
   reference: Reals;
   desirable: readonly boolean[];
   tokens?: Reals;
-  /** max(0, mean log-ratio of mismatched completions); 0 where it is left out. */
+  /** max(0, mean log-ratio of mismatched completions); 0 if left out. */
   kl?: number;
 }
 
@@ -276,7 +276,7 @@ const LABELLED: Readonly<Record<string, (logp: Dual, ratio: Dual, wanted: boolea
   nll: (logp, _, __, { tokens }) => logp.times(-1 / tokens),
 };
 
-/** A loss on labelled completions, by its name in the catalogue. */
+/** A loss on labeled completions, by its name in the catalog. */
 export function labelled(name: string, examples: LabelledLogprobs, options: Options) {
   const { policy, reference, desirable, tokens, kl = 0 } = examples;
   const losses = Array.from(policy, (value, e) => {
@@ -290,7 +290,7 @@ export function labelled(name: string, examples: LabelledLogprobs, options: Opti
   };
 }
 
-/** The derivative of a sum by each variable. */
+/** The derivative of a sum with respect to each variable. */
 function slopesOf(losses: readonly Dual[], count: number): Float64Array {
   const slopes = new Float64Array(count);
   for (const loss of losses) for (const [index, slope] of loss.slopes) slopes[index] += slope;

@@ -1,15 +1,15 @@
 /**
- * Losses on sampled tokens in float64, one completion at a time, as their papers and TRL write them; derivatives come from
+ * Losses on sampled tokens in float64, one completion at a time, as defined by their papers and TRL; derivatives come from
  * finite differences of these.
  */
 
 export interface SampledCompletion {
   /** log π of each token. */
   logp: Float64Array;
-  /** log π of the policy that sampled. */
+  /** log π of the policy that sampled the tokens. */
   old: ArrayLike<number>;
   reference: ArrayLike<number>;
-  /** Of each token; the sign is the same for all, and 0 leaves a token out. */
+  /** Advantage of each token; all have the same sign, and 0 masks a token. */
   advantage: ArrayLike<number>;
 }
 
@@ -18,7 +18,7 @@ export interface PolicyOptions {
   epsilon: number;
   epsilonHigh: number;
   delta: number;
-  /** Whether ratios are of the completion. */
+  /** Whether ratios are those of whole completions. */
   sequence: boolean;
   corrected: boolean;
   threshold: number;
@@ -34,7 +34,7 @@ export const POLICY_DEFAULTS: PolicyOptions = {
   threshold: Number.POSITIVE_INFINITY,
 };
 
-/** Token losses of a completion at `logp`, where what has no gradient is taken at `fixed`. */
+/** Token losses of a completion at `logp`; quantities without a gradient are computed at `fixed`. */
 export type PolicyLoss = (given: SampledCompletion, fixed: Float64Array, options: PolicyOptions) => number[];
 
 const clamp = (x: number, low: number, high: number) => Math.min(Math.max(x, low), high);
@@ -44,7 +44,7 @@ const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const logRatios = ({ old }: SampledCompletion, logp: Float64Array) =>
   Array.from(logp, (value, t) => value - (old[t] as number));
 
-/** ρ of each token, or that of the completion in its place. */
+/** ρ of each token, or of the completion instead. */
 function ratios(given: SampledCompletion, logp: Float64Array, { sequence }: PolicyOptions): number[] {
   const logs = logRatios(given, logp);
   return logs.map((value) => Math.exp(sequence ? mean(logs) : value));
@@ -143,7 +143,7 @@ export const POLICY_FORMULAS: Readonly<Record<string, PolicyLoss>> = {
   gmpo,
 };
 
-/** Sum of a completion's token losses, and its derivative to every log π by central differences. */
+/** Sum of a completion's token losses, and its derivative with respect to every log π by central differences. */
 export function policyLoss(
   name: string,
   given: SampledCompletion,

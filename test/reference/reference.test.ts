@@ -1,7 +1,7 @@
 /**
- * The references against themselves: every backward pass against central differences of its forward, with random
- * upstream gradients and shapes that divide nothing. Their conventions are in conventions.test.ts, what PyTorch says
- * about them in fixtures.test.ts.
+ * The references compared with themselves: every backward pass with central differences of its forward pass, with random
+ * upstream gradients and odd shapes. Their conventions are tested in conventions.test.ts, and the comparison with PyTorch
+ * is in fixtures.test.ts.
  */
 import { expect } from 'chai';
 import { packPairs } from '../../src/data/packing.ts';
@@ -27,7 +27,7 @@ import { rope, ropeBackward, ropeFrequencies } from './rope.ts';
 import * as logits from './softmax.ts';
 import * as token from './token-logprob.ts';
 
-/** Checks `gradient` against differences of f at x. */
+/** Compares `gradient` with differences of f at x. */
 function expectGradient(f: (x: Float64Array) => number, x: Float64Array, gradient: Reals, samples?: number) {
   const slopes = finiteDifferences(f, x, { samples });
   const expected = slopes.map(({ value }) => value);
@@ -80,7 +80,7 @@ describe('reference: gradients by central differences', function () {
     expectGradient((v) => dot(dy, swiglu(gate, v)), up, dup);
   });
 
-  it('gather, with a row taken twice and one never', () => {
+  it('gather, with a row read twice and one never', () => {
     const { normals } = random(5);
     const ids = [3, 0, 3, 1];
     const [table, dy] = [normals(5 * 3), normals(4 * 3)];

@@ -1,4 +1,4 @@
-/** Root-mean-square normalisation (Zhang and Sennrich 2019): y = w ⊙ x · rstd, rstd = 1 / √(mean(x²) + eps). */
+/** Root-mean-square normalization (Zhang and Sennrich 2019): y = w ⊙ x · rstd, rstd = 1 / √(mean(x²) + eps). */
 import type { Matrix, Reals } from './arrays.ts';
 
 export interface RmsNormShape extends Matrix {

@@ -1,6 +1,6 @@
 /**
- * Rotary positions (Su et al. 2021) in the half-split layout of Hugging Face checkpoints: elements i and i + P of a head turn
- * together by the angle position · frequency[i], where P frequencies turn the first 2 P of its D elements.
+ * Rotary positions (Su et al. 2021) in the half-split layout of Hugging Face checkpoints: elements i and i + P of a head
+ * are rotated by the angle position · frequency[i], where P frequencies rotate the first 2 P of its D elements.
  */
 import type { Reals } from './arrays.ts';
 
@@ -10,7 +10,7 @@ export interface RopeShape {
   heads: number;
   headDim: number;
   frequencies: Reals;
-  /** Of what turns; 1 by default. */
+  /** Factor on the rotated elements; 1 by default. */
   factor?: number;
 }
 
@@ -19,12 +19,12 @@ export function ropeFrequencies(headDim: number, theta: number): Float64Array {
   return Float64Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
 }
 
-/** y = x with every head turned to its token's position. `positions` (rows). */
+/** y = x with every head rotated to its token's position. `positions` (rows). */
 export function rope(x: Reals, positions: Reals, shape: RopeShape): Float64Array {
   return rotate(x, positions, shape, 1);
 }
 
-/** dx: a rotation's transpose turns back. */
+/** dx: the transpose of a rotation rotates back. */
 export function ropeBackward(dy: Reals, positions: Reals, shape: RopeShape): Float64Array {
   return rotate(dy, positions, shape, -1);
 }

@@ -32,7 +32,7 @@ export function argmax(logits: Reals): number {
   return best;
 }
 
-/** Probabilities (V) a token is drawn from; they sum to 1. */
+/** Probabilities (V) from which a token is drawn; they sum to 1. */
 export function samplingProbabilities(logits: Reals, options: SamplingOptions = {}): Float64Array {
   const { temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
   const shape = { rows: 1, cols: logits.length };
@@ -73,7 +73,10 @@ export function sampleToken(probabilities: Reals, u: number): number {
   return last;
 }
 
-/** The number in [0, 1) that draws a token: pcg3d (Jarzynski and Olano 2020) of (seed, sequence, step), its first word's upper 24 bits. */
+/**
+ * The number in [0, 1) from which a token is drawn: pcg3d (Jarzynski and Olano 2020) of (seed, sequence, step), the upper
+ * 24 bits of its first word.
+ */
 export function uniformNumber(seed: number, sequence: number, step: number): number {
   let [x, y, z] = [seed, sequence, step].map((word) => (Math.imul(word, 1664525) + 1013904223) >>> 0);
   const round = () => {

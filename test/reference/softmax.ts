@@ -1,7 +1,7 @@
 /**
- * Softmax and its relatives over the rows of a logits buffer (N, V), with the masking convention of the project:
- * an entry of −∞ has probability 0 and log-probability −∞ and adds nothing to any sum. A row of nothing but −∞ has
- * log-sum-exp −∞, probabilities 0, log-probabilities −∞, entropy 0 and gradients 0. +∞ and NaN are not logits.
+ * Softmax and related functions of the rows of a logits buffer (N, V), with the masking convention of the project: an entry
+ * of −∞ has probability 0 and log-probability −∞ and adds nothing to any sum. A row that is −∞ throughout has log-sum-exp
+ * −∞, probabilities 0, log-probabilities −∞, entropy 0 and gradients 0. +∞ and NaN are not valid logits.
  */
 import type { Matrix, Reals } from './arrays.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Theorem 1 on finite answer sets, in float64: objective (1), the optimal policy with its partition function, and the
  * implicit reward (Rafailov et al. 2023, equations 3 to 5). Rows are prompts, columns answers; policies and references are
- * logits, −∞ masks an answer. Written for rewards and β of any size that float64 holds.
+ * logits, −∞ masks an answer. Works for rewards and β of any size that float64 can represent.
  */
 import type { Matrix, Reals } from './arrays.ts';
 import { reverseKl } from './kl.ts';
@@ -35,7 +35,7 @@ export function optimalPolicy(reference: Reals, rewards: Reals, beta: Reals, sha
       sum += Math.exp(logReference[at] + x(at));
       excess += Math.exp(logReference[at]) * Math.expm1(x(at));
     }
-    // Of answers that the reference allows and the reward forbids, e^x − 1 is −1.
+    // For answers that the reference allows and the reward forbids, e^x − 1 is −1.
     for (let v = 0; v < cols; v++) {
       if (rewards[n * cols + v] === -Infinity) excess -= Math.exp(logReference[n * cols + v]);
     }
@@ -53,7 +53,7 @@ export function optimalPolicy(reference: Reals, rewards: Reals, beta: Reals, sha
   return { logPolicy, logPartition, optimum };
 }
 
-/** log Σ e^z, by the shift where the plain sum is 0. */
+/** log Σ e^z, with a shift where the plain sum is 0. */
 function logOfSum(z: readonly number[], sum: number): number {
   if (sum > 1e-200) return Math.log(sum);
   const largest = z.reduce((a, b) => Math.max(a, b), -Infinity);

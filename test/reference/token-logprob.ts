@@ -1,13 +1,13 @@
 /**
- * The log-probability of one target a row: from a logits buffer (N, V), and fused with the head, from hidden states and
- * the head's weight, as training does it. Both return the per-row statistics that TRL logs.
+ * The log-probability of one target per row: from a logits buffer (N, V), and fused with the head, from hidden states and
+ * the head's weight, as in training. Both return the per-row statistics that TRL logs.
  */
 import { dot, type Matrix, type Reals } from './arrays.ts';
 import { gather, gatherBackward } from './gather.ts';
 import { linear, linearBackwardInput, linearBackwardWeight } from './linear.ts';
 import { entropy, logSumExp, softmax } from './softmax.ts';
 
-/** One number a row. `meanLogit` is the plain mean over the vocabulary; `top1` is 1 where the target is the argmax. */
+/** One number per row. `meanLogit` is the plain mean over the vocabulary; `top1` is 1 where the target is the argmax. */
 export interface TokenLogprobs {
   logprob: Float64Array;
   lse: Float64Array;
@@ -77,7 +77,7 @@ function capped(logits: Float64Array, cap = Number.POSITIVE_INFINITY): Float64Ar
   return cap === Number.POSITIVE_INFINITY ? logits : logits.map((logit) => cap * Math.tanh(logit / cap));
 }
 
-/** Token log-probabilities straight from hidden states. */
+/** Token log-probabilities directly from hidden states. */
 export function headLogprob(
   hidden: Reals,
   weight: Reals,
@@ -89,7 +89,7 @@ export function headLogprob(
   return tokenLogprob(capped(logits, softCap), targets, { rows: rows.length, cols: vocabulary });
 }
 
-/** dhidden (tokens, width) and dweight (vocabulary, width); a hidden state named by several rows adds up. */
+/** dhidden (tokens, width) and dweight (vocabulary, width); the gradient of a hidden state used by several rows is summed. */
 export function headLogprobBackward(
   dlogprob: Reals,
   hidden: Reals,
@@ -110,8 +110,9 @@ export function headLogprobBackward(
 }
 
 /**
- * The same, each row with its own hidden state, without negligible tokens, target aside: for `dweight` those whose p is below
- * `filterEps`; for `dhidden`, which is summed while the vocabulary passes by in parts, those below it when their part is seen.
+ * The same, each row with its own hidden state, without negligible tokens except the target: for `dweight` those whose p is
+ * below `filterEps`; for `dhidden`, which is summed in one pass over parts of the vocabulary, those that are below it when
+ * their part is read.
  */
 export function headLogprobBackwardFiltered(
   dlogprob: Reals,
@@ -139,13 +140,13 @@ export function headLogprobBackwardFiltered(
   return {
     dhidden: linearBackwardInput(without(soFar), weight, shape),
     dweight: linearBackwardWeight(without(whole), hidden, shape),
-    /** (R): the probability that `dhidden` leaves out. */
+    /** (R): the probability of the tokens that `dhidden` leaves out. */
     leftOut: Float64Array.from({ length: rows }, (_, n) =>
       whole
         .subarray(n * cols, (n + 1) * cols)
         .reduce((sum, p, v) => sum + (stays(soFar, n * cols + v) ? 0 : p), 0),
     ),
-    /** What `filterEps` is held against. */
+    /** What `filterEps` is compared with. */
     compared: [whole, soFar],
   };
 }

@@ -1,7 +1,7 @@
 /**
- * A whole training run in float64 beside TRL's in float32: the same pairs, the same first adapter, the same settings.
- * The step below is the shortest true account of what DPOTrainer does with accumulation, clipping and the schedule;
- * every logged number of every step has to agree, and so has the adapter at the end.
+ * A whole training run in float64 compared with TRL's in float32: the same pairs, the same initial adapter, the same
+ * settings. The step below is a short version of what DPOTrainer does with accumulation, clipping and the schedule; every
+ * logged number of every step must agree, and so must the adapter at the end.
  */
 import { expect } from 'chai';
 import { packPairs, type TokenizedPair } from '../../src/data/packing.ts';
@@ -71,7 +71,7 @@ function scheduleFactor(k: number, { lr_scheduler_type, warmup_steps, max_steps 
     : 0.5 * (1 + Math.cos(Math.PI * progress));
 }
 
-/** Trains from `initial`; returns the log and the last adapters. */
+/** Trains from `initial`; returns the log and the final adapters. */
 function train(pairs: readonly TokenizedPair[], initial: Map<string, LoraAdapter>, settings: Settings) {
   const { per_device_train_batch_size: size, gradient_accumulation_steps: accumulation } = settings;
   const modules = [...initial.keys()];
@@ -117,7 +117,7 @@ function train(pairs: readonly TokenizedPair[], initial: Map<string, LoraAdapter
   return { log, adapters: current() };
 }
 
-/** TRL computes in float32; after 50 steps its numbers stand within these of exact ones. (Its own bound on a loss: 1e-4.) */
+/** TRL computes in float32; after 50 steps its numbers are within these of the exact ones. (Its own bound on a loss: 1e-4.) */
 const TOLERANCE = { absolute: 2e-6, relative: 1e-6 };
 
 function expectSameRun(

@@ -1,6 +1,6 @@
 /**
- * A*-PO on a model of five tokens: its optimal values against β log Z by enumeration, the same twice and resumed at any moment, the
- * stage before training included, and the filter of prompts that are never solved.
+ * A*-PO on a model of five tokens: its optimal values compared with β log Z by enumeration, the same result twice and when
+ * resumed at any moment, including during the stage before training, and the filter of prompts that are never solved.
  */
 import { expect } from 'chai';
 import { memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -54,7 +54,7 @@ const numbers = (events: readonly TrainEvent[], type: TrainEvent['type']) =>
   events.filter((event) => event.type === type).length;
 
 describe('rollout: A2POTrainer', () => {
-  it('estimates V* = β log Z, and the figures fit together', async () => {
+  it('estimates V* = β log Z, with consistent metrics', async () => {
     const gpu = await testGpu();
     const { model, exact } = await fiveTokens(gpu, ENDS);
     // Mean and mean square of e^(r/β) under the reference.
@@ -73,14 +73,14 @@ describe('rollout: A2POTrainer', () => {
     const rollout = one.events.find(({ type }) => type === 'rollout');
     if (!metrics || rollout?.type !== 'rollout') throw new Error('no step');
     expect(metrics.advantage).to.be.closeTo(metrics.reward! - metrics.v_star!, 1e-6);
-    // Nothing is learned yet, so that the loss is that of the advantages alone.
+    // Nothing is learned yet, so the loss is that of the advantages alone.
     expect(metrics.implicit_reward).to.be.closeTo(0, 1e-5);
     const squares = rollout.advantages.map((each) => each ** 2);
     expect(metrics.loss).to.be.closeTo(squares.reduce((a, b) => a + b, 0) / 2, 1e-5);
     expect(metrics.objective).to.be.closeTo(metrics.reward!, 1e-6);
   });
 
-  it('is the same twice, and resumed between steps that share a batch and in the stage before training', async () => {
+  it('is deterministic, and resumes between steps that share a batch and in the stage before training', async () => {
     const gpu = await testGpu();
     const args = { stepsPerGeneration: 2, maxSteps: 4 };
     const written: string[] = [];
@@ -90,7 +90,7 @@ describe('rollout: A2POTrainer', () => {
     };
     const rewardFuncs = Object.defineProperty(listening, 'name', { value: fours.name });
     const whole = await trained(gpu, await starter({ args, rewardFuncs }), undefined, load);
-    // The values' completions are drawn anew for other prompts, though these are the same text here.
+    // The values' completions are drawn again for other prompts, though these are the same text here.
     expect(written[1]).not.to.equal(written[0]);
     const again = await trained(gpu, await starter({ args }), undefined, load);
     expect(again.bytes).to.deep.equal(whole.bytes);
@@ -103,7 +103,7 @@ describe('rollout: A2POTrainer', () => {
       expect(resumed.bytes, `stopped after ${stopAfter}`).to.deep.equal(whole.bytes);
       expect(resumed.log).to.deep.equal(whole.log);
     }
-    // Stopped when the values of the first four prompts of eight were known.
+    // Stopped when the values of the first four of eight prompts were known.
     const checkpoint = memoryCheckpointStore();
     const stop = new AbortController();
     let rated = 0;
@@ -136,11 +136,11 @@ describe('rollout: A2POTrainer', () => {
       load,
     );
     expect(resumed.bytes).to.deep.equal(whole.bytes);
-    // Four prompts' values were kept; then two batches of eight completions.
+    // The values of four prompts were stored; then two batches of eight completions follow.
     expect(counted).to.equal(16 + 16);
   });
 
-  it('leaves out prompts that the reference never solves, where rewards are 0 or 1 alone', async () => {
+  it('omits prompts that the reference never solves, if rewards are only 0 or 1', async () => {
     const gpu = await testGpu();
     const binary: BatchReward = ({ completions, columns }) =>
       completions.map((_, i) => (Number(columns.row?.[i]) < 3 ? 1 : 0));
@@ -162,7 +162,7 @@ describe('rollout: A2POTrainer', () => {
     model.dispose();
   });
 
-  it('refuses values of a checkpoint that are none', async () => {
+  it('rejects invalid values in a checkpoint', async () => {
     const model = await load(await testGpu());
     const trainer = (await starter())(model);
     const { source } = (trainer as unknown as { task: { source: { restore(saved: unknown): void } } }).task;
@@ -174,14 +174,14 @@ describe('rollout: A2POTrainer', () => {
 });
 
 describe('rollout: optimal values', () => {
-  it('are β log mean e^(r/β) of what is rated', () => {
+  it('are β log mean e^(r/β) of the rated completions', () => {
     expect(optimalValue([0, 1, null], 0.5)).to.be.closeTo(0.5 * Math.log((1 + Math.exp(2)) / 2), 1e-12);
     expect(optimalValue([null], 0.5)).to.equal(undefined);
     // No overflow.
     expect(optimalValue([1000, 1000], 1e-3)).to.be.closeTo(1000, 1e-9);
   });
 
-  it('leave out prompts only where all rewards are 0 or 1', () => {
+  it('omit prompts only if all rewards are 0 or 1', () => {
     const filter = { filterAllIncorrect: true };
     expect(
       learnable(

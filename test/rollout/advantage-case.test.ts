@@ -1,4 +1,4 @@
-/** Advantages of a case as people write it down, against numbers worked out by hand, and what is refused. */
+/** Advantages of a case as people write it, compared with numbers computed by hand, and what is refused. */
 import { expect } from 'chai';
 import { type AdvantageCase, advantagesOfCase } from '../../src/rollout/advantage-case.ts';
 
@@ -25,7 +25,7 @@ describe('rollout/advantage-case', () => {
     expectAdvantages({ rewards: [0, 1], numGenerations: 2 }, [-0.5 / low, 0.5 / low]);
   });
 
-  it('scales by the batch, or not, and takes true and false for names', () => {
+  it('scales by the batch, or not at all, and accepts true and false', () => {
     const all = deviation([0, 1, 2, 5]) + 1e-4;
     const rewards = [[0, 1, 2, 5]];
     expectAdvantages(
@@ -37,7 +37,7 @@ describe('rollout/advantage-case', () => {
     expect(group).to.deep.equal(advantagesOfCase({ rewards, numGenerations: 2 }));
   });
 
-  it('adds several rewards up by their weights, or normalizes each first', () => {
+  it('sums several rewards with weights, or normalizes each first', () => {
     const rewards = [
       [0, 1],
       [4, null],
@@ -63,7 +63,7 @@ describe('rollout/advantage-case', () => {
     );
   });
 
-  it('leaves the own reward out of the mean for RLOO', () => {
+  it('excludes the own reward from the mean for RLOO', () => {
     expectAdvantages({ rewards: [[0, 1, 5]], numGenerations: 3, baseline: 'leave_one_out' }, [-3, -1.5, 4.5]);
   });
 

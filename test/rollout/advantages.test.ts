@@ -1,12 +1,12 @@
 /**
- * Advantages against the truth: over all tuples of completions of a small tree, weighted by their probability, the expected
- * coefficient of each completion is the one that the policy gradient of its expected reward asks for.
+ * Advantages compared with exact values: averaged over all tuples of completions of a small tree, weighted by their
+ * probability, the coefficient of each completion is the one in the policy gradient of its expected reward.
  */
 import { expect } from 'chai';
 import { AGGREGATIONS, advantages, type Baseline } from '../../src/rollout/advantages.ts';
 import { expectClose, random } from '../reference/compare.ts';
 
-/** Probabilities of all sequences of a vocabulary, where token 0 ends; a policy by its softmax per prefix. */
+/** Probabilities of all sequences of a vocabulary in which token 0 is the end; a policy is given by its softmax per prefix. */
 function sequences(vocabulary: number, most: number, seed: number): number[] {
   const { normal } = random(seed);
   const grow = (length: number, probability: number): number[] => {
@@ -20,7 +20,7 @@ function sequences(vocabulary: number, most: number, seed: number): number[] {
   return grow(0, 1);
 }
 
-/** Σ over all G-tuples of probability · advantage, for the completions by themselves. */
+/** Σ over all G-tuples of probability · advantage, for each completion separately. */
 function expected(
   probabilities: readonly number[],
   rewards: readonly number[],
@@ -80,26 +80,26 @@ describe('rollout/advantages over all groups', () => {
 describe('rollout/advantages', () => {
   const G4 = { numGenerations: 4, baseline: 'leave_one_out' } as const;
 
-  it('are exactly 0 where all rewards of a group are the same', () => {
+  it('are exactly 0 if all rewards of a group are equal', () => {
     expect([...advantages([3, 3, 3, 3], G4)]).to.deep.equal([0, 0, 0, 0]);
   });
 
-  it('leave out what nothing could rate, and give it 0', () => {
+  it('exclude unrated completions, and give them 0', () => {
     expect([...advantages([1, null, 4, null], G4)]).to.deep.equal([-3, 0, 3, 0]);
     expect([...advantages([null, null, null, 7], G4)]).to.deep.equal([0, 0, 0, 0]);
   });
 
-  it('are standardized over the batch on request, what has no reward aside', () => {
+  it('are standardized over the batch on request, excluding unrated ones', () => {
     const values = advantages([1, 3, 10, null, 2, 2, 2, 8], { ...G4, normalize: true });
     expect(values[3]).to.equal(0);
     const rated = [...values].filter((_, i) => i !== 3);
     expect(rated.reduce((a, b) => a + b, 0)).to.be.closeTo(0, 1e-12);
-    // Their deviation is 1 but for what is added to it before the division.
+    // Their standard deviation is 1 except for what is added before the division.
     expect(rated.reduce((a, b) => a + b * b, 0) / 6).to.be.closeTo(1, 1e-4);
   });
 
-  it('refuse a part of a group', () => {
-    expect(() => advantages([1, 2, 3], G4)).to.throw(RangeError, 'groups of 4');
+  it('reject an incomplete group', () => {
+    expect(() => advantages([1, 2, 3], G4)).to.throw(RangeError, 'group size 4');
   });
 });
 
@@ -110,7 +110,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
   };
   const group = { numGenerations: 2, baseline: 'group_mean' } as const;
 
-  it('a group of two by its deviation knows ranks alone', () => {
+  it('with group scaling, a group of two only depends on ranks', () => {
     for (const [low, high] of [
       [0, 1],
       [-3, 40],
@@ -122,7 +122,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
     }
   });
 
-  it('by the batch keeps the proportions of groups, and by nothing the units', () => {
+  it('with batch scaling, groups keep their proportions, and without scaling the units', () => {
     const rewards = [0, 1, 10, 14, null, 3];
     const none = advantages(rewards, { ...group, scale: 'none' });
     expect([...none]).to.deep.equal([-0.5, 0.5, -2, 2, 0, 0]);
@@ -147,7 +147,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
       ]),
       numGenerations: 2,
     });
-    // One alone in its group has a deviation of its own of nothing, and adds nothing.
+    // A completion alone in its group has a standard deviation of 0, and contributes nothing.
     const scores = [0, 1, 0, 1].map((high, i) => {
       const spread = i < 2 ? 0.5 : 2;
       return (high ? spread : -spread) / (Math.SQRT2 * spread + 1e-4);
@@ -161,7 +161,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
     );
   });
 
-  it('leaves out what nothing could rate from all statistics', () => {
+  it('excludes unrated completions from all statistics', () => {
     const made = AGGREGATIONS.normalize_then_sum()({
       returns: [null, 1, 3, 2],
       byFunction: new Map([['only', { weight: 1, values: [null, 1, 3, 2] }]]),

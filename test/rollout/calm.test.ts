@@ -1,4 +1,4 @@
-/** Calm: strong words and exclamation marks count against a text, mild words do not. */
+/** Calm: strong words and exclamation marks lower the reward of a text, mild words do not. */
 import { expect } from 'chai';
 import { calm } from '../../src/rollout/calm.ts';
 

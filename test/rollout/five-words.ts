@@ -1,5 +1,5 @@
 /**
- * Words for the five tokens of `test/model/five-tokens.ts`, so that trainers on rollouts can be run on it.
+ * Words for the five tokens of `test/model/five-tokens.ts`, so that trainers with rollouts can run on it.
  */
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';

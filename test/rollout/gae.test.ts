@@ -1,6 +1,6 @@
 /**
- * Advantages of tokens against the truth, by enumeration in float64: on a tree of 85 texts the expected gradient that GAE
- * gives is that of objective (1), or misses it by as much as numpy found, for exact, missing and wrong values.
+ * Advantages of tokens compared with exact values, by enumeration in float64: on a tree of 85 texts the expected gradient
+ * with GAE is that of objective (1), or differs from it by as much as numpy computed, for exact, missing and wrong values.
  */
 import { expect } from 'chai';
 import { generalizedAdvantages, tokenRewards, valueTargets, whitened } from '../../src/rollout/gae.ts';
@@ -13,7 +13,7 @@ const place = new Map(prefixes.map((prefix, i) => [prefix.join(), i]));
 const logPolicy = logSoftmaxes(tree.policy);
 const logReference = logSoftmaxes(tree.reference);
 
-/** The states and tokens of each text, its probability, and what its tokens earn. */
+/** The states and tokens of each text, its probability, and the rewards of its tokens. */
 const walks = texts.map((text, y) => {
   const states = text.map((_, t) => place.get(text.slice(0, t).join()) as number);
   const at = (table: Float64Array, t: number) => table[(states[t] as number) * VOCABULARY + text[t]!]!;
@@ -34,7 +34,7 @@ const VALUES: Readonly<Record<string, readonly number[]>> = {
 };
 
 describe('rollout/gae', () => {
-  it('is rewards to come less the value at λ = 1', () => {
+  it('is the sum of future rewards minus the value at λ = 1', () => {
     const { normals } = random(3);
     for (const length of [1, 2, 7, 300]) {
       const rewards = normals(length, 1);
@@ -59,7 +59,7 @@ describe('rollout/gae', () => {
     );
   });
 
-  it('puts the score on the last token, or on a state behind it', () => {
+  it('puts the score on the last token, or on the state after it', () => {
     expect([...tokenRewards([2, 4], 3, { klCoef: 0.5 })]).to.deep.equal([-1, 1]);
     expect([...tokenRewards([2, 4], 3, { klCoef: 0.5, states: 3 })]).to.deep.equal([-1, -2, 3]);
   });
@@ -76,8 +76,8 @@ describe('rollout/gae', () => {
     });
   }
 
-  it('leaves the direction of the gradient where a whole population is whitened', () => {
-    // With exact values the mean is 0 at every state already; without, it only shifts every token alike.
+  it('keeps the direction of the gradient if a whole population is whitened', () => {
+    // With exact values the mean is 0 at every state already; without, it shifts all tokens equally.
     const weights = walks.map(({ probability }) => probability);
     for (const values of ['exact', 'zero']) {
       const advantages = advantagesOf(values, 1);
@@ -100,7 +100,7 @@ describe('rollout/gae', () => {
     const kept = whitened(lists, { shiftMean: false }).flatMap((list) => [...list]);
     for (const [i, x] of kept.entries()) expect(x).to.be.closeTo((flat[i] as number) + mean, 1e-14);
     expect(whitened([[3], []]).map((list) => [...list])).to.deep.equal([[0], []]);
-    // What differs by nothing stays finite: TRL adds 1e-8 to the variance.
+    // If all are equal, the result stays finite: TRL adds 1e-8 to the variance.
     expect([...(whitened([[2, 2]])[0] as Float64Array)]).to.deep.equal([0, 0]);
   });
 });
@@ -130,12 +130,12 @@ function gradient(coefficients: readonly ArrayLike<number>[]): Float64Array {
   return total;
 }
 
-/** ∇J: every token of a text gets all that the text earns. */
+/** ∇J: every token of a text gets the whole return of the text. */
 function trueGradient(): Float64Array {
   return gradient(walks.map(({ text, rewards }) => text.map(() => sum(rewards))));
 }
 
-/** What is still to be earned from each state, on average. */
+/** The expected remaining reward from each state. */
 function exactValues(): number[] {
   const [earned, visits] = [prefixes.map(() => 0), prefixes.map(() => 0)];
   for (const { states, rewards, probability } of walks) {

@@ -1,7 +1,7 @@
 /**
- * The policy gradient on the device against the truth, without sampling: all 85 texts of a model of five tokens as one group,
- * each weighed by its probability, so that the gradient is the expected one. In float64 it is ∇J of objective (1) by
- * enumeration, and by finite differences of J itself.
+ * The policy gradient on the device compared with the exact one, without sampling: all 85 texts of a model of five tokens
+ * as one group, each weighted by its probability, so that the gradient is the expected one. In float64 it is ∇J of
+ * objective (1) by enumeration, and by finite differences of J itself.
  */
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -22,11 +22,11 @@ const ENDS = [0];
 const BETA = 0.3;
 const MODULES = ['q_proj', 'v_proj', 'o_proj', 'gate_proj', 'down_proj'];
 
-/** A reward of each text that is as good as random. */
+/** A reward of each text that looks random. */
 const rewardOf = (tokens: readonly number[]) =>
   Math.sin(7 * tokens.reduce((hash, token) => 5 * hash + token, 1));
 
-/** J by all texts, and for each its probability and return r − β log π/π_ref. */
+/** J by all texts, and for each text its probability and return r − β log π/π_ref. */
 function enumerated(exact: DecoderModel, adapter: Adapter) {
   const reference = allTexts(exact, ENDS);
   const policy = allTexts(withAdapter(exact, adapter), ENDS);
@@ -80,7 +80,7 @@ describe('rollout: the expected gradient of RLOO', () => {
     const { means } = runBatch(gpu, context, [example], [example]);
     const gradients = await parameters.read('gradients');
     const { loss: value } = await means;
-    // At ratio 1 the loss is −Σ c, which is 0: it says nothing.
+    // At ratio 1 the loss is −Σ c, which is 0: it contains no information.
     expect(value!.value).to.be.closeTo(0, 1e-5);
 
     const upstream = texts.flatMap(({ length }, y) =>
@@ -96,12 +96,12 @@ describe('rollout: the expected gradient of RLOO', () => {
       );
     }
 
-    // The same as what J itself does when a number is moved.
+    // The same as the change of J itself when a number changes.
     const [module, { b }] = [...adapter.weights][1]!;
     const kept = b[3] as number;
     const at = (x: number) => {
       b[3] = x;
-      // As float32 has it.
+      // As float32 represents it.
       return [b[3], enumerated(exact, adapter).objective] as [number, number];
     };
     const [[above, more], [below, less]] = [at(kept + 2 ** -13), at(kept - 2 ** -13)];
@@ -112,7 +112,7 @@ describe('rollout: the expected gradient of RLOO', () => {
     model.dispose();
   });
 
-  it('is stopped where a completion’s ratio is clipped, and follows the ratio elsewhere', async () => {
+  it('is 0 if a completion’s ratio is clipped, and follows the ratio otherwise', async () => {
     const { gpu, model, adapter } = await setup();
     const trained = model.attach(adapter, { trainable: true });
     const scorer = logprobs().create(model, trained.parameters!);
@@ -156,7 +156,7 @@ describe('rollout: the expected gradient of RLOO', () => {
     const beyond = await run(0.4, 1);
     expect(Math.max(...beyond.gradients.map(Math.abs))).to.equal(0);
     expect(beyond.means['clip_ratio/high_mean']!.value).to.equal(1);
-    // A bad completion that has become likelier is still pushed down, one that has become unlikely enough is not.
+    // A bad completion that has become likelier is still made less likely; one that has become unlikely enough is not.
     const worse = await run(0.4, -1);
     expect(
       relativeL2(

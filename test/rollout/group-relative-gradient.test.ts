@@ -1,8 +1,8 @@
 /**
- * The gradient of every loss on sampled tokens on the device against its own expectation, without sampling: all 85 texts of a
- * model of five tokens, written by a policy that the learned one has moved away from. Advantages are those of production over
- * all pairs of texts. A loss is proportional to |A| at either sign, so that each text stands twice, weighed by the mean of its
- * positive and of its negative advantages; a divisor that depends on the group is in the weight.
+ * The gradient of every loss on sampled tokens on the device compared with its own expectation, without sampling: all 85
+ * texts of a model of five tokens, written by a policy that the trained one has moved away from. Advantages are those of
+ * the package over all pairs of texts. A loss is proportional to |A| for either sign, so each text occurs twice, weighted
+ * by the mean of its positive and of its negative advantages; a divisor that depends on the group is part of the weight.
  */
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -53,7 +53,7 @@ async function setup() {
     let start = 0;
     return texts.map(({ length }) => {
       start += length;
-      // As float32 has it, since the column is.
+      // As float32 represents it, since the column is float32.
       return Float64Array.from(Float32Array.from(logprob.subarray(start - length, start)));
     });
   };
@@ -75,7 +75,10 @@ async function setup() {
 
 type Setup = Awaited<ReturnType<typeof setup>>;
 
-/** Of each text the mean of its positive and negative advantages over all pairs, with what divides by the pair's tokens inside. */
+/**
+ * For each text the means of its positive and negative advantages over all pairs, divided by the pair's tokens where the
+ * loss does so.
+ */
 function expectedAdvantages(
   { texts, probabilities }: Setup,
   baseline: 'leave_one_out' | 'group_mean',
@@ -137,12 +140,12 @@ const KL_CASES: readonly Case[] = [
   },
 ];
 
-/** Gradients on the device of completions with an advantage each, summed, and in float64. */
+/** Gradients on the device of completions with an advantage each, summed, and the same in float64. */
 async function compare(
   { gpu, model, texts, policy, logp, old, reference, trained }: Setup,
   { settings, of = {} }: Case,
   chosen: readonly { text: number; advantage: number }[],
-  /** What the driver divides by that is in the advantages already. */
+  /** The divisor of the driver, which the advantages already contain. */
   makesUp: (lengths: readonly number[]) => number,
 ) {
   const name = settings.lossType as string;
@@ -195,7 +198,7 @@ async function compare(
   let size = 0;
   for (const [module, { a, b }] of truth.adapters) {
     size += a.reduce((sum, value) => sum + value ** 2, 0);
-    // Ratios are e^x of float32 log-ratios, and their clip is the same on both sides of all 85 texts.
+    // Ratios are e^x of float32 log-ratios, and all 85 texts are clipped alike in both computations.
     const bound = 1e-5 + COARSE_PASS;
     expect(relativeL2(gradients.get(`${module}.lora_A`)!, a), `${module} A`).to.be.below(bound);
     expect(relativeL2(gradients.get(`${module}.lora_B`)!, b), `${module} B`).to.be.below(bound);

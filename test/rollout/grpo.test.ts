@@ -1,6 +1,6 @@
 /**
- * GRPO on a model of five tokens: every loss trains, what is not needed is not computed, completions that are reused and
- * resumed give the same bytes, KL in the reward and in the loss, masks, a moving reference, and what is refused.
+ * GRPO on a model of five tokens: every loss trains, what is not needed is not computed, reused completions and resumed
+ * runs give the same bytes, KL in the reward and in the loss, masks, a moving reference, and what is refused.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -74,7 +74,7 @@ const run = async (args: GRPOArgs, more: Partial<GRPOTrainerOptions> = {}) =>
 const last = (events: readonly TrainEvent[]) =>
   events.flatMap((event) => (event.type === 'step' ? [event.metrics] : [])).at(-1) ?? {};
 
-/** What the trainer's examples are made by. */
+/** The settings that the trainer's examples depend on. */
 function makerOf(trainer: GRPOTrainer): ExperienceMaker {
   return (trainer as unknown as { task: { source: { parts: { maker: ExperienceMaker } } } }).task.source.parts
     .maker;
@@ -82,7 +82,7 @@ function makerOf(trainer: GRPOTrainer): ExperienceMaker {
 
 describe('rollout/grpo', () => {
   for (const { name } of GROUP_RELATIVE_LOSSES) {
-    it(`${name} trains, with completions that are reused and a KL in the loss`, async () => {
+    it(`${name} trains, with reused completions and a KL in the loss`, async () => {
       const { events } = await run({
         lossType: name,
         beta: 0.04,
@@ -104,7 +104,7 @@ describe('rollout/grpo', () => {
     });
   }
 
-  it('computes nothing ahead at ratio 1, and the same step as with what the policy that wrote had', async () => {
+  it("scores nothing in advance at ratio 1, and takes the same step as with the sampling policy's values", async () => {
     const gpu = await testGpu();
     const { model } = await fiveTokens(gpu, ENDS);
     const trainer = (await starter({ maxSteps: 1, learningRate: 0 }))(model);
@@ -122,7 +122,7 @@ describe('rollout/grpo', () => {
     model.dispose();
   });
 
-  it('is the same twice, and resumed between steps that share a batch', async () => {
+  it('is deterministic, and resumes between steps that share a batch', async () => {
     const gpu = await testGpu();
     const settings: GRPOArgs = {
       ...{ maxSteps: 5, saveSteps: 1, stepsPerGeneration: 2, numIterations: 2, beta: 0.1 },
@@ -132,7 +132,7 @@ describe('rollout/grpo', () => {
     for (const stopAfter of [1, 3]) {
       const store = memoryCheckpointStore();
       await trained(gpu, await starter(settings, {}, store), stopAfter, load);
-      // A setting of rollouts alone that a run may go on with another value of.
+      // A setting of rollouts that may change when a run is resumed.
       const others = { ...settings, rewardTimeout: 599 };
       const resumed = await trained(gpu, await starter(others, {}, store), undefined, load);
       expect(resumed.bytes, `stopped after ${stopAfter}`).to.deep.equal(whole.bytes);
@@ -140,7 +140,7 @@ describe('rollout/grpo', () => {
     }
   });
 
-  it('with the KL in the reward has none in the loss, and logs it as RLOO does', async () => {
+  it('with the KL in the reward has none in the loss, and logs it like RLOO', async () => {
     const inReward = last((await run({ beta: 0.3, klIn: 'reward', maxSteps: 2 })).events);
     const inLoss = last((await run({ beta: 0.3, maxSteps: 2 })).events);
     const without = last((await run({ maxSteps: 2 })).events);
@@ -151,21 +151,21 @@ describe('rollout/grpo', () => {
     expect(inReward.objective).to.be.closeTo(inReward.reward! - 0.3 * inReward['kl/sequence']!, 1e-5);
   });
 
-  it('plans writing, the reference and training together', async () => {
+  it('plans generation, the reference and training together', async () => {
     const gpu = await freshGpu();
-    // Without an end token every completion is as long as the plan takes it to be.
+    // Without an end token every completion is as long as planned.
     const endless = async (device: typeof gpu) => (await fiveTokens(device, [])).model;
     const { events } = await trained(gpu, await starter({ beta: 0.1, maxSteps: 1 }), undefined, endless);
     const [start] = events;
     const end = events.at(-1)!;
     gpu.dispose();
     if (start?.type !== 'start' || end.type !== 'end') throw new Error('no plan');
-    // Buffers of a model this small are hardly larger than the 256 bytes that each is rounded up to.
+    // The buffers of a model this small are hardly larger than the 256 bytes to which each is rounded up.
     expect(end.memory.peak).to.be.at.most(1.2 * start.plan.plannedBytes);
     expect(end.memory.peak).to.be.at.least(0.8 * start.plan.plannedBytes);
   });
 
-  it('takes advantages from a function of one’s own', async () => {
+  it('uses a user-defined advantage function', async () => {
     const seen: number[] = [];
     const { events } = await run(
       { maxSteps: 1 },
@@ -181,7 +181,7 @@ describe('rollout/grpo', () => {
     expect(rollout?.type === 'rollout' && rollout.advantages).to.deep.equal([-1, 1, -1, 1, -1, 1, -1, 1]);
   });
 
-  it('names what is wrong with advantages from outside', async () => {
+  it('reports invalid results of an advantage function', async () => {
     for (const [values, word] of [
       [[1], '1 advantage for 8'],
       [[0, 0, Number.NaN, 0, 0, 0, 0, 0], 'completion 3'],
@@ -191,19 +191,19 @@ describe('rollout/grpo', () => {
     }
   });
 
-  it('counts masked completions, and learns nothing where all are', async () => {
+  it('counts masked completions, and learns nothing if all are masked', async () => {
     const { model } = await fiveTokens(await testGpu(), []);
     const trainer = (await starter({ maskTruncatedCompletions: true, maxSteps: 1 }))(model);
     const events: TrainEvent[] = [];
     for await (const event of trainer.train()) events.push(event);
-    // Without an end token every completion is cut.
+    // Without an end token every completion is cut off.
     expect(eachStep(events, 'grad_norm')).to.deep.equal([0]);
     expect(eachStep(events, 'groups_skipped')).to.deep.equal([2]);
     trainer.dispose();
     model.dispose();
   });
 
-  it('follows the policy with its reference where it is asked to', async () => {
+  it('moves its reference with the policy on request', async () => {
     const still = last((await run({ beta: 0.1, maxSteps: 3, learningRate: 2e-2 })).events);
     const moved = last(
       (
@@ -218,7 +218,7 @@ describe('rollout/grpo', () => {
     expect(still.kl).to.be.above(1e-5);
   });
 
-  it('refuses what does not go together', async () => {
+  it('rejects conflicting settings', async () => {
     const { model } = await fiveTokens(await testGpu(), ENDS);
     const refused: [GRPOArgs, string][] = [
       [{ numGenerations: 1 }, 'numGenerations'],

@@ -1,4 +1,4 @@
-/** Labels of pairs: greedy and by lot, ties, penalties, and what a judge may answer. */
+/** Labels of pairs: greedy and random, ties, penalties, and which answers of a judge are valid. */
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
 import { type Judge, JudgeLabels } from '../../src/rollout/judge.ts';
@@ -28,7 +28,7 @@ const options = (step = 1, signal?: AbortSignal) => {
 const byId: BatchReward = ({ completionIds }) => completionIds.map(([id]) => (id === 9 ? null : id!));
 
 describe('rollout/labels', () => {
-  it('greedy: the first of equals, the higher reward else, and undecided where one is not rated', async () => {
+  it('greedy: the first of equals, otherwise the higher reward, and undecided if one is unrated', async () => {
     const labels = new RewardLabels(weighedRewards([byId]), SETTINGS);
     const { better, rewards, metrics } = await labels.label(
       samplesOf([
@@ -46,14 +46,14 @@ describe('rollout/labels', () => {
     expect(metrics).to.not.have.any.keys('kl', 'kl/sequence', 'objective');
   });
 
-  it('takes the penalty from a completion without an end', async () => {
+  it('subtracts the penalty from a completion without an end token', async () => {
     const labels = new RewardLabels(weighedRewards([byId]), { ...SETTINGS, missingEosPenalty: 1.5 });
     const { better, rewards } = await labels.label(samplesOf([[3, 2]], 'length'), options());
     expect(rewards).to.deep.equal([1.5, 2]);
     expect(better).to.deep.equal([1]);
   });
 
-  it('sampled: the first with probability σ(r₁ − r₂), the same for the same seed and step', async () => {
+  it('sampled: the first with probability σ(r₁ − r₂), deterministic for a seed and step', async () => {
     const random = new Random(1);
     let first = 0;
     const n = 20_000;
@@ -83,7 +83,7 @@ describe('rollout/judge', () => {
   ] as const;
   const larger: Judge = (pairs) => pairs.map(({ completions: [a, b] }) => (a === b ? -1 : a > b ? 0 : 1));
 
-  it('is given prompts, completions and columns, some at a time, and its answers are kept', async () => {
+  it('gets prompts, completions and columns, some at a time, and its answers are stored', async () => {
     const seen: unknown[] = [];
     const labels = new JudgeLabels((pairs, about) => {
       seen.push(pairs.map(({ prompt, completions, columns }) => [prompt, ...completions, columns.topic]));
@@ -103,7 +103,7 @@ describe('rollout/judge', () => {
     expect(given.kept.length).to.equal(2);
   });
 
-  it('is not asked again for what it has answered, but for other completions', async () => {
+  it('is not asked again about answered pairs, only about new completions', async () => {
     const saved: unknown[] = [];
     const stop = new AbortController();
     const first = new JudgeLabels(async (pairs, about) => {
@@ -151,7 +151,7 @@ describe('rollout/judge', () => {
     });
   }
 
-  it('refuses a batch size and answers of a checkpoint that are none', () => {
+  it('rejects an invalid batch size and invalid answers in a checkpoint', () => {
     expect(() => new JudgeLabels(larger, 0)).to.throw('judgeBatchSize is 0');
     const labels = new JudgeLabels(larger);
     for (const wrong of [{}, [{ ids: [[1], [2]], better: 0 }], [{ ids: [[1], [2], [3]], better: 2 }]])

@@ -1,6 +1,6 @@
 /**
- * Online DPO on a model of five tokens: the same twice and resumed at any moment, between steps that share a batch and while a
- * judge is asked, and what it logs and refuses.
+ * Online DPO on a model of five tokens: two runs are the same, also when resumed at any moment, between steps that share a
+ * batch and while a judge is asked; and what it logs and refuses.
  */
 import { expect } from 'chai';
 import { memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -48,13 +48,13 @@ async function starter({ args, ...more }: Partial<OnlineDPOTrainerOptions> = {})
 }
 
 describe('rollout: OnlineDPOTrainer', () => {
-  it('is the same twice, and resumed between steps that share a batch', async () => {
+  it('is deterministic, and resumes between steps that share a batch', async () => {
     const gpu = await testGpu();
     const args = { stepsPerGeneration: 2, numIterations: 2, maxSteps: 6 };
     const whole = await trained(gpu, await starter({ args }), undefined, load);
     const again = await trained(gpu, await starter({ args }), undefined, load);
     expect(again.bytes).to.deep.equal(whole.bytes);
-    // Two parts and two passes: a batch of completions for four steps.
+    // Two parts and two passes: one batch of completions for four steps.
     expect(whole.events.filter(({ type }) => type === 'rollout').length).to.equal(2);
     for (const stopAfter of [1, 3, 4]) {
       const checkpoint = memoryCheckpointStore();
@@ -65,7 +65,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     }
   });
 
-  it('logs what TRL logs, and puts the better completion first', async () => {
+  it('logs the metrics of TRL, and puts the better completion first', async () => {
     const gpu = await testGpu();
     const args = { labels: 'greedy', maxSteps: 2, beta: 0.5, temperature: 1, learningRate: 1e-2 } as const;
     const { events } = await trained(
@@ -91,7 +91,7 @@ describe('rollout: OnlineDPOTrainer', () => {
       expect(metrics['objective/non_score_reward']).to.be.closeTo(-0.5 * kl, 1e-9);
       expect(metrics['objective/rlhf_reward']).to.be.closeTo(mean - 0.5 * kl, 1e-9);
       expect(metrics['kl/sequence']).to.equal(kl);
-      // K1 of both is what the implicit rewards are made of.
+      // The implicit rewards are K1 of both, times β.
       const implicit = (metrics['rewards/chosen']! + metrics['rewards/rejected']!) / 2;
       expect(0.5 * kl).to.be.closeTo(implicit, 1e-5);
       expect(metrics).to.include.keys('logps/chosen', 'val/contain_eos_token', 'rewards/accuracies', 'beta');
@@ -102,7 +102,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     expect(events.some(({ type }) => type === 'evaluate')).to.equal(true);
   });
 
-  it('asks a judge, and does not ask again after it was killed while the judge was waited for', async () => {
+  it('asks a judge, and only once, even if it was killed while waiting', async () => {
     const gpu = await testGpu();
     const asked: string[] = [];
     const judge: Judge = (pairs) =>
@@ -118,7 +118,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     const all = [...asked];
     asked.length = 0;
     const checkpoint = memoryCheckpointStore();
-    // Nothing is told to the trainer: the process ends while the seventh answer is awaited.
+    // The trainer is not notified: the process ends while the seventh answer is awaited.
     const killed = new Promise<void>((kill) => {
       const silent: Judge = (pairs, about) =>
         asked.length < 6 ? judge(pairs, about) : new Promise(() => kill());
@@ -137,7 +137,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     expect(asked).to.deep.equal(all);
   });
 
-  it('stops while a judge is waited for, with a checkpoint', async () => {
+  it('stops while waiting for a judge, with a checkpoint', async () => {
     const gpu = await testGpu();
     const checkpoint = memoryCheckpointStore();
     const stop = new AbortController();
@@ -155,7 +155,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     model.dispose();
   });
 
-  it('takes a step where nothing is decided', async () => {
+  it('takes a step even if no pair is decided', async () => {
     const gpu = await testGpu();
     const judge: Judge = (pairs) => pairs.map(() => -1);
     const { events } = await trained(gpu, await starter({ judge, args: { maxSteps: 1 } }), undefined, load);
@@ -163,13 +163,13 @@ describe('rollout: OnlineDPOTrainer', () => {
     expect(eachStep(events, 'pairs_undecided')).to.deep.equal([4]);
   });
 
-  it('refuses to run without anything that compares, and says what has no part', async () => {
+  it('rejects a run without rewards or judge, and reports settings without effect', async () => {
     const model = await load(await testGpu());
     const without = await starter({ rewardFuncs: [] });
     expect(() => without(model)).to.throw('Give rewardFuncs or a judge');
     const judge: Judge = (pairs) => pairs.map(() => 0);
     const { notices } = (await starter({ judge, evalDataset: ROWS }))(model);
-    expect(notices.join(' ')).to.include('labels has no part').and.include('not evaluated');
+    expect(notices.join(' ')).to.include('labels has no effect').and.include('not evaluated');
     model.dispose();
   });
 });

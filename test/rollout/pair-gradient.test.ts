@@ -1,6 +1,7 @@
 /**
- * The gradients of online DPO and of A*-PO on the device against the truth, without sampling: all pairs of texts of a model of five
- * tokens, or all texts, each weighed by its probability. In float64 the expectation is known, and for A*-PO it is −2β∇J.
+ * The gradients of online DPO and of A*-PO on the device compared with exact ones, without sampling: all pairs of texts of
+ * a model of five tokens, or all texts, each weighted by its probability. In float64 the expectation is known, and for
+ * A*-PO it is −2β∇J.
  */
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -24,7 +25,7 @@ import { testGpu } from '../support/gpu.ts';
 const ENDS = [0];
 const BETA = 0.3;
 const MODULES = ['q_proj', 'v_proj', 'o_proj', 'gate_proj', 'down_proj'];
-/** 21 texts, of which 210 pairs can be made. */
+/** 21 texts, which form 210 pairs. */
 const LONGEST = 2;
 
 const rewardOf = (tokens: readonly number[]) =>
@@ -65,7 +66,7 @@ interface Weighed {
   weight: number;
 }
 
-/** The gradients of weighed examples on the device, one batch each, and the weighed sum of their losses. */
+/** The gradients of weighted examples on the device, one batch each, and the weighted sum of their losses. */
 async function onDevice({ gpu, model, trained }: Setup, loss: TrainingLoss, examples: readonly Weighed[]) {
   const parameters = trained.parameters!;
   parameters.zeroGradients();
@@ -82,7 +83,7 @@ async function onDevice({ gpu, model, trained }: Setup, loss: TrainingLoss, exam
   return { gradients, loss: losses.reduce((sum, { loss }) => sum + loss!.value, 0) };
 }
 
-/** Against float64: each text's log π has the derivative `slopes`. */
+/** Compares with float64: each text's log π has the derivative `slopes`. */
 function expectGradients(
   { exact, adapter }: Setup,
   gradients: ReadonlyMap<string, Float32Array>,
@@ -104,7 +105,7 @@ function expectGradients(
   }
 }
 
-/** Every pair of different texts, the chosen one first, and the probability that it is drawn and labelled so. */
+/** Every pair of different texts, the chosen one first, and the probability that it is drawn and labeled so. */
 function* allPairs(
   count: number,
   probability: (y: number) => number,
@@ -132,7 +133,7 @@ describe('rollout: the expected gradient of online DPO', () => {
     ['sigmoid', 'sampled'],
     ['ipo', 'greedy'],
   ] as const) {
-    it(`${lossType}, ${labels} labels: is that of all pairs`, async () => {
+    it(`${lossType}, ${labels} labels: equals that of all pairs`, async () => {
       const all = await setup();
       const texts = enumerated(all, LONGEST);
       expect(texts.length).to.equal(21);
@@ -214,7 +215,7 @@ describe('rollout: the expected gradient of A*-PO', () => {
     const objective = texts.reduce((sum, { probability }, y) => sum + probability * returns[y]!, 0);
     // ∇J = E[(r − βK1 − J) ∇ log π].
     const slopes = texts.map(({ probability }, y) => -2 * BETA * probability * (returns[y]! - objective));
-    // Whatever V* is: it is a baseline here.
+    // For any V*: it is a baseline here.
     const advantages = texts.map(({ tokens }) => rewardOf(tokens) - 0.7);
     const found = await onDevice(
       all,
@@ -238,7 +239,7 @@ describe('rollout: the expected gradient of A*-PO', () => {
   it('is 0 with its loss at the optimum, text by text', async () => {
     const all = await setup();
     const texts = enumerated(all, 3);
-    // Of the reward whose optimum this policy is, r − V* is β log π/π_ref.
+    // For the reward whose optimum this policy is, r − V* is β log π/π_ref.
     const at = await onDevice(
       all,
       loss,

@@ -1,7 +1,7 @@
 /**
- * PPO's gradients on the device against the truth, without sampling: all 85 texts of a model of five tokens as one batch, each
- * weighed by its probability. The policy's is that of objective (1), as the advantages of exact values make it; both are those
- * of the formulas in float64 where ratios and values have moved, and some are clipped.
+ * PPO's gradients on the device compared with exact ones, without sampling: all 85 texts of a model of five tokens as one
+ * batch, each weighted by its probability. With the advantages of exact values, the policy's gradient is that of objective
+ * (1); both gradients are those of the formulas in float64 when ratios and values have changed, and some are clipped.
  */
 import { expect } from 'chai';
 import { packExamples, type TokenizedExample } from '../../src/data/packing.ts';
@@ -25,10 +25,10 @@ const CLIP = 0.2;
 const VF_COEF = 0.1;
 const MODULES = ['q_proj', 'v_proj', 'o_proj', 'gate_proj', 'down_proj'];
 const CONFIG = { r: 2, loraAlpha: 4, targetModules: MODULES, useRslora: false };
-/** Float32 against float64; what is measured is below 3e-6. */
+/** Float32 compared with float64; the measured error is below 3e-6. */
 const TOLERANCE = 1e-5 + COARSE_PASS;
 
-/** A reward of each text that is as good as random. */
+/** A reward of each text that looks random. */
 const rewardOf = (tokens: readonly number[]) =>
   Math.sin(7 * tokens.reduce((hash, token) => 5 * hash + token, 1));
 
@@ -90,7 +90,7 @@ async function setup(rows: 'targets' | { states: number }) {
   return { model, exact, policy, value, roles, texts, base, example, run, done };
 }
 
-/** One number a token: log π and log π_ref by texts that lie one after the other, and whose state each is. */
+/** One number per token: log π and log π_ref by texts in a row, and the state of each token. */
 function perToken({ exact, policy, example, texts }: Awaited<ReturnType<typeof setup>>) {
   const packed = packExamples([example]);
   const own = decoder(withAdapter(exact, policy), packed);
@@ -99,7 +99,7 @@ function perToken({ exact, policy, example, texts }: Awaited<ReturnType<typeof s
   return { own, base, states, logRatios: own.logprob.map((value, i) => value - (base.logprob[i] as number)) };
 }
 
-/** Lists by text of what lies one after the other. */
+/** Lists by text of numbers stored in a row. */
 function split(values: ArrayLike<number>, lengths: readonly number[]): number[][] {
   let end = 0;
   return lengths.map((length) => {
@@ -109,7 +109,7 @@ function split(values: ArrayLike<number>, lengths: readonly number[]): number[][
 }
 
 describe('rollout: the expected gradients of PPO', () => {
-  it('is the gradient of objective (1) at ratio 1, whatever λ is, where values are exact', async () => {
+  it('is the gradient of objective (1) at ratio 1, whatever λ is, with exact values', async () => {
     const all = await setup('targets');
     const { texts } = all;
     const { own, states, logRatios } = perToken(all);
@@ -164,7 +164,7 @@ describe('rollout: the expected gradients of PPO', () => {
 
   for (const rows of ['targets', { states: LONGEST }] as const) {
     const name = rows === 'targets' ? 'every target' : 'every state, those behind ends too';
-    it(`follows moved ratios, and values of ${name}, up to their bounds`, async () => {
+    it(`follows changed ratios, and values of ${name}, up to their bounds`, async () => {
       const all = await setup(rows);
       const { exact, value, texts, example } = all;
       const { own } = perToken(all);
@@ -196,7 +196,7 @@ describe('rollout: the expected gradients of PPO', () => {
         returns: [...returns],
       });
 
-      // The clipped surrogate as PyTorch has it, divided by the tokens of the batch.
+      // The clipped surrogate as in PyTorch, divided by the tokens of the batch.
       const count = own.logprob.length;
       let clipped = 0;
       const upstream = Float64Array.from(advantage, (gain, i) => {
@@ -227,7 +227,7 @@ describe('rollout: the expected gradients of PPO', () => {
       });
       const valueTruth = critic.backwardHidden(dhidden);
 
-      // Some are clipped and some are not, or this would show nothing.
+      // Some are clipped and some are not; otherwise this would prove nothing.
       expect(clipped / count).to.be.within(0.1, 0.6);
       expect(held / states).to.be.within(0.05, 0.6);
       expect(means['policy/clipfrac_avg']!.value).to.be.closeTo(clipped / count, 1e-6);

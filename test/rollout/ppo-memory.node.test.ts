@@ -1,6 +1,6 @@
 /**
- * What PPO's four roles hold beside RLOO's two, on the embedded model: policy, reference, value model and a reward model share
- * one base, and take turns with the memory of a step.
+ * The memory of PPO's four roles compared with RLOO's two, on the embedded model: policy, reference, value model and a
+ * reward model share one base, and use the memory of a step in turn.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -20,7 +20,7 @@ const MOST = 1.3;
 const rewardFuncs = ({ completionIds }: { completionIds: readonly (readonly number[])[] }) =>
   completionIds.map((ids, i) => i + ids.length);
 
-/** The trainers on as many completions of as many tokens; RLOO's share their prompts by four. */
+/** The trainers on equally many completions of equally many tokens; RLOO's share each prompt between four. */
 async function trainers(gpu: Gpu, completions: number, maxCompletionLength: number) {
   const files = await openSource('demos/align/model');
   const processingClass = await Tokenizer.fromFiles(files);
@@ -45,7 +45,7 @@ async function trainers(gpu: Gpu, completions: number, maxCompletionLength: numb
 }
 
 describe('rollout: the memory of PPO', () => {
-  it(`is planned at most ${MOST} times that of RLOO`, async () => {
+  it(`is at most ${MOST} times that of RLOO`, async () => {
     const gpu = await freshGpu();
     const planned = async (name: 'rloo' | 'ppo') => {
       const all = await trainers(gpu.countingCopy(), 32, 40);

@@ -1,6 +1,6 @@
 /**
- * PPO beside that of TRL 1.12: three batches of the same completions, two passes in two parts each, from the same adapters and
- * head. With the score on the last token, and behind the end.
+ * PPO compared with that of TRL 1.12: three batches of the same completions, two passes in two parts each, from the same
+ * adapters and head. With the score on the last token, and after the end.
  */
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -23,7 +23,7 @@ import { testGpu } from '../support/gpu.ts';
 
 const { longest } = runs;
 const END = 2;
-/** The fourth name is a variance of means of batches in TRL; the others count padding where completions are short. */
+/** The fourth metric is a variance of means of batches in TRL; the others count padding if completions are short. */
 const OVER_PADDING = ['policy/approxkl_avg', 'policy/entropy_avg', 'val/ratio', 'val/ratio_var'];
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
@@ -126,7 +126,7 @@ async function follow(run: typeof runs.last, scoreAfterEos: boolean) {
     },
   );
   const found: Metrics[] = [];
-  // The completions are known, so that nothing is rehearsed.
+  // The completions are known, so nothing is rehearsed.
   trainer.plan = async () => ({}) as never;
   for await (const event of trainer.train()) if (event.type === 'step') found.push(event.metrics);
   const trained = await trainer.adapter!.parameters!.read('values');
@@ -135,7 +135,7 @@ async function follow(run: typeof runs.last, scoreAfterEos: boolean) {
   return { found, trained };
 }
 
-describe('rollout: PPO beside that of TRL 1.12', () => {
+describe('rollout: PPO compared with that of TRL 1.12', () => {
   for (const [name, behind] of [
     ['last', false],
     ['behind', true],

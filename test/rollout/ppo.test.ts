@@ -1,6 +1,6 @@
 /**
- * PPO on a model of five tokens, whose objective is known by enumeration: it rises, the run is the same twice and resumed after
- * any step, four roles need little more memory than RLOO's two, and what makes no sense is refused.
+ * PPO on a model of five tokens, whose objective is known by enumeration: it rises, two runs are the same, also when
+ * resumed after any step, four roles need little more memory than RLOO's two, and invalid settings are refused.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -72,7 +72,7 @@ async function starter(settings: PPOArgs = {}, checkpoint?: CheckpointStore, rew
 const load = async (gpu: Parameters<typeof fiveTokens>[0]) => (await fiveTokens(gpu, ENDS)).model;
 
 describe('rollout/ppo', () => {
-  it('raises objective (1), and its values learn what states are worth', async () => {
+  it('increases objective (1), and its values learn', async () => {
     const gpu = await testGpu();
     const { model, exact } = await fiveTokens(gpu, ENDS);
     const reference = allTexts(exact, ENDS);
@@ -94,7 +94,7 @@ describe('rollout/ppo', () => {
       return sum + Math.exp(logprob) * (rewardOf(tokens) - BETA * ratio);
     }, 0);
     expect(objective).to.be.below(optimum);
-    // The advantages are whitened, so that steps do not shrink near the optimum; two thirds of the way is far enough.
+    // The advantages are whitened, so steps do not shrink near the optimum; two thirds of the way is enough.
     expect(optimum - objective).to.be.below(0.33 * (optimum - before));
     const errors = eachStep(events, 'loss/value_avg');
     expect(errors.at(-1)!).to.be.below(0.5 * errors[0]!);
@@ -126,7 +126,7 @@ describe('rollout/ppo', () => {
     model.dispose();
   });
 
-  it('is the same twice, and resumed after any step, between minibatches and passes too', async () => {
+  it('is deterministic, and resumes after any step, between minibatches and passes too', async () => {
     const gpu = await testGpu();
     const small = {
       maxSteps: 9,
@@ -153,7 +153,7 @@ describe('rollout/ppo', () => {
     }
   });
 
-  it('learns the same from completions that share their prompt as from repeated prompts', async () => {
+  it('learns the same from completions with a shared prompt as with repeated prompts', async () => {
     const gpu = await testGpu();
     const some = { perDeviceTrainBatchSize: 16, maxSteps: 3, numPpoEpochs: 3, scoreAfterEos: true };
     const runs = [1, 4].map(async (numGenerations) =>
@@ -169,12 +169,12 @@ describe('rollout/ppo', () => {
     for (const name of ['grad_norm', 'loss', 'loss/value_avg', 'val/ratio']) {
       const [own, all] = [eachStep(shared.events, name), eachStep(apart.events, name)];
       expect(own).to.have.length(3);
-      // Sums over fewer tokens round differently; two updates of Adam make a little more of it.
+      // Sums over fewer tokens are rounded differently; two updates of Adam increase the difference a little.
       for (const [i, value] of all.entries()) expect(own[i], name).to.be.closeTo(value, 2e-4);
     }
   });
 
-  it('refuses what makes no sense, with a way out', async () => {
+  it('rejects invalid settings, and says what to do', async () => {
     const gpu = await testGpu();
     const model = await load(gpu);
     const refused = async (settings: PPOArgs) => {

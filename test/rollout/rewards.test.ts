@@ -1,4 +1,4 @@
-/** Rewards: how several add up, what each is given, and what is wrong with what one returns. */
+/** Rewards: how several are added, the arguments of each, and invalid results. */
 import { expect } from 'chai';
 import { REWARDS, repeatedShare } from '../../src/rollout/built-in-rewards.ts';
 import { type BatchReward, type RewardBatch, rate, weighedRewards } from '../../src/rollout/rewards.ts';
@@ -23,7 +23,7 @@ const named = (name: string, reward: BatchReward) => Object.defineProperty(rewar
 const built = (name: string) => named(name, REWARDS[name]!({ maxCompletionLength: 5 }));
 
 describe('rollout/rewards', () => {
-  it('weighs several, takes null for what one cannot rate, and logs', async () => {
+  it('weights several, ignores null ratings, and logs', async () => {
     const one = named('one', () => [1, null, null]);
     const two = named('two', async ({ step, logMetric }) => {
       logMetric('two/step', step ?? 0);
@@ -60,7 +60,7 @@ describe('rollout/rewards', () => {
       ));
   }
 
-  it('does not wait longer than it is told, nor after a signal', async () => {
+  it('enforces its timeout, and stops on a signal', async () => {
     const slow = weighedRewards([named('slow', () => new Promise<never>(() => {}))]);
     await expectRefused(() => rate(slow, BATCH, { timeout: 0.01 }), 'slow', '0.01 s', 'rewardTimeout');
     const stop = new AbortController();
@@ -71,7 +71,7 @@ describe('rollout/rewards', () => {
     expect(await late.catch((error: Error) => error.message)).to.equal('enough');
   });
 
-  it('refuses no functions, the same name twice, and weights that do not fit', async () => {
+  it('rejects an empty list, duplicate names, and invalid weights', async () => {
     const one = named('one', () => [1]);
     await expectRefused(async () => weighedRewards([]), 'rewards');
     await expectRefused(async () => weighedRewards([one, one]), 'one');
@@ -86,7 +86,7 @@ describe('rollout/built-in-rewards', () => {
     length: [6, 4, 2],
     // Trigrams of the first: 123 231 312 123; of the second 444 twice.
     repetition: [-0.25, -0.5, 0],
-    // A fifth of 5 tokens is 1: from 4 tokens on it falls.
+    // A fifth of 5 tokens is 1: from 4 tokens on the reward falls.
     overlong: [-1, 0, 0],
     think_format: [1, 0, 0],
     accuracy: [1, 0, null],
@@ -102,13 +102,13 @@ describe('rollout/built-in-rewards', () => {
   it('have one name each', () =>
     expect(Object.keys(REWARDS).toSorted()).to.deep.equal(Object.keys(values).toSorted()));
 
-  it('say which column accuracy wants', () =>
+  it('name the column that accuracy needs', () =>
     expectRefused(
       () => rate(weighedRewards([built('accuracy')]), { ...BATCH, columns: {} }, IN_TIME),
       'solution',
     ));
 
-  it('count n-grams that have been there', () => {
+  it('count repeated n-grams', () => {
     expect(repeatedShare([1, 2], 3)).to.equal(0);
     expect(repeatedShare([1, 1, 1, 1, 1], 3)).to.be.closeTo(2 / 3, 1e-12);
   });

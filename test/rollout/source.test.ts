@@ -1,6 +1,6 @@
 /**
- * RLOO on a model of five tokens, whose optimum is known by enumeration: it rises towards β log Z and never above, is the same
- * twice and resumed at any step, and its certificate agrees with the exact gap.
+ * RLOO on a model of five tokens, whose optimum is known by enumeration: it rises towards β log Z and never above, two runs
+ * are the same, also when resumed at any step, and its certificate agrees with the exact gap.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -53,7 +53,7 @@ const SETTINGS: RLOOArgs = {
   numGenerationsEval: 256,
 };
 
-/** The reward, under the name that it is logged by. */
+/** The reward, with the name under which it is logged. */
 const four: BatchReward = ({ completionIds }) => completionIds.map(rewardOf);
 
 async function starter(settings: RLOOArgs = {}, checkpoint?: CheckpointStore) {
@@ -97,7 +97,7 @@ describe('rollout/source', () => {
       return sum + Math.exp(logprob) * (rewardOf(tokens) - BETA * ratio);
     }, 0);
     expect(objective).to.be.below(optimum);
-    // What is left of the gap after 80 steps.
+    // The part of the gap that is left after 80 steps.
     expect(optimum - objective).to.be.below(0.1 * (optimum - before));
 
     const held = trainer.logHistory.at(-1)!.metrics as Record<string, number>;
@@ -106,7 +106,7 @@ describe('rollout/source', () => {
       4 * held['eval_optimality_gap/standard_error']! + 1e-3,
     );
     expect(held.eval_optimum!).to.be.closeTo(optimum, 0.05);
-    // By both routes, and with the correction, which is small where samples are worth more than a hundred.
+    // By both estimates, and with the correction, which is small if the samples are worth more than a hundred.
     for (const name of ['optimum/jackknife', 'optimum/reference', 'optimum/reference/jackknife']) {
       const error = held[`eval_${name}/standard_error`]!;
       expect(error, name).to.be.within(1e-6, 0.2);
@@ -124,7 +124,7 @@ describe('rollout/source', () => {
     model.dispose();
   });
 
-  it('is the same twice, and resumed after any step, also between steps that share a batch', async () => {
+  it('is deterministic, and resumes after any step, also between steps that share a batch', async () => {
     const gpu = await testGpu();
     const settings = {
       maxSteps: 9,
@@ -138,7 +138,7 @@ describe('rollout/source', () => {
     const again = await trained(gpu, await starter(small), undefined, load);
     expect(again.bytes).to.deep.equal(whole.bytes);
     const written = (events: readonly TrainEvent[]) => events.filter(({ type }) => type === 'rollout').length;
-    // Two parts and two passes: a batch of completions for four steps.
+    // Two parts and two passes: one batch of completions for four steps.
     expect(written(whole.events)).to.equal(3);
     for (const stopAfter of [1, 2, 4, 6]) {
       const store = memoryCheckpointStore();
@@ -149,7 +149,7 @@ describe('rollout/source', () => {
     }
   });
 
-  it('leaves out groups without a gradient, and learns the same', async () => {
+  it('skips groups without a gradient, and learns the same', async () => {
     const gpu = await testGpu();
     const run = async (skips: boolean) => {
       const { model } = await fiveTokens(gpu, ENDS);
@@ -190,7 +190,7 @@ describe('rollout/source', () => {
       );
   });
 
-  it('takes a step where nothing has a gradient', async () => {
+  it('takes a step even if nothing has a gradient', async () => {
     const gpu = await testGpu();
     const { model } = await fiveTokens(gpu, ENDS);
     const trainer = new RLOOTrainer({
@@ -215,30 +215,30 @@ describe('rollout/source', () => {
       gpu,
       await starter({ maxSteps: 1, numGenerationsEval: 2 }),
       undefined,
-      // Without an end token every completion is as long as the plan takes it to be.
+      // Without an end token every completion is as long as planned.
       async (device) => (await fiveTokens(device, [])).model,
     );
     const [start] = events;
     const end = events.at(-1)!;
     gpu.dispose();
     if (start?.type !== 'start' || end.type !== 'end') throw new Error('no plan');
-    // Buffers of a model this small are hardly larger than the 256 bytes that each is rounded up to.
+    // The buffers of a model this small are hardly larger than the 256 bytes to which each is rounded up.
     expect(end.memory.peak).to.be.at.most(1.2 * start.plan.plannedBytes);
     expect(end.memory.peak).to.be.at.least(0.8 * start.plan.plannedBytes);
   });
 
-  it('shrinks the default length to the model, with a notice, and tells of prompts that stand twice', async () => {
+  it('reduces the default length to fit the model, with a notice, and reports repeated prompts', async () => {
     const { model } = await fiveTokens(await testGpu(), []);
     const trainer = (await starter({ maxCompletionLength: undefined }))(model);
     expect(trainer.config.maxCompletionLength).to.equal(16);
     expect(trainer.notices.join(' '))
       .to.include('no end token')
       .and.include('32 positions')
-      .and.include('stood before');
+      .and.include('repeats an earlier one');
     model.dispose();
   });
 
-  it('refuses completions of a checkpoint that are none', async () => {
+  it('rejects invalid completions in a checkpoint', async () => {
     const gpu = await testGpu();
     const { model } = await fiveTokens(gpu, ENDS);
     const trainer = (await starter())(model);
@@ -259,7 +259,7 @@ describe('rollout/source', () => {
     model.dispose();
   });
 
-  it('leaves an evaluation that was stopped for the next time', async () => {
+  it('repeats an evaluation that was stopped', async () => {
     const gpu = await testGpu();
     const store = memoryCheckpointStore();
     const { model } = await fiveTokens(gpu, ENDS);
@@ -280,7 +280,7 @@ describe('rollout/source', () => {
   it('refuses sizes that do not divide', async () => {
     const { model } = await fiveTokens(await testGpu(), ENDS);
     const make = await starter({ perDeviceTrainBatchSize: 24 });
-    expect(() => make(model)).to.throw('perDeviceTrainBatchSize is 24, and numGenerations is 16');
+    expect(() => make(model)).to.throw('perDeviceTrainBatchSize is 24, but numGenerations is 16');
     model.dispose();
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Online DPO beside TRL's own runs of it: twelve steps on the same completions from the same adapter, metric by metric, and the
- * adapter at the end.
+ * Online DPO compared with TRL's own runs of it: twelve steps on the same completions from the same adapter, metric by
+ * metric, and the adapter at the end.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -33,7 +33,10 @@ const words = () => {
   return Tokenizer.fromFiles(memoryFiles({ 'tokenizer.json': JSON.stringify(tokenizer) }));
 };
 
-/** Relative, and absolute next to 0: TRL rounds its loss to four places, and sums of a hundred numbers near 1 leave this much. */
+/**
+ * Relative, and absolute near 0: TRL rounds its loss to four decimals, and sums of a hundred numbers near 1 have about this
+ * error.
+ */
 const METRIC = { relative: 1e-2, absolute: 1e-4 };
 const EXACT = { relative: 1e-3, absolute: 2e-5 };
 
@@ -96,7 +99,7 @@ async function follow({ settings, rows, steps, adapter }: TrlRun): Promise<void>
   }
 }
 
-describe("rollout: online DPO beside TRL's", function () {
+describe('rollout: online DPO compared with TRL', function () {
   this.timeout(60_000);
   for (const [name, run] of Object.entries(trl.runs as unknown as Record<string, TrlRun>)) {
     it(`${name}: twelve steps, metric by metric, and the adapter`, () => follow(run));

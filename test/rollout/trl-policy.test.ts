@@ -1,6 +1,6 @@
 /**
- * RLOO and GRPO beside TRL's own runs of them: twelve steps on the same completions from the same adapter, metric by metric,
- * and the adapter at the end. Four steps share a batch of completions, so that ratios are not 1.
+ * RLOO and GRPO compared with TRL's own runs of them: twelve steps on the same completions from the same adapter, metric by
+ * metric, and the adapter at the end. Four steps share a batch of completions, so that ratios are not 1.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -29,7 +29,7 @@ interface TrlRun {
 
 const RUNS = trlPolicy.runs as unknown as Record<string, TrlRun>;
 
-/** What browsers run: one of each kind of formula. */
+/** The cases that browsers run: one of each kind of formula. */
 const IN_BROWSERS = ['rloo', 'dapo-0.04', 'luspo-0.04', 'cispo-0.0', 'vespo-0.04', 'gmpo-0.0'];
 const isNode = typeof process === 'object' && !!process.versions?.node;
 
@@ -62,7 +62,7 @@ function recorded(name: 'first' | 'second'): BatchReward {
   return Object.defineProperty(reward, 'name', { value: name });
 }
 
-/** The recorded completions in the place of written ones. */
+/** The recorded completions instead of generated ones. */
 const sample: RolloutParts['sample'] = async function* (_model, tokenizer, prompts) {
   const examples = prompts.map(({ ids }) => {
     const row = rows.find(({ prompt }) => prompt.join(' ') === ids.join(' '));
@@ -79,12 +79,12 @@ const sample: RolloutParts['sample'] = async function* (_model, tokenizer, promp
   };
 };
 
-/** Means over tokens, which TRL takes in each micro-batch and then over micro-batches, and here are over all tokens. */
+/** Means over tokens, which TRL takes in each micro-batch and then over micro-batches, and we take over all tokens. */
 const UNLIKE: Readonly<Record<string, readonly string[]>> = {
   accumulated: ['clip_ratio/low_mean', 'clip_ratio/high_mean', 'clip_ratio/region_mean', 'kl'],
 };
 
-/** Relative, and absolute next to 0, where float32 sums of a hundred numbers near 1 leave this much. */
+/** Relative, and absolute near 0, where float32 sums of a hundred numbers near 1 have about this error. */
 const METRIC = { relative: 1e-2, absolute: 2e-5 };
 const EXACT = { relative: 1e-3, absolute: 2e-5 };
 
@@ -98,7 +98,7 @@ async function follow(name: string, { settings, rewards, steps, adapter }: TrlRu
     rewardFuncs: rewards.map(recorded),
     trainDataset: rows.map(({ prompt }) => ({ prompt: prompt.map((id) => `w${id}`).join(' ') })),
   };
-  // TRL's names are understood.
+  // TRL's names work too.
   const args = { ...settings, shuffleDataset: false, ...(name.startsWith('gmpo') && { lossType: 'gmpo' }) };
   const trainer = name.startsWith('rloo')
     ? new RLOOTrainer({ ...common, args: args as RLOOArgs })
@@ -134,7 +134,7 @@ async function follow(name: string, { settings, rewards, steps, adapter }: TrlRu
   }
 }
 
-describe("rollout: RLOO and GRPO beside TRL's", function () {
+describe('rollout: RLOO and GRPO compared with TRL', function () {
   this.timeout(60_000);
   for (const [name, run] of Object.entries(RUNS)) {
     if (!isNode && !IN_BROWSERS.includes(name)) continue;

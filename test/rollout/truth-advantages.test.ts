@@ -1,7 +1,6 @@
 /**
- * The advantages that rollouts are given, over all groups that there can be: every tuple of completions of a small tree, weighed
- * by its probability, against what the policy gradient asks for; completions without a reward, and groups without a
- * difference.
+ * The advantages of rollouts, over all possible groups: every tuple of completions of a small tree, weighted by its
+ * probability, compared with the policy gradient; completions without a reward, and groups with equal rewards.
  */
 import { expect } from 'chai';
 import { advantages, BASELINES, type Baseline } from '../../src/rollout/advantages.ts';
@@ -9,10 +8,10 @@ import { groupsOfTwo, meanAdvantages, meanOfOthers } from '../../src/studies/fix
 import { distribution, expectation, returnsOf, TREE } from '../../src/studies/fixed-points/problem.ts';
 import { random } from '../reference/compare.ts';
 
-/** Float64 sums of some thousand terms. */
+/** Error of float64 sums of about a thousand terms. */
 const EXACT = 1e-12;
 
-/** Σ over all tuples of probability · advantage, per completion; null is a completion that nothing could rate. */
+/** Σ over all tuples of probability · advantage, per completion; null is a completion without a reward. */
 function overTuples(
   probabilities: readonly number[],
   rewards: readonly (number | null)[],
@@ -39,7 +38,7 @@ describe('truth: advantages over all groups', () => {
   const returns = returnsOf(TREE, policy);
   const mean = expectation(policy, returns);
 
-  it('of the tree’s 7,225 pairs, KL included, are R − E R, halved where the own reward is in the mean', () => {
+  it('of the tree’s 7,225 pairs, KL included, are R − E R, halved if the mean includes the own reward', () => {
     expect(policy.probabilities.reduce((a, b) => a + b, 0)).to.be.closeTo(1, EXACT);
     const truth = returns.map((value) => value - mean);
     const scales = { leave_one_out: 1, group_mean: 1 / 2 } as const;
@@ -52,7 +51,7 @@ describe('truth: advantages over all groups', () => {
     for (const [y, value] of simple.entries()) expect(value).to.be.closeTo(truth[y], EXACT);
   });
 
-  it('leave completions without a reward out: the others are compared among themselves', () => {
+  it('exclude completions without a reward, and only compare the others', () => {
     const { uniform, normal } = random(4);
     const weights = Array.from({ length: 6 }, () => uniform());
     const total = weights.reduce((a, b) => a + b, 0);
@@ -61,14 +60,14 @@ describe('truth: advantages over all groups', () => {
     const unrated = probabilities.reduce((sum, p, y) => sum + (rewards[y] === null ? p : 0), 0);
     const rated = probabilities.reduce((sum, p, y) => sum + p * (rewards[y] ?? 0), 0) / (1 - unrated);
     const count = 4;
-    /** Probability of n rated ones among the others. */
+    /** Probability of n completions with a reward among the others. */
     const others = Array.from({ length: count }, (_, n) => {
       const ways = [1, 3, 3, 1][n] as number;
       return ways * (1 - unrated) ** n * unrated ** (count - 1 - n);
     });
     const shares = {
       leave_one_out: others.reduce((sum, p, n) => sum + (n > 0 ? p : 0), 0),
-      // Of n + 1 the own is one.
+      // One of the n + 1 is the completion itself.
       group_mean: others.reduce((sum, p, n) => sum + (p * n) / (n + 1), 0),
     };
     for (const [baseline, share] of Object.entries(shares) as [Baseline, number][]) {
@@ -81,7 +80,7 @@ describe('truth: advantages over all groups', () => {
     }
   });
 
-  it('are exactly 0 in a group without a difference, whatever its reward', () => {
+  it('are exactly 0 in a group with equal rewards', () => {
     const { normal } = random(5);
     const compared = (Object.keys(BASELINES) as Baseline[]).filter((baseline) => baseline !== 'none');
     for (let numGenerations = 2; numGenerations <= 16; numGenerations++) {

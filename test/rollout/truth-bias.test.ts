@@ -1,7 +1,7 @@
 /**
- * Every way to put the KL and the group into a policy gradient, against the gradient that it stands for: the unbiased ones are
- * it, and the biased ones are off by what is known of them. A biased method is right only if it has its own bias. In float64
- * by enumeration, and on the device where there is such a loss.
+ * Every way to put the KL and the group into a policy gradient, compared with the gradient that it estimates: unbiased ones
+ * equal it, and biased ones differ by their known bias. In float64 by enumeration, and on the device if there is such a
+ * loss.
  */
 import { expect } from 'chai';
 import { FAMILIES } from '../../src/losses/families.ts';
@@ -42,7 +42,7 @@ const gradient = (values: readonly (readonly number[])[]) => scoreGradient(TREE,
 /** ∇KL(π ‖ π_ref), and ∇E r. */
 const trueKl = gradient(toTokens(TREE, whole));
 const trueReward = gradient(toTokens(TREE, TREE.rewards));
-/** Relative, of float32 sums. */
+/** Relative error of float32 sums. */
 const ON_DEVICE = 1e-5;
 const STANDARDIZED = { baseline: 'group_mean', scale: 'group' } as const;
 const k3 = (k1: number) => Math.expm1(-k1) + k1;
@@ -53,7 +53,7 @@ const cosine = (a: Float64Array, b: Float64Array) => {
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 };
 
-/** Coefficients of tokens, the relative error and the cosine that are known of them. */
+/** Coefficients of tokens, and the relative error and the cosine that are known for them. */
 const KL_ESTIMATORS: readonly [name: string, coefficients: number[][], error: number, cos: number][] = [
   ['k1 in the reward, whole completion', toTokens(TREE, whole), 0, 1],
   ['k1 in the reward, of what follows', ratios.map((ks) => ks.map((_, t) => sum(ks.slice(t)))), 0, 1],
@@ -70,7 +70,7 @@ const KL_ESTIMATORS: readonly [name: string, coefficients: number[][], error: nu
   ],
 ];
 
-/** Loss types and advantages of groups of two, the relative error and the cosine to ∇E r that are known of them. */
+/** Loss types and advantages of groups of two, and the relative error and the cosine to ∇E r that are known for them. */
 const GROUPS: readonly [name: string, lossType: string, options: PairOptions, error: number, cos: number][] =
   [
     ['the mean of the others', 'luspo', { baseline: 'leave_one_out' }, 0, 1],
@@ -91,12 +91,12 @@ describe('truth: the bias of each gradient', () => {
     });
   }
 
-  it('of the KL by k1 in the loss: nothing is left of it', () => {
+  it('of the KL by k1 in the loss: its gradient is zero', () => {
     const found = gradient(ratios.map((ks) => ks.map(() => 1)));
     expect(Math.max(...found.map(Math.abs))).to.be.below(1e-15);
   });
 
-  it('of A*-PO is none, whatever the value that it regresses to: −2β ∇J', () => {
+  it('of A*-PO is none, whatever the value of the regression: −2β ∇J', () => {
     const { beta } = TREE;
     for (const value of [optimumOf(TREE), 0, -3]) {
       const residual = whole.map((k1, y) => 2 * beta * (beta * k1 - ((TREE.rewards[y] as number) - value)));
@@ -122,7 +122,7 @@ describe('truth: the bias of each gradient', () => {
     });
   }
 
-  it('PPO’s, on the device, is that of its estimate where values are wrong', async () => {
+  it('PPO’s, on the device, is that of its estimate with wrong values', async () => {
     const { loss, batch } = METHODS.find(({ id }) => id === 'ppo-0') as Method;
     const found = await onDevice(loss(TREE), batch);
     const { advantage } = batch(TREE, policy).columns;
@@ -131,12 +131,12 @@ describe('truth: the bias of each gradient', () => {
     expect(relativeL2(found, truth)).to.be.above(0.5);
   });
 
-  it('online DPO’s, on the device, asks each pair for the margin that its labels show', async () => {
+  it('online DPO’s, on the device, moves each pair to the margin of its labels', async () => {
     const { loss, batch } = METHODS.find(({ id }) => id === 'online-dpo-sampled') as Method;
     const found = await onDevice(loss(TREE), batch);
     const { beta, rewards } = TREE;
     const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
-    /** Σ over the other completion of p (label − what the policy makes of it). */
+    /** Σ over the other completion of p · (label − the policy's probability of it). */
     const pulls = whole.map((own, y) =>
       sum(
         whole.map((other, z) => {
@@ -181,7 +181,7 @@ describe('truth: the bias of each gradient', () => {
   }
 });
 
-/** The way that a step of the device would go, up to its length. */
+/** The direction of a step on the device, up to its length. */
 async function onDevice(loss: TrainingLoss, batch: BatchRule): Promise<Float64Array> {
   const table = new Table(await testGpu(), TREE, TREE.policy);
   const found = await table.gradient(loss, batch(TREE, policy));

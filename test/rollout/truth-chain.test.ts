@@ -1,7 +1,7 @@
 /**
- * The whole first approach on a model of five tokens: comparisons are drawn from a true reward, a reward model learns from them,
- * RLOO learns from the reward model. All 85 texts can be listed, so that the run is judged exactly: against the optimum of the
- * learned reward, by Theorem 1, and, apart from that, by the true reward that nobody showed it.
+ * The whole chain of RLHF on a model of five tokens: comparisons are drawn from a true reward, a reward model learns from
+ * them, RLOO learns from the reward model. All 85 texts can be listed, so the result is compared exactly: with the optimum
+ * of the learned reward, by Theorem 1, and also by the true reward, which the run never uses.
  */
 import { expect } from 'chai';
 import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
@@ -29,7 +29,7 @@ function drawn(texts: readonly Text[], uniform: number): Text {
   return texts.find(isDrawn) ?? (texts[0] as Text);
 }
 
-/** Two texts of the model, told apart as Bradley and Terry would. */
+/** Two texts of the model, compared by the Bradley–Terry model. */
 function comparisons(texts: readonly Text[]) {
   const { uniform } = random(11);
   return Array.from({ length: PAIRS }, () => {
@@ -60,7 +60,7 @@ function optimum(reference: readonly Text[], rewards: readonly number[]): number
 describe('truth: from comparisons to a policy', function () {
   this.timeout(240_000);
 
-  it('RLOO on a learned reward nears the optimum of that reward; the true one is told apart', async () => {
+  it('RLOO on a learned reward approaches the optimum of that reward; the true one is reported separately', async () => {
     const gpu = await testGpu();
     const { model, exact } = await fiveTokens(gpu, ENDS);
     const reference = allTexts(exact, ENDS);
@@ -80,7 +80,7 @@ describe('truth: from comparisons to a policy', function () {
     const texts = reference.map(({ tokens }) => ({ prompt: PROMPT, completion: tokens }));
     const proxy = await learned.rateTokens(texts);
     const truth = reference.map(({ tokens }) => rewardOf(tokens));
-    // The comparisons have taught something of the truth, and not all of it.
+    // The reward model has learned something of the true reward, but not all of it.
     const weights = reference.map(({ logprob }) => Math.exp(logprob));
     const agreement = correlation(proxy, truth, weights);
     expect(agreement).to.be.within(0.7, 0.999);
@@ -88,7 +88,7 @@ describe('truth: from comparisons to a policy', function () {
     const trainer = new RLOOTrainer({
       model,
       processingClass,
-      // The true reward is logged and has no weight.
+      // The true reward is logged and has weight 0.
       rewardFuncs: [
         learned,
         function gold({ completionIds }) {
@@ -121,9 +121,10 @@ describe('truth: from comparisons to a policy', function () {
       `      learned reward: J ${before!.toFixed(3)} → ${after!.toFixed(3)} of ${best.toFixed(3)}; by the true one ${left.toFixed(3)} is left; correlation ${agreement.toFixed(3)}`,
     );
     expect(after).to.be.below(best);
-    // What 120 steps leave of the gap, as with a reward that is written down.
+    // The part of the gap after 120 steps, as with a reward that is given as a formula.
     expect(best - after!).to.be.below(0.1 * (best - before!));
-    // It is the learned reward's optimum that is neared: by the true reward more is left, and Theorem 1 bounds that too.
+    // The policy approaches the optimum of the learned reward: measured by the true reward the gap is larger, and Theorem 1
+    // bounds it too.
     expect(left).to.be.above(best - after!);
 
     const held = trainer.logHistory.at(-1)!.metrics as Record<string, number>;
@@ -143,7 +144,7 @@ describe('truth: from comparisons to a policy', function () {
   });
 });
 
-/** Of two lists of numbers under weights that sum to 1. */
+/** Of two lists of numbers with weights that sum to 1. */
 function correlation(a: readonly number[], b: readonly number[], weights: readonly number[]): number {
   const mean = (values: readonly number[]) =>
     values.reduce((sum, value, i) => sum + (weights[i] as number) * value, 0);

@@ -1,6 +1,6 @@
 /**
  * Where a method converges: a table of logits trained through the loss's driver, the tape and the optimizer on the expected
- * gradient, so that nothing is left to chance, beside the policy that theory predicts.
+ * gradient, without randomness, compared with the policy that theory predicts.
  */
 import { expect } from 'chai';
 import { METHODS, type Method } from '../../src/studies/fixed-points/methods.ts';
@@ -8,13 +8,13 @@ import { BANDIT, objectiveOf, optimumOf, TREE } from '../../src/studies/fixed-po
 import { trainTable } from '../../src/studies/fixed-points/train.ts';
 import { testGpu } from '../support/gpu.ts';
 
-/** The rest of the methods is trained by the command, whose figures are kept. */
+/** The other methods are trained by the command, whose figures are stored. */
 const TRAINED_HERE = ['rloo', 'k2', 'k3'];
-/** Four digits: what 400 steps leave to go is below 1e-4. */
+/** Four digits: after 400 steps the remaining distance is below 1e-4. */
 const CLOSE = 2e-4;
 
 describe('truth: fixed points', () => {
-  it('the problems are those that the figures are known of', () => {
+  it('the problems are those of the stored results', () => {
     expect(optimumOf(TREE)).to.be.closeTo(1.3547468880907874, 1e-12);
     expect(optimumOf(BANDIT)).to.be.closeTo(0.33682542072734156, 1e-12);
   });

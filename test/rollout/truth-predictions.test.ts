@@ -1,6 +1,6 @@
 /**
- * What fixed points are predicted to be, by their equations alone: the digits that are known of each, and that methods without
- * a bias are predicted to reach β log Z.
+ * The predicted fixed points, computed from their equations alone: the known digits of each, and that unbiased methods are
+ * predicted to reach β log Z.
  */
 import { expect } from 'chai';
 import { groupsOfTwo, meanOfOthers } from '../../src/studies/fixed-points/expected.ts';
@@ -9,7 +9,7 @@ import { BANDIT, optimumOf, TREE } from '../../src/studies/fixed-points/problem.
 import { random } from '../reference/compare.ts';
 
 describe('truth: predictions', () => {
-  it('a KL of tokens in the loss gives less than β log Z, k3 less than k2', () => {
+  it('a token-level KL in the loss reaches less than β log Z, k3 less than k2', () => {
     expect(balanced(TREE, meanOfOthers, 'k2')).to.be.closeTo(1.258816, 1e-6);
     expect(balanced(TREE, meanOfOthers, 'k3')).to.be.closeTo(1.164463, 1e-6);
   });
@@ -19,9 +19,9 @@ describe('truth: predictions', () => {
     expect(balanced(BANDIT, meanOfOthers, 'k3')).to.be.closeTo(0.3308354985990713, 1e-12);
   });
 
-  it('the own reward in the mean of two is twice the β', () => {
+  it('including the own reward in a mean of two doubles β', () => {
     const halved = balanced({ ...BANDIT }, groupsOfTwo({ baseline: 'group_mean' }, 'sum'), 'k2');
-    // J at β of the policy that is the best at 2 β.
+    // J at β of the policy that is optimal at 2 β.
     const { reference, rewards, beta } = BANDIT;
     const scores = rewards.map((reward, y) => (reference[y] as number) + reward / (2 * beta));
     const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);
@@ -34,7 +34,7 @@ describe('truth: predictions', () => {
     expect(halved).to.be.closeTo(objective, 1e-12);
   });
 
-  it('a wrong value does nothing at λ = 1, and more the smaller λ is', () => {
+  it('a wrong value has no effect at λ = 1, and more the smaller λ is', () => {
     const { normals } = random(2);
     const wrong = [...normals(TREE.prefixes.length)];
     const optimum = optimumOf(TREE);
@@ -44,7 +44,7 @@ describe('truth: predictions', () => {
     expect(lost).to.deep.equal([...lost].sort((a, b) => a - b));
   });
 
-  it('a policy that has collapsed earns the best reward, at its price', () => {
+  it('a collapsed policy gets the best reward, minus its KL penalty', () => {
     expect(collapsed(TREE)).to.be.closeTo(0.66044, 1e-4);
     expect(collapsed(BANDIT)).to.be.below(optimumOf(BANDIT));
   });

@@ -1,7 +1,7 @@
 /**
- * Rollouts by the thousand against what can be listed: how often each text is drawn, and whether the policy gradient of sampled
+ * Thousands of rollouts compared with enumeration: how often each text is drawn, and whether the policy gradient of sampled
  * groups, from the sampler through rewards, penalty and advantages to the adapter's gradient, is that of objective (1) on
- * average. In Node alone, because it takes longest.
+ * average. Only in Node, because it takes longest.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -25,16 +25,16 @@ const BATCHES = 50;
 const GROUPS = 40;
 const GENERATIONS = 4;
 const DIRECTIONS = 8;
-/** Of the distribution F(8, 42), passed once in a thousand times. */
+/** Quantile of the distribution F(8, 42) that is exceeded once in a thousand times. */
 const F_BOUND = 4.15;
 
-/** As good as random, with a mean that a baseline has to take away. */
+/** It looks random, with a mean that a baseline has to remove. */
 const rewardOf = (tokens: readonly number[]) =>
   1 + Math.sin(7 * tokens.reduce((hash, token) => 5 * hash + token, 1));
 
 const reward: BatchReward = ({ completionIds }) => completionIds.map(rewardOf);
 
-/** What a trainer hands its loop. */
+/** The arguments that a trainer passes to its loop. */
 interface TrainerParts {
   task: { source: ExampleSource };
   context: StepContext;
@@ -74,7 +74,7 @@ describe('truth: the sampled gradient', () => {
     const { task, context } = trainer as unknown as TrainerParts;
     const trained = trainer.adapter as NonNullable<typeof trainer.adapter>;
     const parameters = trained.parameters as NonNullable<typeof trained.parameters>;
-    // A fresh adapter does nothing; this one is away from the reference.
+    // A new adapter has no effect; this one has moved away from the reference.
     const { normals } = random(8);
     const values = await parameters.read('values');
     for (const [name, numbers] of values)
@@ -82,7 +82,7 @@ describe('truth: the sampled gradient', () => {
     parameters.write('values', values);
     const adapter = await trained.toAdapter();
 
-    // The truth: all texts, each with the share of the gradient that it should have.
+    // The exact values: all texts, each with its share of the gradient.
     const reference = allTexts(exact, ENDS);
     const policy = allTexts(withAdapter(exact, adapter), ENDS);
     const probabilities = policy.map(({ logprob }) => Math.exp(logprob));
@@ -117,7 +117,7 @@ describe('truth: the sampled gradient', () => {
       );
     const slopes = along(names.map(slope));
 
-    // The same by rollouts, batch after batch at the same weights.
+    // The same from rollouts, batch after batch with the same weights.
     const places = new Map(policy.map(({ tokens }, y) => [tokens.join(), y]));
     const counts = policy.map(() => 0);
     const found: number[][] = [];
@@ -148,9 +148,9 @@ describe('truth: the sampled gradient', () => {
       expect(Math.abs(error), `direction ${i}`).to.be.below(4 * standardError);
       ratios.push(Math.abs(slopes[i] as number) / standardError);
     }
-    // Gradients lost in their noise would show nothing.
+    // Gradients smaller than their noise would prove nothing.
     expect(Math.max(...ratios)).to.be.above(20);
-    // All of them together, which are not independent (Hotelling's T²).
+    // All of them together; they are not independent (Hotelling's T²).
     const distance = BATCHES * dot(errors, solve(covariance, errors));
     const bound = ((BATCHES - 1) * DIRECTIONS * F_BOUND) / (BATCHES - DIRECTIONS);
     expect(distance, 'all directions').to.be.below(bound);

@@ -1,6 +1,6 @@
 /**
- * `npm run audit`: known vulnerabilities of the packages that are installed with webalign. Fails on high ones; a registry that does not
- * answer, or knows no audits, is told and is no failure.
+ * `npm run audit`: known vulnerabilities of the packages that are installed with webalign. Fails on high ones; if the
+ * registry does not answer, or offers no audits, that is reported and is no failure.
  */
 import { spawnSync } from 'node:child_process';
 

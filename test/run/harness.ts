@@ -1,11 +1,11 @@
 /**
- * Runs test files under mocha and tells what becomes of each test. The same code in Node and in a page, so that a suite
- * means the same in both; who prints and who counts is not decided here.
+ * Runs test files under mocha and reports the result of each test. The code is the same in Node and in a page, so that a
+ * suite means the same in both; it neither prints nor counts.
  */
 import { config } from 'chai';
 import type { Capabilities } from '../../src/testing/narrowed.ts';
 
-// Lists in a failure are shown whole, not as [ …(3) ].
+// Lists in a failure are shown in full, not as [ …(3) ].
 config.truncateThreshold = 4000;
 
 export type TestEvent = { file: string; title: string } & (
@@ -15,14 +15,14 @@ export type TestEvent = { file: string; title: string } & (
 );
 
 declare global {
-  /** Kernel variants that all devices of the tests run, where there are any of the name. */
+  /** Kernel variants that all devices of the tests use, if a kernel has one of the name. */
   var testVariants: readonly string[] | undefined;
   /** What the tests' devices may have of what the adapter offers. */
   var testCapabilities: Capabilities | undefined;
 }
 
 export interface HarnessOptions {
-  /** Text that the full title must hold. */
+  /** Text that the full title must contain. */
   grep?: string | undefined;
   /** Kernel variants for the tests' devices: `testVariants`. */
   variants?: readonly string[] | undefined;
@@ -50,7 +50,7 @@ export async function runFiles(
     ...(grep && { fgrep: grep }),
   });
   for (const file of files) {
-    // Gives the file `describe` and `it`, and notes its name in every test.
+    // Gives the file `describe` and `it`, and records its name in every test.
     mocha.suite.emit('pre-require', globalThis, file, mocha);
     try {
       await load(file);
@@ -60,7 +60,7 @@ export async function runFiles(
   }
   await new Promise<void>((resolve) => {
     const runner = mocha.run(() => {
-      // Else mocha's own listeners would end the process over an error that comes late.
+      // Otherwise mocha's own listeners would end the process because of a late error.
       runner.dispose();
       resolve();
     });

@@ -1,6 +1,6 @@
 /**
- * Pages that train DPO, made by Vite, webpack and esbuild, in development and in production, and without a bundler from the files of
- * the package themselves; driven in Chromium. Each tool is a row of {@link TOOLS}; of tools and modes a day has one.
+ * Pages that train DPO, built by Vite, webpack and esbuild, in development and in production, and without a bundler from
+ * the package's own files; run in Chromium. Each tool is a row of {@link TOOLS}; one tool and mode is tested per day.
  */
 import { spawn } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 import { installFor, project, root, step, write } from './pack-project.mjs';
 
-/** Two steps on token ids; the first has the loss of a policy that is its reference. */
+/** Two steps on token ids; the first has the loss of a policy that is equal to its reference. */
 const SCRIPT = `
 import { CausalLM, DPOTrainer, requestGpu } from 'webalign';
 
@@ -29,7 +29,7 @@ globalThis.trained = train();
 const page = (/** @type {string} */ script, head = '') =>
   `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">${head}<script type="module" src="${script}"></script>`;
 
-/** Prints the losses of the page at an address, or of the folder that the arguments name. */
+/** Prints the losses of the page at a URL, or of the folder that the arguments name. */
 const DRIVER = `
 import { gpuPage, launchChromium, serve } from 'webalign/testing';
 const [where] = process.argv.slice(2);
@@ -54,12 +54,12 @@ const MODES = /** @type {const} */ (['development', 'production']);
  * @property {string} name
  * @property {string[]} packages
  * @property {readonly Mode[]} modes
- * @property {(mode: Mode, folder: string) => void | Promise<Running>} make makes the page in the folder, or serves it
+ * @property {(mode: Mode, folder: string) => void | Promise<Running>} make builds the page in the folder, or serves it
  *
  * @typedef {{ url: string, stop: () => void }} Running
  */
 
-/** What a page without a bundler needs: where the package and those it imports lie. */
+/** What a page without a bundler needs: the locations of the package and of those it imports. */
 function importMap() {
   const files = readdirSync(join(project, 'node_modules/webalign/dist'), {
     recursive: true,
@@ -132,7 +132,7 @@ const TOOLS = [
   },
 ];
 
-/** A server of its own: its address, as it prints it. @param {string} command @param {string[]} args @returns {Promise<Running>} */
+/** Starts a server and returns the URL that it prints. @param {string} command @param {string[]} args @returns {Promise<Running>} */
 async function serving(command, args) {
   const server = spawn(command, args, { cwd: project, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   const stop = () => process.kill(-(server.pid ?? 0));
@@ -156,7 +156,7 @@ export async function checkPages(isItsTurn) {
   write({ 'drive.mjs': DRIVER, 'page/index.html': page('./main.js'), 'page/main.js': SCRIPT });
   cpSync(model, join(project, 'page/public/model'), { recursive: true });
   const pages = TOOLS.flatMap(({ modes, ...tool }) => modes.map((mode) => ({ ...tool, mode })));
-  /** Tools that were asked for, and whether they are there. @type {Map<string, boolean>} */
+  /** Requested tools, and whether they are installed. @type {Map<string, boolean>} */
   const tools = new Map();
   for (const [place, { name, packages, mode, make }] of pages.entries()) {
     if (!isItsTurn(place, pages.length)) {

@@ -1,6 +1,6 @@
 /**
- * The empty project that the packed package is tried in: a temporary folder, and commands that run there. A command prints a line with
- * its time, and its output only if it fails.
+ * The empty project in which the packed package is tested: a temporary folder, and commands that run there. A command
+ * prints a line with its time, and its output only if it fails.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ export function step(what, command, args, cwd = project) {
 }
 
 /**
- * How a command in the project ends that is to fail.
+ * The end of a command in the project that must fail.
  *
  * @param {string} command
  * @param {string[]} args
@@ -55,7 +55,7 @@ const NPM = ['install', '--no-audit', '--no-fund', '--prefer-offline'];
 export const install = (what, packages) => step(what, 'npm', [...NPM, ...packages]);
 
 /**
- * Installs what only one check needs. Where the registry does not answer, the check is skipped by name.
+ * Installs what only one check needs. If the registry does not answer, the check is skipped by name.
  *
  * @param {string} name
  * @param {string[]} packages

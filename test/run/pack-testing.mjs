@@ -1,6 +1,6 @@
 /**
- * The examples of `docs/testing`, one folder a runner, in the project that the package is installed in: their shader passes, and a
- * test that does something wrong fails with the cause in its first lines. Each runner is a row of {@link RUNNERS}.
+ * The examples of `docs/testing`, one folder per runner, in the project that the package is installed in: their shader
+ * passes, and a test with an error fails with the cause in its first lines. Each runner is a row of {@link RUNNERS}.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync } from 'node:fs';
@@ -39,7 +39,7 @@ const RUNNERS = [
   },
 ];
 
-/** What a test does wrong, and how its message begins. @type {Record<string, { body: string, cause: string }>} */
+/** The error of a test, and how its message begins. @type {Record<string, { body: string, cause: string }>} */
 const FAULTS = {
   'a wrong number': {
     body: 'close((await gpu.run({ code, buffers: { x: Float32Array.of(1, 2, 3, 4) }, workgroups: 1 })).x, [2, 4, 6, 9]);',
@@ -63,7 +63,7 @@ const FAULTS = {
   },
 };
 
-/** Tests that pass: on a device made anew, and one that leaves a buffer. */
+/** Tests that pass: on a new device, and one that leaves a buffer. */
 const AFTERWARDS = `
 test('after the loss', async ({ gpu }) => {
   close((await gpu.run({ code, buffers: { x: Float32Array.of(1, 2, 3, 4) }, workgroups: 1 })).x, [2, 4, 6, 8]);
@@ -85,7 +85,7 @@ ${Object.entries(FAULTS)
   .map(([name, { body }]) => `test('${name}', async ({ gpu }) => {\n  ${body}\n});\n`)
   .join('')}${AFTERWARDS}`;
 
-/** What a run prints that is to fail. @param {string} cwd @param {string[]} command @param {Record<string, string>} [env] */
+/** The output of a run that must fail. @param {string} cwd @param {string[]} command @param {Record<string, string>} [env] */
 function failed(cwd, command, env = {}) {
   try {
     execFileSync('npx', ['--no-install', ...command], {
@@ -101,7 +101,7 @@ function failed(cwd, command, env = {}) {
   throw new Error(`package: ${command.join(' ')} with faulty tests ended well`);
 }
 
-/** Whether the cause stands within a few lines behind the test's name. @param {string} printed @param {string} name @param {string} cause */
+/** Whether the cause is printed within a few lines after the test's name. @param {string} printed @param {string} name @param {string} cause */
 function told(printed, name, cause) {
   for (let at = printed.indexOf(name); at >= 0; at = printed.indexOf(name, at + 1)) {
     const lines = printed.slice(at).split('\n').slice(0, 8).join('\n');

@@ -13,14 +13,14 @@ const LIBRARIES = {
 
 /** @typedef {{ version: string, checks: (keyof typeof LIBRARIES)[], alias?: string }} Compiler */
 
-/** Those that a day has one of; the project's own compiles every day. @type {Compiler[]} */
+/** One of these runs per day; the project's own compiler runs every day. @type {Compiler[]} */
 const COMPILERS = [
   { version: '5.4', checks: ['dom'] },
   { version: '5.9', checks: ['dom'] },
   { version: '6', checks: ['dom', 'worker', 'plain'] },
 ];
 
-/** Uses what a page uses, and members of WebGPU's own types where there are any. */
+/** Uses what a page uses, and members of WebGPU's own types if they are available. */
 const CONSUMER = `
 import { CausalLM, DPOTrainer, Tokenizer, readPreferenceRows, requestGpu, writeAdapter } from 'webalign';
 IMPORTS
@@ -48,7 +48,7 @@ export const buffer = (gpu: Gpu) =>
 
 /**
  * @param {Compiler & { tsc: string }} compiler
- * @param {string[]} entries what a page may import, such as `webalign/models`
+ * @param {string[]} entries that a page may import, such as `webalign/models`
  */
 function compile({ version, checks, tsc }, entries) {
   const imports = entries.map((entry, i) => `import * as entry${i} from '${entry}';`).join('\n');

@@ -1,11 +1,11 @@
 /**
- * What a user gets: packs the package, installs it into an empty project in a temporary folder and uses it there: its size, its
- * types, its pages, its entries in Node, its command, and the model and data that come with it. Needs npm's registry. Prints a line
- * or two a step and fails with the output of the step.
+ * What a user gets: packs the package, installs it into an empty project in a temporary folder and uses it there: its size,
+ * its types, its pages, its entries in Node, its command, and the model and data that come with it. Needs npm's registry.
+ * Prints a line or two per step and, on failure, the output of the step.
  *
  *   node test/run/pack.mjs [--all]
  *
- * Of older versions of TypeScript, and of bundlers in their modes, a day has one each; `--all` tries every one.
+ * Of older versions of TypeScript, and of bundlers with their modes, one each runs per day; `--all` runs every one.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,15 +15,15 @@ import { bytesBelow, failing, install, project, root, step, write } from './pack
 import { checkTesting } from './pack-testing.mjs';
 import { checkTypes } from './pack-types.mjs';
 
-/** What a page installs, bytes in `node_modules`: 11 MB in 0.2. */
+/** The size of what a page installs, in bytes of `node_modules`: 11 MB in 0.2. */
 const MOST_INSTALLED = 15e6;
-/** Entries that are for Node alone. */
+/** Entries that work in Node only. */
 const FOR_NODE = /^webalign\/(node|testing)\b/;
 
 const turn = process.argv.includes('--all') ? () => true : isItsTurn;
 const installed = join(project, 'node_modules/webalign');
 
-/** Every entry, used as its documentation says; compiled without checking it away (`skipLibCheck` is off). */
+/** Every entry, used as its documentation says; compiled with full checks (`skipLibCheck` is off). */
 const consumer = `
 import * as webalign from 'webalign';
 import * as node from 'webalign/node';
@@ -37,7 +37,7 @@ await browser.close();
 if (!adapter) throw new Error('no adapter in Chromium');
 `;
 
-/** The entries that are modules, each of one shape. @returns {string[]} */
+/** The entries that are modules, all described in the same form. @returns {string[]} */
 function checkEntries() {
   const { exports } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
   const modules = Object.entries(exports).filter(([, target]) => typeof target === 'object');
@@ -58,7 +58,7 @@ function checkEntries() {
   return entries;
 }
 
-/** Files that the README leads to. */
+/** Files that the README links. */
 function checkLinks() {
   const readme = readFileSync(join(installed, 'README.md'), 'utf8');
   const links = [...readme.matchAll(/\]\(([^)#\s]+)/g)].map(([, link = '']) => link);
@@ -74,7 +74,7 @@ function checkSize() {
   if (bytes > MOST_INSTALLED) throw new Error(`package: a page installs ${size}, over ${most}`);
 }
 
-/** What Node says without the packages that only Node needs, and the command that it gives. */
+/** The message of Node without the packages that only Node needs, and the command that it suggests. */
 function installNamed(/** @type {string} */ script) {
   write({ 'missing.mjs': script });
   const { status, stderr } = failing(process.execPath, ['missing.mjs']);

@@ -1,6 +1,6 @@
 /**
  * Prints a run: a line for each file with how many tests passed, every skipped test by name, every failure in full; and
- * counts.
+ * counts them.
  */
 import type { TestEvent } from './harness.ts';
 
@@ -10,7 +10,7 @@ export class Report {
   private passed = 0;
   private milliseconds = 0;
   private failures: TestEvent[] = [];
-  /** When the last event came, as `Date.now()` tells. */
+  /** The time of the last event, from `Date.now()`. */
   lastEvent = Date.now();
 
   constructor(private readonly world: string) {}
@@ -31,7 +31,7 @@ export class Report {
     }
   };
 
-  /** Prints what is still held back, and the failures once more by name. */
+  /** Prints what is still held back, and the failures again by name. */
   end(): void {
     this.endFile();
     for (const { file, title } of this.failures) this.line(file, `FAILED: ${title}`);

@@ -1,6 +1,6 @@
 /**
- * What pages load: bundles three pages from the package's own entries, prints their sizes gzipped beside their limits, and exits
- * with 1 if one is above. `--files 30` lists the largest files of each bundle.
+ * The download size of pages: bundles three pages from the package's own entries, prints their gzipped sizes beside their
+ * limits, and exits with 1 if one is above. `--files 30` lists the largest files of each bundle.
  */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,8 +13,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const { values } = parseArgs({ options: { files: { type: 'string', default: '0' } } });
 
 /**
- * Sizes in kB (1000 bytes): the limit that no change may pass, and the goal. Between the two lie kernels that only some devices
- * take, and architectures that only some models have. Chat templates arrive with the tokenizer's files.
+ * Sizes in kB (1000 bytes): the limit that no change may exceed, and the goal. The difference is for kernels that only some
+ * devices use, and architectures that only some models have. Chat templates are loaded with the tokenizer's files.
  */
 const PAGES = [
   {
@@ -39,7 +39,7 @@ const PAGES = [
 
 /** @typedef {esbuild.Metafile['outputs']} Outputs */
 
-/** The chunks that are loaded with `first`: all that static imports lead to. @param {Outputs} outputs @param {string[]} first */
+/** The chunks that are loaded with `first`: everything reached by static imports. @param {Outputs} outputs @param {string[]} first */
 function loadedWith(outputs, first) {
   const found = new Set(first);
   for (const path of found) {
@@ -61,7 +61,7 @@ async function measure({ name, code, limit, goal }) {
     metafile: true,
     outdir: 'dist/pack',
     logLevel: 'warning',
-    // As installed: not by the paths that TypeScript has here.
+    // As installed: not by the paths that TypeScript uses here.
     tsconfigRaw: '{}',
     stdin: { contents: `${code}\nfunction keep(used) { globalThis.used = used; }`, resolveDir: root },
   });

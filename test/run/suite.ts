@@ -10,7 +10,7 @@ import type { World } from './worlds/world.ts';
 import { WORLDS, type WorldName } from './worlds/worlds.ts';
 
 const TIMEOUT = 120_000;
-/** Long files, whose kernels Node runs by the same adapter: of a whole suite's, the page runs one a day. */
+/** Long files, whose kernels Node runs on the same adapter: of these, a page runs one per day in a full suite. */
 const IN_TURN = [
   'ops/attention.test.ts',
   'ops/long-rows.test.ts',
@@ -33,7 +33,7 @@ export interface SuiteOptions {
   /** Whether all tests are asked for: then a page's long files take turns, and the other worlds get a slice. */
   isWhole: boolean;
   grep?: string | undefined;
-  /** Kernel variants that the shared device is asked to run. */
+  /** Kernel variants that the shared device must use. */
   variants?: readonly string[] | undefined;
   /** What the tests' devices may have. */
   capabilities: Capabilities;

@@ -1,5 +1,5 @@
 /**
- * A server's life in a process of its own: load, train, generate, dispose, so many times as the first argument says. Prints a
+ * A server's life in a separate process: load, train, generate, dispose, as many times as the first argument says. Prints a
  * line of JSON for each cycle: resident bytes, threads and open descriptors.
  */
 import { readdirSync } from 'node:fs';

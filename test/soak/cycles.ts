@@ -1,4 +1,4 @@
-/** A server that loads, trains, generates and disposes for a day holds no more than it did after ten rounds. Linux only. */
+/** A server that loads, trains, generates and disposes for a day uses no more memory than after ten rounds. Linux only. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -15,7 +15,7 @@ interface Held {
   descriptors: number;
 }
 
-/** Cycles in so many runs of the process as there is time for, so that a soak can end between them. */
+/** As many cycles as there is time for, divided among several processes, so that a soak can end between them. */
 export const cycles = (count: number): Part => ({
   name: 'cycles',
   what: `load, train, generate, dispose: ${MOST_GROWTH / MIB} MiB at most above the tenth, threads and descriptors the same`,

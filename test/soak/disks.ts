@@ -1,6 +1,6 @@
 /**
- * A run whose disk fills up ends with a sentence, and goes on to the same bytes when there is room again. The disk is a file
- * system in memory of a few hundred kilobytes, in a namespace of its own; Linux only.
+ * A run whose disk is full ends with a message, and resumes with identical bytes when there is space again. The disk is a
+ * file system in memory of a few hundred kilobytes, in its own namespace; Linux only.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { adapterHash, argumentsOf, litter, openWorkshop } from './runs.ts';
 
 const SPACE = ['-Urm'];
 
-/** Whether this machine lets a user have a file system of its own. */
+/** Whether this machine allows users to mount a file system. */
 export const hasDisks = () =>
   process.platform === 'linux' &&
   spawnSync('unshare', [...SPACE, 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
@@ -35,7 +35,7 @@ export const disks: Part = {
           [process.execPath, resolve('dist/cli.js'), ...argumentsOf(workshop, 'dpo', `${disk}/out`, ...more)]
             .map((word) => `'${word}'`)
             .join(' ');
-        // Nothing of the file system is seen from outside, so all of it happens in one shell.
+        // The file system is invisible from outside, so everything happens in one shell.
         const script = `mount -t tmpfs -o size=${kilobytes + 4}k none '${disk}'
           ${run()}; echo "first $?"
           ls -A '${disk}/out' 2>/dev/null | tr '\\n' ' '

@@ -1,4 +1,4 @@
-/** Two processes that come for one folder at the same time: one has it, the other is told which, and nothing is lost. */
+/** Two processes that want one folder at the same time: one gets it, the other learns which one has it, and nothing is lost. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { anyOf, type Part } from './part.ts';
 
-/** What the folder was before: not there, empty, or left by a process that was killed. */
+/** The earlier state of the folder: missing, empty, or left by a process that was killed. */
 const BEFORE = ['absent', 'empty', 'killed'] as const;
 const FILES = ['checkpoint.safetensors', 'reference-key.safetensors', 'result'];
 
@@ -26,7 +26,7 @@ export const folders: Part = {
         const both = [user(path, random.uniform() * 30), user(path, random.uniform() * 30)];
         const ends = await Promise.all(both.map(({ end }) => end));
         const winners = ends.filter(({ code }) => code === 0);
-        // One that comes when the other has ended is right to write, too.
+        // A process that comes after the other has ended may write, too.
         if (winners.length === 0)
           failures.push(`both were refused: ${ends.map(({ said }) => said).join(' | ')}`);
         for (const { code, said } of ends) {
@@ -52,7 +52,7 @@ export const folders: Part = {
   },
 };
 
-/** A process that takes the folder, writes into it as a run does, and ends. */
+/** A process that locks the folder, writes into it as a run does, and ends. */
 function user(
   path: string,
   delay: number,
@@ -100,7 +100,7 @@ async function leaveKilled(path: string): Promise<void> {
   await end;
 }
 
-/** The number that a process has written all over a file; its last four bytes belong to no header. */
+/** The number that a process has written everywhere in a file; its last four bytes do not belong to a header. */
 function writerOf(bytes: Buffer): number {
   return bytes.readFloatLE(bytes.byteLength - 4);
 }

@@ -1,10 +1,10 @@
-/** A run that is killed again and again and taken up each time ends with the bytes of one that was left alone. */
+/** A run that is killed repeatedly and resumed each time ends with the same bytes as an undisturbed one. */
 import { stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Part } from './part.ts';
 import { adapterHash, argumentsOf, litter, openWorkshop, RUNS } from './runs.ts';
 
-/** Kills of one run; after them it is left alone. */
+/** Kills of one run; after them it may finish. */
 const MOST_KILLS = { whole: 4, slice: 1 };
 
 export const kills: Part = {
@@ -29,7 +29,10 @@ export const kills: Part = {
       whole.set(name, result);
       return result;
     };
-    /** Half of the moments are anywhere in the run, half of them just after it has saved; of a slice all, which then count. */
+    /**
+     * Half of the moments are anywhere in the run, half of them just after a checkpoint was written; in a slice all are just
+     * after a checkpoint, so that each counts.
+     */
     const moment = (out: string, milliseconds: number) =>
       !slice && random.uniform() < 0.5
         ? wait(random.uniform() * milliseconds)

@@ -1,11 +1,11 @@
 /**
- * `npm run soak`: kills runs at random moments, lets two processes come for one folder, fills disks, and loads, trains, generates
- * and disposes for hours. A slice of it runs with the tests.
+ * `npm run soak`: kills runs at random moments, lets two processes compete for one folder, fills disks, and loads, trains,
+ * generates and disposes for hours. A slice of it runs with the tests.
  *
  *   npm run soak -- [--minutes 60] [--only kills,folders,cycles,disks] [--seed N] [--keep] [--slice] [--json]
  *
- * `--keep` writes the figures to `test/soak/figures.json` and into the table of `test/soak/README.md`. The exit code is 1 when a
- * try went wrong.
+ * `--keep` writes the figures to `test/soak/figures.json` and into the table of `test/soak/README.md`. The exit code is 1
+ * if a try failed.
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -1,14 +1,14 @@
 /**
- * What a soak is made of: parts that repeat a try until their number or their time is up. A try that goes wrong is a sentence;
- * the soak goes on, so that one fault does not hide another.
+ * The parts of a soak: each repeats a try until its number or its time is reached. A failed try is described in a sentence;
+ * the soak continues, so that one error does not hide another.
  */
 import type { Random } from '../reference/compare.ts';
 
 export interface Context {
   random: Random;
-  /** Whether a try is to be as short as it can be. */
+  /** Whether a try should be as short as possible. */
   slice: boolean;
-  /** A folder for the part alone. */
+  /** A folder for this part alone. */
   folder: string;
   /** The bundles of `test/soak`, by name. */
   bundle: (name: string) => string;
@@ -17,23 +17,23 @@ export interface Context {
 
 export interface Part {
   name: string;
-  /** A try, as a row of the table says it. */
+  /** A try, as described in its row of the table. */
   what: string;
   /** The tries of a whole soak, and those of a slice, which runs with the tests. */
   tries: { whole: number; slice: number };
-  /** Does something before the first try; returns what does a try. */
+  /** Prepares the first try; returns the function that makes a try. */
   begin(context: Context): Promise<Attempt>;
 }
 
 export interface Attempt {
-  /** One try, or several that only count together. Returns how many, and a sentence for each that went wrong. */
+  /** One try, or several that only count together. Returns how many, and a sentence for each failed one. */
   attempt(): Promise<{ tries: number; failures: string[] }>;
   /** Figures of all tries so far, for the table. */
   figures(): Record<string, number | string>;
   end?(): Promise<void>;
 }
 
-/** What is kept of a part. */
+/** The stored result of a part. */
 export interface PartResult {
   what: string;
   seed: number;
@@ -45,7 +45,7 @@ export interface PartResult {
   figures: Record<string, number | string>;
 }
 
-/** Which of so many, at random. */
+/** A random one of the items. */
 export function anyOf<Item>(items: readonly Item[], random: Random): Item {
   return items[random.int(items.length)] as Item;
 }

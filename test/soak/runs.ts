@@ -50,13 +50,13 @@ export function argumentsOf(workshop: Workshop, name: string, out: string, ...sw
   return [name, ...given, ...switches, '--json'];
 }
 
-/** What a run has written: the hash of its adapter's weights. */
+/** The output of a run: the hash of its adapter's weights. */
 export async function adapterHash(folder: string): Promise<string> {
   const bytes = await readFile(`${folder}/adapter_model.safetensors`);
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Files that no ended run leaves: locks, and temporary files. */
+/** Files that a finished run must not leave: locks, and temporary files. */
 export async function litter(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => name.endsWith('.tmp') || name.includes('.lock'));
 }

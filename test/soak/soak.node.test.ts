@@ -1,18 +1,18 @@
-/** A slice of `npm run soak`, another one a day: two processes for one folder, and a kill or a full disk. */
+/** A slice of `npm run soak`, a different one each day: two processes for one folder, and a kill or a full disk. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { SoakResult } from './soak.ts';
 
 const DAY = 86_400_000;
-/** A part each day; those of a second or two run every day. */
+/** One part per day; those of a second or two run every day. */
 const DAILY = ['folders'];
 const IN_TURN = ['kills', 'disks'];
 
 describe('the soak', function () {
   this.timeout(600_000);
 
-  it('finds nothing in its slice of the day', async () => {
+  it("finds nothing in today's slice", async () => {
     const slice = process.env.WEBALIGN_SLICE ?? String(Math.floor(Date.now() / DAY));
     const parts = slice === 'all' ? IN_TURN : [IN_TURN[Number(slice) % IN_TURN.length] as string];
     const only = [...DAILY, ...parts].join(',');

@@ -1,4 +1,4 @@
-/** The soak as a whole: its parts in turn, each with its share of the time, and what came of them as JSON and as a table. */
+/** The whole soak: its parts in turn, each with its share of the time, and their results as JSON and as a table. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,10 +15,10 @@ export interface SoakOptions {
   minutes: number;
   /** A few tries of each part, whatever the time. */
   slice: boolean;
-  /** Parts by name; all where it is left out. */
+  /** Parts by name; by default all of them. */
   only?: readonly string[] | undefined;
   bundle: (name: string) => string;
-  /** Where the figures go as JSON, and the page whose table is renewed. */
+  /** Where the figures are written as JSON, and the page whose table is updated. */
   keep?: FigureFiles | undefined;
   log: (line: string) => void;
 }
@@ -89,7 +89,7 @@ async function runPart(
       const done = await begun.attempt();
       tries += done.tries;
       failures.push(...done.failures);
-      // What has gone wrong for good goes wrong again and again.
+      // What fails permanently would fail again and again.
       if (failures.length > 20) break;
       if (slice && done.tries === 0) break;
     }

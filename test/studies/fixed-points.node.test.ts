@@ -1,4 +1,4 @@
-/** Where methods converge: the page is that of the kept figures, and the command draws it again without any device. */
+/** Where methods converge: the page is that of the stored figures, and the command writes it again without any device. */
 import { cp, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { keptFigures, type MethodResult, readFigures } from '../../src/studies/fixed-points/collect.ts';
@@ -15,7 +15,7 @@ async function kept(): Promise<Row[]> {
 }
 
 describe('cli: fixed-points', () => {
-  it('docs/fixed-points.md is the page of the kept figures', async () => {
+  it('docs/fixed-points.md is generated from the stored results', async () => {
     const rows = await kept();
     expect(rows.map(({ method }) => method.id)).to.deep.equal(METHODS.map(({ id }) => id));
     expect(await readFile(`${KEPT}.md`, 'utf8')).to.equal(fixedPointsPage(rows));
@@ -25,7 +25,7 @@ describe('cli: fixed-points', () => {
     expect(strayed(await kept()).map(({ method }) => method.id)).to.deep.equal([]);
   });
 
-  it('a method that is somewhere else is named', async () => {
+  it('a method at another point is reported', async () => {
     const [row] = (await kept()) as [Row];
     const moved = (tree: MethodResult['tree']): Row => ({ ...row, result: { ...row.result, tree } });
     const off = moved({ objective: 1, predicted: 1.1 });
@@ -34,7 +34,7 @@ describe('cli: fixed-points', () => {
     expect(strayed([moved({ objective: Number.NaN, predicted: 1 })])).to.have.length(1);
   });
 
-  it('the command writes the same page from what is kept', async () => {
+  it('the command writes the same page from stored results', async () => {
     const workshop = await Workshop.open();
     try {
       const out = workshop.path('points');

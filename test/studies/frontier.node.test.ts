@@ -1,4 +1,4 @@
-/** The frontier: its arithmetic where the optimum is known exactly, its page and plot, and the command on very little. */
+/** The frontier: its arithmetic where the optimum is known exactly, its page and plot, and the command on a tiny example. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import {
@@ -24,7 +24,7 @@ import { estimateOptimum } from '../../src/theory/estimators.ts';
 import { Workshop } from '../cli/workshop.ts';
 import { random } from '../reference/compare.ts';
 
-/** Where e^(r/β) doubles with every unit of reward. */
+/** The β at which e^(r/β) doubles with every unit of reward. */
 const BETA = 1 / Math.LN2;
 const BETAS = [8, 4, 2, BETA, 1];
 
@@ -37,7 +37,7 @@ const PROMPTS = [
   { reference: [2, 1, 1], optimum: [2, 1, 2], rewards: [0, 0, 1] },
 ] as const;
 
-/** Answers in proportion to `counts`, as often as it takes for what a logarithm of a mean falls short by to be small. */
+/** Answers in proportion to `counts`, so many that the bias of the logarithm of a mean is small. */
 function answers(counts: readonly number[], times = 1): number[] {
   return counts.flatMap((count, answer) => Array.from({ length: count * times }, () => answer));
 }
@@ -76,13 +76,13 @@ const BEST = {
 describe('cli: frontier, its arithmetic', () => {
   const curve = optimumCurve(reference, BETAS, 5);
 
-  it('the curve is that of the optimal policies', () => {
+  it('the curve equals that of the optimal policies', () => {
     const at = curve.find(({ beta }) => beta === BETA);
     expect(at?.plain.reward.mean).to.be.closeTo(BEST.reward, 1e-12);
     expect(at?.plain.kl.mean).to.be.closeTo(BEST.kl, 1e-12);
     expect(at?.reward.mean).to.be.closeTo(BEST.reward, 1e-3);
     expect(at?.kl.mean).to.be.closeTo(BEST.kl, 1e-3);
-    // What the jackknife leaves of 1000 samples.
+    // The bias that the jackknife leaves with 1000 samples.
     expect(at?.logPartitions[0]).to.be.closeTo(Math.log(2), 5e-4);
     expect(at?.logPartitions[1]).to.be.closeTo(Math.log(5 / 4), 5e-4);
     const { reward, kl, k3 } = measure(optimal);
@@ -91,8 +91,8 @@ describe('cli: frontier, its arithmetic', () => {
     expect(k3.mean).to.be.closeTo(BEST.kl, 1e-12);
   });
 
-  it('log Z is hardly biased, however few samples', () => {
-    // All samples of four that a coin gives, each as a prompt.
+  it('log Z has a small bias, even with few samples', () => {
+    // All samples of four coin tosses, each as a prompt.
     const all = Array.from({ length: 16 }, (_, i) => [0, 1, 2, 3].map((bit) => (i >> bit) & 1));
     const [at] = optimumCurve(all, [1], 1);
     const truth = Math.log((1 + Math.E) / 2);
@@ -101,8 +101,9 @@ describe('cli: frontier, its arithmetic', () => {
     expect(Math.abs(mean - truth)).to.be.below(Math.abs(plain - truth) / 3);
   });
 
-  it('is corrected for few samples, and says what may be left', () => {
-    // Twelve answers to each of many copies of both prompts, as an even spread of all samples: every quantile of a sum is met.
+  it('is corrected for few samples, with an estimate of the remaining bias', () => {
+    // Twelve answers to each of many copies of both prompts, evenly spread over all samples, so that every quantile of a
+    // sum occurs.
     const { uniform } = random(11);
     const drawn = (prompt: (typeof PROMPTS)[number]) =>
       Array.from({ length: 12 }, () => {
@@ -114,17 +115,17 @@ describe('cli: frontier, its arithmetic', () => {
     for (const part of ['reward', 'kl'] as const) {
       const { mean, standardError } = at[part];
       const plain = at.plain[part].mean - BEST[part];
-      // The plain figure is low by many standard errors, the corrected one by a fraction of that.
+      // The plain figure is too low by many standard errors, the corrected one by a fraction of one.
       expect(plain).to.be.below(-4 * standardError);
       expect(Math.abs(mean - BEST[part])).to.be.below(Math.abs(plain) / 4);
-      // From six samples to twelve it rose by no less than what is left.
+      // From six samples to twelve it rose by at least as much as is left.
       const { rise } = at;
       expect(Math.abs(mean - BEST[part])).to.be.below(Math.abs(rise[part].mean) + 2 * standardError);
     }
     expect(optimumAt(at).mean).to.be.closeTo((BETA * (Math.log(2) + Math.log(5 / 4))) / 2, 0.005);
   });
 
-  it('prices methods: J, the gap to the reference’s optimum, and a certificate from 64 samples on', () => {
+  it('compares methods at one β: J, the gap to the reference’s optimum, and a certificate from 64 samples on', () => {
     const best = pricedAt(BETA, curve, optimal);
     expect(best.objective.mean).to.be.closeTo(BEST.reward - BETA * BEST.kl, 1e-12);
     expect(best.gap?.mean).to.be.closeTo(0, 1e-3);
@@ -132,25 +133,25 @@ describe('cli: frontier, its arithmetic', () => {
     const many = (groups: Groups) => groups.map((group) => Array.from({ length: 20 }, () => group).flat());
     const long = { rewards: many(unmoved.rewards), logRatios: many(unmoved.logRatios) };
     const { certificate, gap } = pricedAt(BETA, curve, long);
-    // The reference itself is as far from the optimum by its own samples as by the curve's.
+    // The gap of the reference itself is the same by its own samples as by the curve's.
     expect(certificate?.corrected.gap.mean).to.be.closeTo(gap?.mean as number, 0.01);
     expect(certificate?.isLowerBound).to.equal(false);
     expect(pricedAt(0.01, curve, long).gap).to.equal(undefined);
   });
 
-  it('the curve ends where the samples do not bear it', () => {
+  it('the curve ends when there are too few effective samples', () => {
     const few = optimumCurve([[0, 0, 0, 0, 0, 0, 0, 1]], [100, 10, 1, 0.1, 0.01], 5);
     expect(few.map(({ beta }) => beta)).to.deep.equal([100, 10, 1]);
     expect(few.every(({ effectiveSamples }) => effectiveSamples >= 5)).to.equal(true);
   });
 
-  it('the optimum has no room, another policy β KL(π ‖ π*)', () => {
+  it('the optimum has no distance to the limit, another policy β KL(π ‖ π*)', () => {
     const best = roomBelow(curve, optimal);
     expect(best.beta).to.equal(BETA);
     expect(best.room.mean).to.be.closeTo(0, 1e-3);
     expect(best.limit).to.be.closeTo(BEST.reward, 1e-3);
     expect(best.beyond).to.equal(false);
-    // Twice the weight on the best answer and none on the others, limited by the curve's own end.
+    // Twice the weight on the best answer and none on the others, limited by the end of the curve itself.
     const greedy = roomBelow(
       curve,
       policy((prompt) => [0, 0, prompt.reference[2]]),
@@ -164,7 +165,7 @@ describe('cli: frontier, its arithmetic', () => {
     expect(greedy.room.mean).to.be.closeTo(gap, 1e-3);
   });
 
-  it('what earns more than its KL allows is found out', () => {
+  it('a reward above the limit is detected', () => {
     const lying: MethodSamples = {
       ...optimal,
       rewards: optimal.rewards.map((group) => group.map((r) => r + 0.2)),
@@ -234,7 +235,7 @@ describe('cli: frontier, its page and plot', () => {
     plot: 'frontier.svg',
   };
 
-  it('the plot is XML in which text stays text', () => {
+  it('the plot is XML with escaped text', () => {
     const svg = frontierPlot(result, altText(result));
     expect(svg).to.include('&lt;b&gt;&amp;&quot;').and.include('β &lt;1&gt;').and.not.include('<b>');
     expect(svg)
@@ -249,7 +250,7 @@ describe('cli: frontier, its page and plot', () => {
     expect(frontierPlot(result, 'a title')).to.equal(frontierPlot(result, 'a title'));
   });
 
-  it('the page has a row for every method and says what holds', () => {
+  it('the page has a row for every method and the outcome', () => {
     const page = frontierPage(about);
     expect(page)
       .to.include('![Reward against KL')
@@ -272,7 +273,7 @@ describe('cli: frontier, the command', () => {
   });
   after(() => workshop.close());
 
-  it('keeps a result for what it was made of', async () => {
+  it('stores a result with everything that it depends on', async () => {
     const kept = await Kept.of<{ values: number[][] }>(workshop.folder, 'one', { a: 1 });
     expect(await kept.read()).to.equal(undefined);
     await kept.write({ values: [[1, 2], [3]] });
@@ -283,7 +284,7 @@ describe('cli: frontier, the command', () => {
     expect(await kept.read()).to.equal(undefined);
   });
 
-  it('refuses a folder that is no run it has a place for', async () => {
+  it('rejects a folder that is not a run of the frontier', async () => {
     const record = {
       method: 'rloo',
       model: '/somewhere',
@@ -302,7 +303,7 @@ describe('cli: frontier, the command', () => {
     expect(stderr).to.include('rloo at beta 0.3').and.include('rloo at beta 2');
   });
 
-  it('measures, draws, and draws again without measuring', async () => {
+  it('measures, plots, and plots again without measuring', async () => {
     const [out, work] = [workshop.path('docs/frontier'), workshop.path('work')];
     const args = ['frontier', '--quick', '--out', out, '--work', work];
     const first = await workshop.run(args);

@@ -1,4 +1,4 @@
-/** The two roads: what is made of samples, the page and the plot, and the whole study on very little. */
+/** The two approaches: what is computed from samples, the page and the plot, and the whole study on a tiny example. */
 import { readFile } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
@@ -13,7 +13,7 @@ import { Workshop } from '../cli/workshop.ts';
 import { testGpu } from '../support/gpu.ts';
 
 const [dpo, rloo, ppo, few] = RLHF_QUICK.roads as [Road, Road, Road, Road];
-/** Openings of two stories each, whose means differ from opening to opening by a tenth. */
+/** Openings of two stories each, whose means differ by a tenth between openings. */
 const groups = (mean: number) => [-0.1, 0, 0.1, 0].map((offset) => [mean + offset - 1, mean + offset + 1]);
 const look = (step: number, proxy: number, gold: number) => ({
   step,
@@ -64,7 +64,7 @@ const RESULTS: Results = {
 describe('cli: rlhf, its arithmetic', () => {
   const found = rlhfOf(RESULTS, ERRORS);
 
-  it('takes both rewards, J and the gap of every look', () => {
+  it('computes both rewards, J and the gap of every measurement', () => {
     const [first, last] = found.roads[0]?.points ?? [];
     expect(first?.proxy.mean).to.be.closeTo(1, 1e-12);
     expect(last?.objective.mean).to.be.closeTo(2 - dpo.beta * 2, 1e-12);
@@ -73,21 +73,21 @@ describe('cli: rlhf, its arithmetic', () => {
     const beta = dpo.beta;
     const corrected = 2 * beta * Math.log(Math.cosh(1 / beta)) - 0;
     expect((last?.gap.mean as number) + (last?.objective.mean as number)).to.be.closeTo(corrected, 1e-9);
-    // The learned reward has the true one's mean and spread where nothing was trained.
+    // The learned reward has the true one's mean and standard deviation if nothing was trained.
     expect(found.rewardModels[0]?.correlation).to.be.closeTo(1, 1e-12);
     expect(first?.scaled.mean).to.be.closeTo(3, 1e-12);
-    // A road begins at what its own reward model says of the untrained one.
+    // A curve begins at the score that its own reward model gives the untrained model.
     expect(found.roads[2]?.gain.proxy.mean).to.be.closeTo(0, 1e-12);
     expect(found.roads[2]?.points[0]?.scaled.mean).to.be.closeTo(2, 1e-12);
   });
 
-  it('finds where a reward model is over-optimized, and only there', () => {
+  it('detects over-optimization of a reward model, and only that', () => {
     expect(found.roads[0]?.overoptimized).to.equal(undefined);
     const over = found.roads[1]?.overoptimized;
     expect(over).to.include({ from: 16, to: 24 });
     expect([over?.gold.mean, over?.proxy.mean].map((value) => Math.round(value ?? 0))).to.deep.equal([-2, 2]);
     expect(verdict(found).at(-1)).to.include('over-optimizes').and.include('16 to 24');
-    // A true reward that falls alone, with the learned one, is no exploit.
+    // If the true reward falls together with the learned one, that is not an exploit.
     const fair = {
       ...RESULTS.roads[1]!,
       of: { ...RESULTS.roads[1]!.of, looks: [look(8, 3, 7), look(24, 1, 5)] },
@@ -97,7 +97,7 @@ describe('cli: rlhf, its arithmetic', () => {
     expect(verdict(other).at(-1)).to.include('No road over-optimizes');
   });
 
-  it('tells it on a page and in a plot', () => {
+  it('shows it on a page and in a plot', () => {
     const about = { rlhf: found, task: RLHF_QUICK, isQuick: true, openings: ['Tim'], plot: 'rlhf.svg' };
     const page = rlhfPage(about);
     expect(page)
@@ -121,7 +121,7 @@ describe('cli: rlhf, the study', function () {
   });
   after(() => workshop.close());
 
-  it('walks every road on very little, keeps each look, and does not walk twice', async () => {
+  it('runs every method briefly, stores each measurement, and does not repeat it', async () => {
     const { pairs, heldOut } = await data();
     const task: RlhfTask = {
       heldOut: 4,
@@ -175,7 +175,8 @@ describe('cli: rlhf, the study', function () {
       expect(of.bytes).to.be.above(0);
     }
     expect(results.roads.map(({ of }) => of.written)).to.deep.equal([0, 8, 4]);
-    // The roads begin at one model: an untrained adapter leaves both rewards as they are, a trained one does not.
+    // Both approaches begin with the same model: an untrained adapter leaves both rewards unchanged, a trained one does
+    // not.
     expect(results.rewardModels.map(({ pairs }) => pairs)).to.deep.equal([4, 2]);
     expect(results.base.proxy[4]).to.have.length(2);
     expect(results.base.proxy[2]).to.have.length(2);

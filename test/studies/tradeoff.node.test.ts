@@ -1,4 +1,4 @@
-/** Two criteria in tension: what is made of samples, the page and the plot, and the command on very little. */
+/** Two conflicting criteria: what is computed from samples, the page and the plot, and the command on a tiny example. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { checksOf, type Tradeoff, tradeoffOf } from '../../src/studies/tradeoff/analysis.ts';
@@ -8,7 +8,7 @@ import { tradeoffPlot } from '../../src/studies/tradeoff/plot.ts';
 import { ERRORS, TRADEOFF, TRADEOFF_QUICK } from '../../src/studies/tradeoff/task.ts';
 import { Workshop } from '../cli/workshop.ts';
 
-/** Two openings of two stories, whose means are `sentiment` and `calm`, each give or take a half. */
+/** Two openings of two stories, whose means are `sentiment` and `calm`, plus and minus a half. */
 function result(sentiment: number, calm: number, firstStage?: string): Result {
   const groups = (mean: number) => [
     [mean - 1, mean],
@@ -35,7 +35,7 @@ const RESULTS: ByModel<Result> = {
   ],
   both: result(5, -2),
 };
-/** With one of the scaled results another. */
+/** With one of the scaled results replaced. */
 const withScaled = (at: number, of: Result): ByModel<Result> => ({
   ...RESULTS,
   scaled: RESULTS.scaled.map((each, i) => (i === at ? { q: each.q, of } : each)),
@@ -43,13 +43,13 @@ const withScaled = (at: number, of: Result): ByModel<Result> => ({
 const checked = (results: ByModel<Result>) => checksOf(tradeoffOf(results), results, ERRORS);
 
 describe('cli: tradeoff, its arithmetic', () => {
-  it('labels pairs again by calm, and leaves out what it does not tell apart', () => {
+  it('labels pairs again by calm, and drops ties', () => {
     const row = (chosen: string, rejected: string) => ({ prompt: 'Tim', chosen, rejected });
     const [agree, opposed, tie] = [row('sat.', 'sat!'), row('was happy.', 'sat.'), row('sat.', 'ran.')];
     expect(relabelled([agree, opposed, tie])).to.deep.equal([agree, row('sat.', 'was happy.')]);
   });
 
-  it('takes errors between openings and differences opening by opening', () => {
+  it('computes errors between openings and differences opening by opening', () => {
     const { base, second, whole, moves, atOnce } = tradeoffOf(RESULTS);
     // Openings have means 1.5 and 2.5.
     expect(base.sentiment).to.deep.equal({ mean: 2, standardError: 0.5 });
@@ -65,7 +65,7 @@ describe('cli: tradeoff, its arithmetic', () => {
     expect([atOnce.sentiment.mean, atOnce.calm.mean]).to.deep.equal([1, -1]);
   });
 
-  it('finds what must hold, and each way in which it does not', () => {
+  it('checks the requirements, and detects each violation', () => {
     expect(checked(RESULTS)).to.deep.equal({ calmer: true, back: [], untouched: true });
     expect(checked(withScaled(2, result(8, -4, 'a'))).calmer).to.equal(false);
     const back = checked(withScaled(1, result(7, -5, 'a'))).back;
@@ -88,7 +88,7 @@ describe('cli: tradeoff, its page and plot', () => {
     plot: 'sacpo.svg',
   };
 
-  it('says what was measured and what holds', () => {
+  it('reports measurements and outcome', () => {
     const text = tradeoffPage(page);
     expect(text)
       .to.include('![Gladness against calm: as it was 2.00 at −1.00')
@@ -120,7 +120,7 @@ describe('cli: tradeoff, the command', function () {
   });
   after(() => workshop.close());
 
-  it('measures, draws, and draws again without measuring', async () => {
+  it('measures, plots, and plots again without measuring', async () => {
     const [out, work] = [workshop.path('docs/sacpo'), workshop.path('work')];
     const args = ['tradeoff', '--quick', '--out', out, '--work', work];
     const first = await workshop.run(args);

@@ -1,6 +1,6 @@
 /**
- * Pearson's test of counts against probabilities. Cells that expect fewer than five are taken together, as is usual, so that
- * the statistic follows the χ² distribution closely.
+ * Pearson's test of counts against probabilities. Cells with fewer than five expected draws are merged, as is usual, so
+ * that the statistic follows the χ² distribution closely.
  */
 import { expect } from 'chai';
 
@@ -24,7 +24,7 @@ export function chiSquare(counts: ArrayLike<number>, probabilities: ArrayLike<nu
       rest.expected += expected;
     }
   });
-  // Too little for a cell of its own, it goes to the smallest.
+  // Too few for a separate cell: they are added to the smallest one.
   const smallest = cells.reduce((a, b) => (b.expected < a.expected ? b : a));
   const into = rest.expected >= FEWEST ? rest : smallest;
   if (into === rest) cells.push(rest);
@@ -36,14 +36,17 @@ export function chiSquare(counts: ArrayLike<number>, probabilities: ArrayLike<nu
   return { statistic, degreesOfFreedom: cells.length - 1 };
 }
 
-/** The statistic that chance passes once in a thousand times (Wilson and Hilferty 1931; within 0.4 % from 3 degrees on). */
+/**
+ * The value that the statistic exceeds by chance once in a thousand times (Wilson and Hilferty 1931; within 0.4 % from 3
+ * degrees of freedom on).
+ */
 export function chiSquareBound(degreesOfFreedom: number): number {
   const z = 3.0902; // of the normal distribution, one-sided
   const spread = 2 / (9 * degreesOfFreedom);
   return degreesOfFreedom * (1 - spread + z * Math.sqrt(spread)) ** 3;
 }
 
-/** Expects that the draws may be of these probabilities. */
+/** Expects that the draws are consistent with these probabilities. */
 export function belowChiSquareBound({ statistic, degreesOfFreedom }: ChiSquare): void {
   expect(statistic, `${degreesOfFreedom} degrees of freedom`).to.be.below(chiSquareBound(degreesOfFreedom));
 }

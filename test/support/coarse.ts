@@ -1,13 +1,17 @@
 /**
- * What tests allow beside float32's tolerance where the suite runs by a variant that rounds the factors of forward products to
- * half precision (`npm test -- --variant f16-tiles`); all of it is zero otherwise. The one place that knows.
+ * What tests allow in addition to float32's tolerance when the suite runs with a variant that rounds the factors of forward
+ * products to half precision (`npm test -- --variant f16-tiles`); otherwise it is all zero. No other file depends on such
+ * variants.
  */
 import { PRODUCT_VARIANTS } from '../../src/ops/matmul.ts';
 import type { Reals } from '../reference/arrays.ts';
 import { maxAbs } from '../reference/compare.ts';
 import { type LinearShape, linear } from '../reference/linear.ts';
 
-/** A factor of 11 bits is wrong by at most 2⁻¹¹ of itself, so an element of a product by this share of Σ |a| |b|. */
+/**
+ * A factor of 11 bits has a relative error of at most 2⁻¹¹, so an element of a product is wrong by at most this share of Σ
+ * |a| |b|.
+ */
 export const OF_MAGNITUDES = 2 ** -10;
 
 const asked: readonly string[] = globalThis.testVariants ?? [];
@@ -18,21 +22,24 @@ export const isCoarse = PRODUCT_VARIANTS.some(({ name, reduced }) => reduced && 
 export const COARSE = isCoarse ? OF_MAGNITUDES : 0;
 
 /**
- * What has gone through a fixture's model, by relative L2: some 16 products in a row, adapters and the head included. Their
- * errors have no common cause and add up like a random walk.
+ * Error of the output of a fixture's model, by relative L2: about 16 products in a row, including adapters and the head.
+ * Their errors are independent and add up like a random walk.
  */
 export const COARSE_PASS = Math.sqrt(16) * COARSE;
 
-/** What parts two passes of the same factors: those that a difference of float32 tips over to the next number of 11 bits. */
+/**
+ * The difference of two passes over the same factors: some factors that differ in float32 are rounded to different numbers
+ * of 11 bits.
+ */
 export const COARSE_TIPS = COARSE / 2;
 
-/** Gradients of a pass: activations, upstream gradients, probabilities and norms, each of them off by as much. */
+/** Gradients of a pass: activations, upstream gradients, probabilities and norms, each with such an error. */
 export const COARSE_GRADIENT = 4 * COARSE_PASS;
 
 /**
- * The bound of a metric beside TRL's. Float32's says how much of an error reaches the metric, steps of the optimizer included,
- * where gradients agree to 1e-4; here they agree to {@link COARSE_GRADIENT}. Of a share of pairs, one in four may count for the other
- * side: its margin is smaller than its error.
+ * The tolerance of a metric compared with TRL's. That of float32 says how much of an error reaches the metric, including
+ * steps of the optimizer, if gradients agree to 1e-4; here they agree to {@link COARSE_GRADIENT}. In a share of pairs, one
+ * pair in four may count for the other side, because its margin is smaller than its error.
  */
 export function coarseBound(metric: string, bound: number): number {
   if (!isCoarse) return bound;
@@ -40,8 +47,9 @@ export function coarseBound(metric: string, bound: number): number {
 }
 
 /**
- * Trained values, but for those that Adam's first step may have sent the other way: it is a whole one however small the
- * gradient, and some gradients are smaller than their error. At most one in twenty, taken as expected.
+ * Trained values, except for those that Adam's first step may have moved in the other direction: its length does not depend
+ * on the gradient's size, and some gradients are smaller than their error. At most one in twenty, for which the expected
+ * value is returned.
  */
 export function settled(found: Float32Array, expected: Reals): Float32Array {
   const off = (i: number) => Math.abs(found[i] - expected[i]);

@@ -19,7 +19,7 @@ const NO_LIMIT = 2 ** 50;
 
 export interface CountedLoops {
   gpu: Gpu;
-  /** Most iterations of each kernel so far, by label. */
+  /** The most iterations of each kernel so far, by label. */
   readonly most: ReadonlyMap<string, number>;
   /** A tensor without memory. */
   tensor(shape: readonly number[], trained?: boolean, dtype?: 'f32' | 'u32'): Tensor;
@@ -74,8 +74,8 @@ function iterationsIn(
     ]),
   );
   const fixed = constantsOf(written, constants);
-  // Entries that the sparse kernels of the head may all have to add.
-  const likely = entry === 'head_sparse' ? (passed.rows ?? 0) * (fixed.TOGETHER ?? 1) : passed.cols;
+  // Entries that all the sparse kernels of the head may have to add.
+  const likely = entry === 'head_sparse' ? (passed.rows ?? 0) * (fixed.TOKENS_PER_GROUP ?? 1) : passed.cols;
   const values = { ...fixed, ...known, ...passed, likely: likely ?? 0 };
   const loops = parsed.get(shader) ?? loopsOf(shader.code);
   parsed.set(shader, loops);

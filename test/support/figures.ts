@@ -4,7 +4,7 @@ import { cpus } from 'node:os';
 
 const [BEGIN, END] = ['<!-- figures -->', '<!-- end of figures -->'];
 
-/** Where figures go: as JSON, and the page whose table is renewed. */
+/** Where figures are written: as JSON, and into the page whose table is updated. */
 export interface FigureFiles {
   json: string;
   page: string;
@@ -19,7 +19,7 @@ export async function writeFigures<T>({ json, page }: FigureFiles, figures: T, t
   await writeFile(page, `${head}${BEGIN}\n${table}\n${END}${after}`);
 }
 
-/** What the figures were taken on. */
+/** The machine that the figures were measured on. */
 export function machine(): string {
   return `${cpus().length} × ${cpus()[0]?.model ?? 'an unknown processor'}, Node ${process.version}`;
 }

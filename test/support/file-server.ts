@@ -1,6 +1,6 @@
 /**
- * Servers on this machine that give the files of a folder, each in the way of one that people have: with and without ranges,
- * with a page for whatever is not there, compressed, by redirects. They note what they are asked.
+ * Servers on this machine that serve the files of a folder, each like a common kind of server: with and without ranges,
+ * with a page for missing files, compressed, by redirects. They record their requests.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -15,7 +15,7 @@ export interface Asked {
   headers: IncomingMessage['headers'];
 }
 
-/** Answers in the way of one kind of server; `content` is the file, where it is there. */
+/** Answers as one kind of server does; `content` is the file, if it exists. */
 export type Answer = (
   asked: Asked,
   response: ServerResponse,
@@ -24,7 +24,7 @@ export type Answer = (
 ) => unknown;
 
 export class FileServer {
-  /** Everything that was asked, in order. */
+  /** All requests, in order. */
   readonly seen: Asked[] = [];
   /** Bytes that were written to all answers. */
   sent = 0;
@@ -58,7 +58,7 @@ export class FileServer {
     this.server.close();
   }
 
-  /** Forgets what was asked, and returns it: `GET /model/config.json bytes=0-65535`. */
+  /** Clears the list of requests and returns it: `GET /model/config.json bytes=0-65535`. */
   take(): string[] {
     return this.seen
       .splice(0)
@@ -76,7 +76,7 @@ function count(response: ServerResponse, onBytes: (bytes: number) => void): void
   }
 }
 
-/** The page of an app, which many servers give for whatever they do not have. */
+/** The page of an app, which many servers send for missing files. */
 export const PAGE =
   '<!doctype html><html><head><title>app</title></head><body><div id="app"></div></body></html>\n';
 
@@ -91,7 +91,7 @@ export function etagOf(content: Uint8Array): string {
 const missing: Answer = (_, response) =>
   response.writeHead(404, { 'content-type': 'text/plain' }).end('not found');
 
-/** Ranges, ETags and conditional requests, as nginx and most others have them. */
+/** Ranges, ETags and conditional requests, as in nginx and most others. */
 const plain: Answer = (asked, response, content, server) => {
   if (!content) return missing(asked, response, content, server);
   return withEtag(asked, response, content, etagOf(content));
@@ -105,7 +105,7 @@ function withEtag(asked: Asked, response: ServerResponse, content: Uint8Array, e
   return send({ ...asked, headers: isStill && range ? { ...headers, range } : headers }, response, content);
 }
 
-/** Vite's servers: weak ETags, the app's page for any other path, and for texts compression where no range is asked for. */
+/** Vite's servers: weak ETags, the app's page for any other path, and compression of texts if no range is requested. */
 const vite =
   (compresses: boolean): Answer =>
   (asked, response, content) => {
@@ -127,13 +127,13 @@ const vite =
     return response.writeHead(200, { etag, 'content-encoding': 'gzip' }).end(gzipSync(content));
   };
 
-/** A page of the app with status 200, as hosts of single-page apps give it. */
+/** A page of the app with status 200, as hosts of single-page apps send it. */
 const fallback: Answer = (asked, response, content, server) => {
   if (content) return plain(asked, response, content, server);
   return response.writeHead(200, { 'content-type': 'text/html; charset=UTF-8' }).end(PAGE);
 };
 
-/** The same page, under the type of the file that was asked for. */
+/** The same page, with the content type of the requested file. */
 const lying: Answer = (asked, response, content, server) => {
   if (content) return plain(asked, response, content, server);
   response.setHeader(
@@ -151,21 +151,21 @@ const withoutRanges: Answer = (asked, response, content, server) => {
   return send(asked, response, content, false);
 };
 
-/** Files that lie compressed: a range is one of the compressed bytes. */
+/** Files that are stored compressed: a range is one of the compressed bytes. */
 const packed: Answer = (asked, response, content, server) => {
   if (!content) return missing(asked, response, content, server);
   response.setHeader('content-encoding', 'gzip');
   return withEtag(asked, response, gzipSync(content), etagOf(content));
 };
 
-/** No length, and neither ranges nor versions. */
+/** No length, no ranges and no versions. */
 const chunked: Answer = (asked, response, content, server) => {
   if (!content) return missing(asked, response, content, server);
   for (let at = 0; at < content.byteLength; at += 100_000) response.write(content.subarray(at, at + 100_000));
   return response.end();
 };
 
-/** Every file lies elsewhere: first by a relative address, then on another host. */
+/** Every file is elsewhere: first at a relative URL, then on another host. */
 const redirected: Answer = (asked, response, _, server) => {
   if (asked.path.startsWith('/moved')) {
     const [, there] = server.url.split('127.0.0.1');
@@ -177,7 +177,7 @@ const redirected: Answer = (asked, response, _, server) => {
   return plain(asked, response, server.files[asked.path.replace('/files', '')], server);
 };
 
-/** Knows no HEAD, and does not say in a range how long the file is. */
+/** Does not support HEAD, and does not say in a range how long the file is. */
 const withoutHead: Answer = (asked, response, content, server) => {
   if (asked.method === 'HEAD') return response.writeHead(405).end();
   if (!content || !asked.headers.range) return plain(asked, response, content, server);
@@ -187,7 +187,7 @@ const withoutHead: Answer = (asked, response, content, server) => {
   return response.writeHead(206).end(part);
 };
 
-/** Takes a while to answer, and sends little at a time. */
+/** Answers late, and sends little at a time. */
 const slow: Answer = async (asked, response, content, server) => {
   if (!content) return missing(asked, response, content, server);
   const pause = () => new Promise((go) => setTimeout(go, 30));
@@ -207,7 +207,7 @@ const slow: Answer = async (asked, response, content, server) => {
   return response.end();
 };
 
-/** The kinds of server that a model has to come from, by name. */
+/** The kinds of server from which a model must load, by name. */
 export const SERVERS: Readonly<Record<string, Answer>> = {
   'a plain server': plain,
   'Vite dev': vite(false),

@@ -4,14 +4,14 @@
  */
 import { inNode } from './gpu.ts';
 
-/** Bytes of `test/fixtures/<path>`; throws when it is not there. */
+/** Bytes of `test/fixtures/<path>`; throws if it is missing. */
 export async function readFixture(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await read('test/fixtures', '/fixtures/', path);
   if (!bytes) throw new Error(`test/fixtures/${path} does not exist`);
   return bytes;
 }
 
-/** Bytes of `../shared/<path>`, or `undefined` where the folder is not there: the test then calls `this.skip()`. */
+/** Bytes of `../shared/<path>`, or `undefined` if the folder is missing: the test then calls `this.skip()`. */
 export function sharedFile(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   return read('../shared', '/shared/', path);
 }

@@ -1,4 +1,4 @@
-/** GGUF files for tests: metadata out of plain values, and the smallest llama that is whole. */
+/** GGUF files for tests: metadata from plain values, and the smallest valid llama. */
 import {
   type GgufTensor,
   type GgufValue,
@@ -14,7 +14,7 @@ export function ggufMetadata(values: Readonly<Record<string, Plain | GgufValue>>
   return new Map(Object.entries(values).map(([key, value]) => [key, typed(value)]));
 }
 
-/** A list of numbers or truths. */
+/** A list of numbers or booleans. */
 export function ggufNumbers(of: NumberType, values: readonly number[]): GgufValue {
   const { array } = NUMBER_TYPES[of];
   return { type: 'array', of, value: Reflect.construct(array, [values]) };
@@ -39,7 +39,7 @@ export const BYTE_TOKENIZER = {
   'tokenizer.chat_template': '{% for m in messages %}{{ m.content }}{% endfor %}',
 } as const;
 
-/** SentencePiece: the same letters, what they merge to by score. */
+/** SentencePiece: the same letters, and what they are merged to by score. */
 export const PIECE_TOKENIZER = {
   'tokenizer.ggml.model': 'llama',
   'tokenizer.ggml.tokens': ['<unk>', '<s>', '</s>', '▁', 'a', 'b', 'ab', '▁ab'],
@@ -50,7 +50,7 @@ export const PIECE_TOKENIZER = {
   'tokenizer.ggml.unknown_token_id': 0,
 } as const;
 
-/** One layer of width 8, weights of nought. */
+/** One layer of width 8, with weights of zero. */
 export const TINY_LLAMA = {
   'general.architecture': 'llama',
   'llama.block_count': 1,
@@ -77,7 +77,7 @@ const SHAPES: Readonly<Record<string, number[]>> = {
   'output_norm.weight': [8],
 };
 
-/** The file, with other metadata and tensors than it has. */
+/** The file with other metadata and tensors. */
 export function tinyGguf(
   metadata: Readonly<Record<string, Plain | GgufValue>> = BYTE_TOKENIZER,
   shapes: Readonly<Record<string, number[]>> = {},

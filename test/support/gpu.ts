@@ -1,6 +1,6 @@
 /**
- * The device that tests share: one for the whole run, under Dawn in Node or the browser's own. Where there is none, every
- * test that asks for it fails; nothing is skipped for want of a GPU.
+ * The device that tests share: one for the whole run, under Dawn in Node or the browser's own. Without one, every test that
+ * requests it fails; nothing is skipped because a GPU is missing.
  */
 import { Gpu } from '../../src/gpu/device.ts';
 import { requireVariants } from '../../src/ops/variants.ts';
@@ -11,13 +11,13 @@ export const inNode = typeof process === 'object' && typeof process.versions?.no
 
 let shared: Promise<Gpu> | undefined;
 
-/** The shared device. A test that breaks or loses its device asks for one of its own: {@link freshGpu}. */
+/** The shared device. A test that breaks or loses its device requests its own: {@link freshGpu}. */
 export function testGpu(): Promise<Gpu> {
   shared ??= freshGpu();
   return shared;
 }
 
-/** A device of the test's own, which it disposes of. Throws where it cannot run a variant that the suite is to run by. */
+/** A device of the test's own, which it disposes of. Throws if it cannot run a variant that the suite must use. */
 export async function freshGpu(options?: Parameters<typeof Gpu.request>[1]): Promise<Gpu> {
   const gpu = await Gpu.request(await platformGpu(), { variants: globalThis.testVariants, ...options });
   requireVariants(gpu);

@@ -1,7 +1,7 @@
 /**
- * A device on which every tensor lies between guard regions and starts out as NaN, so that a kernel which writes past
- * its buffer, or reads what nobody wrote, is caught whatever its results look like. Stands in for the `Gpu` in any
- * op, with the reduction width that a test asks for.
+ * A device on which every tensor is between guard regions and is initialized with NaN, so that a kernel that writes past
+ * its buffer, or reads what was never written, is caught even if its results look right. It replaces the `Gpu` in any op,
+ * with the reduction width that a test requests.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import type { BufferPool, BufferView } from '../../src/gpu/pool.ts';
@@ -18,9 +18,9 @@ interface Guarded {
 }
 
 export interface Guards {
-  /** Use it in place of the real one. */
+  /** Used instead of the real one. */
   gpu: Gpu;
-  /** Throws if a guard region has changed; then gives all buffers back. */
+  /** Throws if a guard region has changed; then releases all buffers. */
   check(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export function guards(real: Gpu, rowThreads = real.rowThreads): Guards {
         return view;
       },
     },
-    // A buffer used again would have its guards written again.
+    // The guards of a reused buffer would be written again.
     release: { value: () => {} },
   });
   const gpu: Gpu = Object.create(real, { pool: { value: pool }, rowThreads: { value: rowThreads } });

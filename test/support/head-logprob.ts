@@ -1,4 +1,4 @@
-/** Inputs of the fused head drawn at random, and the op run on them, read back: what its tests share. */
+/** Random inputs of the fused head, and the op run on them and read back: shared by its tests. */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { type HeadOptions, headLogprobs, STATS_WIDTH } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -37,7 +37,7 @@ export function upload(gpu: Gpu, data: ReturnType<typeof draw>, { rows, width, v
   };
 }
 
-/** Makes a parameter of it: a gradient slot that holds `before`. */
+/** Makes it a parameter: with a gradient slot that contains `before`. */
 export function train(gpu: Gpu, tensor: Tensor, before: Float32Array): Tensor {
   tensor.grad = Tensor.from(gpu, before, tensor.shape, `d ${tensor.label}`);
   tensor.requiresGrad = true;
@@ -61,7 +61,7 @@ export async function run(
   return { logprob, statistics, dhidden };
 }
 
-/** What the reference says to the same. */
+/** The reference's results for the same inputs. */
 export function truth(
   { hidden, head, targets, upstream }: ReturnType<typeof draw>,
   { rows, width, vocabulary }: Shape,
@@ -77,12 +77,12 @@ export function truth(
 
 // A logit is a product of up to 123 terms in float32.
 const VALUE = { absolute: 1e-5, relative: 2e-6 };
-// A product over a strip adds up to 100,000 terms one after another.
+// A product over a strip adds up to 100,000 terms sequentially.
 export const GRADIENT = { absolute: 1e-5, l2: 5e-6 };
 
 /**
- * The same for these inputs. Logits of coarse factors are off by δ at most: log-probabilities by 2 δ, an entropy and log Σ p²
- * by 4 δ, and a probability, and so a gradient as a whole, by 2 δ of itself.
+ * The same for these inputs. Logits of coarse factors have an error of at most δ: log-probabilities of 2 δ, an entropy and
+ * log Σ p² of 4 δ, and a probability, and so a gradient as a whole, a relative error of 2 δ.
  */
 export function tolerances(
   { hidden, head }: ReturnType<typeof draw>,

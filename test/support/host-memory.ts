@@ -1,6 +1,6 @@
 /**
- * Bytes that JavaScript keeps alive in Node, measured after garbage collection, so that a test can say that they return to where
- * they were. GPU memory is the pool's to report.
+ * Bytes that JavaScript keeps alive in Node, measured after garbage collection, so that a test can check that they return
+ * to their earlier level. GPU memory is reported by the pool.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -9,23 +9,23 @@ import { runInNewContext } from 'node:vm';
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
-/** Collects garbage, and what only finalizers and promises of the first pass let go of. */
+/** Collects garbage, and what only finalizers and promises of the first pass release. */
 export async function collectGarbage(): Promise<void> {
   for (let pass = 0; pass < 3; pass++) {
-    // Callbacks of the device and finalizers are tasks of their own.
+    // Callbacks of the device and finalizers are separate tasks.
     await wait(2);
     gc();
   }
 }
 
-/** Bytes that are alive. `external` includes array buffers. */
+/** Bytes of live objects. `external` includes array buffers. */
 export async function hostBytes(): Promise<number> {
   await collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
 
-/** Host bytes of work that is repeated. The first round fills caches, so the second one is the reference. */
+/** Host bytes of repeated work. The first round fills caches, so the second one is the reference. */
 export class HostGrowth {
   private readonly bytes: number[] = [];
 
@@ -37,7 +37,7 @@ export class HostGrowth {
     return this.bytes.length;
   }
 
-  /** Most bytes above the second measurement that any later one found. */
+  /** The most bytes above the second measurement in any later one. */
   get most(): number {
     const [, second, ...later] = this.bytes;
     if (second === undefined || later.length === 0)
@@ -46,7 +46,7 @@ export class HostGrowth {
   }
 }
 
-/** The growth over so many rounds of `work`. */
+/** The growth over this many rounds of `work`. */
 export async function growthOver(rounds: number, work: (round: number) => Promise<unknown>): Promise<number> {
   const growth = new HostGrowth();
   for (let round = 0; round < rounds; round++) {

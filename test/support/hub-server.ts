@@ -1,15 +1,15 @@
 /**
  * A hub on this machine that answers as Hugging Face's does: its API, its files, small ones by itself and large ones by a
- * redirect to a content network, which is another server on another port and must never see a token. It counts what it is
- * asked, and can be told to answer wrongly.
+ * redirect to a content network, which is another server on another port and must never receive a token. It records
+ * requests, and can be told to answer wrongly.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Files from this size on are large: they are named by SHA-256 and lie on the content network. */
+/** Files of at least this size are large: they are named by SHA-256 and are on the content network. */
 const LARGE = 1000;
-/** Entries on a page of the list of files. */
+/** Entries per page of the list of files. */
 const PAGE = 2;
 
 export interface Seen {
@@ -20,24 +20,24 @@ export interface Seen {
   headers: IncomingMessage['headers'];
 }
 
-/** Something that goes wrong: sees the request and answers in place of the server, or lets it pass by `false`. */
+/** An error: gets the request and answers instead of the server, or returns `false` to let it pass. */
 export type Fault = (request: Seen, response: ServerResponse, content: Uint8Array) => boolean;
 
 export interface Repository {
   commit: string;
   files: Record<string, Uint8Array | string>;
-  /** Needs this token. */
+  /** The token that is required. */
   token?: string;
   gated?: boolean;
 }
 
 export class HubServer {
-  /** Everything that was asked, in order. */
+  /** All requests, in order. */
   readonly seen: Seen[] = [];
-  /** Each goes wrong once, the first that wants to. */
+  /** Each is used once, by the first request that it applies to. */
   readonly faults: Fault[] = [];
   readonly repositories: Record<string, Repository> = {};
-  /** Whether ranges are given. */
+  /** Whether ranges are supported. */
   ranges = true;
 
   private constructor(
@@ -71,13 +71,13 @@ export class HubServer {
     }
   }
 
-  /** Forgets what was asked, and returns it. */
+  /** Clears the list of requests and returns it. */
   take(): Seen[] {
     return this.seen.splice(0);
   }
 
   private answer(on: Seen['on'], request: IncomingMessage, response: ServerResponse): ServerResponse {
-    // A page of another origin may ask, as it may on the real one.
+    // A page of another origin may send requests, as to the real one.
     response.setHeader('access-control-allow-origin', '*');
     response.setHeader('access-control-allow-headers', 'authorization');
     response.setHeader('access-control-expose-headers', 'X-Repo-Commit,X-Error-Code,ETag,Link,Content-Range');
@@ -160,7 +160,7 @@ export class HubServer {
   }
 }
 
-/** Sends the part that is asked for, whole or up to `cut`, where the connection breaks. */
+/** Sends the requested part, completely or up to `cut`, where the connection breaks. */
 export function send(
   { headers, method }: Pick<Seen, 'headers' | 'method'>,
   response: ServerResponse,
@@ -199,7 +199,7 @@ export const cutAt =
     return true;
   };
 
-/** Another content is sent. */
+/** Other content is sent. */
 export const sends =
   (make: (content: Uint8Array) => Uint8Array): Fault =>
   (asked, response, content) => {
@@ -208,7 +208,7 @@ export const sends =
     return true;
   };
 
-/** Answers with a status; by default whoever asks first. */
+/** Answers with a status, by default to any request. */
 export const answers =
   (status: number, headers: Record<string, string> = {}, where = (_: Seen) => true): Fault =>
   (asked, response) => {
@@ -221,7 +221,7 @@ export function sha256(content: Uint8Array | string): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** Git's name of a blob. */
+/** The name of a blob in Git. */
 export function gitName(content: Uint8Array | string): string {
   const bytes = bytesOf(content);
   return createHash('sha1').update(`blob ${bytes.byteLength}\0`).update(bytes).digest('hex');

@@ -1,6 +1,6 @@
 /**
- * Logits to test with: shapes that divide nothing evenly, values that overflow a naive sum, masks in every place. All
- * from seeds, float32 already, so that kernel and reference see the same numbers.
+ * Logits for tests: odd shapes, values that overflow a naive sum, masks everywhere. All from seeds and in float32, so that
+ * kernel and reference get the same numbers.
  */
 import type { Matrix } from '../reference/arrays.ts';
 import { random } from '../reference/compare.ts';
@@ -19,20 +19,20 @@ export const SHAPES: readonly Matrix[] = [
 
 /** Kinds of logits. */
 export const KINDS = {
-  /** A spread like a trained model's. */
+  /** A spread like that of a trained model. */
   ordinary: (seed: number, { rows, cols }: Matrix) => Float32Array.from(random(seed).normals(rows * cols, 4)),
-  /** Up to ±10,000, where float32 steps by a thousandth. */
+  /** Up to ±10,000, where neighboring float32 numbers differ by a thousandth. */
   huge: (seed: number, { rows, cols }: Matrix) => {
     const { uniform } = random(seed);
     return Float32Array.from({ length: rows * cols }, () => 20_000 * uniform() - 10_000);
   },
-  /** Near −10,000 or +10,000 by row, and close together: what a lost shift by the maximum would destroy. */
+  /** Near −10,000 or +10,000 by row, and close together: wrong if the shift by the maximum is missing. */
   shifted: (seed: number, { rows, cols }: Matrix) => {
     const { normal } = random(seed);
     const at = (i: number) => (Math.floor(i / cols) % 2 === 0 ? 10_000 : -10_000);
     return Float32Array.from({ length: rows * cols }, (_, i) => at(i) + normal());
   },
-  /** A third masked; the first row throughout, the second all but its last entry, the third all but its first. */
+  /** A third masked; the first row completely, the second all but its last entry, the third all but its first. */
   masked: (seed: number, { rows, cols }: Matrix) => {
     const { normal, uniform } = random(seed);
     return Float32Array.from({ length: rows * cols }, (_, i) => {

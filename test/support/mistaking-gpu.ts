@@ -1,7 +1,10 @@
-/** A GPU whose devices misread part of a shader, for the trials of a new device. */
+/** A GPU whose devices misread part of a shader, for the checks of a new device. */
 import { platformGpu } from './gpu.ts';
 
-/** The platform's GPU as a software adapter, which alone is tried, and whose devices read a text of a shader wrongly. */
+/**
+ * The platform's GPU as a software adapter, since only those are checked; its devices read a certain text of a shader
+ * wrongly.
+ */
 export async function mistaking(text: string, other: string): Promise<GPU> {
   const real = await platformGpu();
   const requestAdapter = async (options?: GPURequestAdapterOptions) => {

@@ -1,7 +1,7 @@
 /**
- * Runs one op against its float64 reference: the value, a gradient for every input that wants one, the accumulation law,
- * the same bytes in a second run. All of it between guard regions, and for both kinds of device: what is compiled for a
- * GPU and what is compiled where the CPU stands in for one must agree with the same truth.
+ * Runs one op and compares it with its float64 reference: the value, a gradient for every input that needs one,
+ * accumulation into existing gradients, and the same bytes in a second run. All of it between guard regions, and for both
+ * kinds of device: what is compiled for a GPU and for a software adapter must agree with the same reference.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { type AdapterKind, PROFILES } from '../../src/gpu/profile.ts';
@@ -19,7 +19,7 @@ export interface OpInput {
   trained?: boolean;
 }
 
-/** An op, its inputs and its truth. */
+/** An op, its inputs and its reference. */
 export interface OpCase<Name extends string> {
   label: string;
   inputs: Record<Name, OpInput>;
@@ -29,7 +29,7 @@ export interface OpCase<Name extends string> {
   tolerance: { value: Tolerance; gradient: Tolerance };
 }
 
-/** The device as it is asked to behave: as a software adapter or as a GPU, whatever it really is. */
+/** The device, told to behave as a software adapter or as a GPU, whatever it really is. */
 export function asDevices(real: Gpu): { name: string; gpu: Gpu }[] {
   const as = (kind: AdapterKind): Gpu => Object.create(real, { adapterProfile: { value: PROFILES[kind] } });
   return [
@@ -38,7 +38,7 @@ export function asDevices(real: Gpu): { name: string; gpu: Gpu }[] {
   ];
 }
 
-/** The device where these kernel variants are asked for. */
+/** The device with these kernel variants requested. */
 export function asking(real: Gpu, ...names: string[]): Gpu {
   return Object.create(real, { variants: { value: new Variants(names) } });
 }
@@ -48,7 +48,7 @@ interface Outcome {
   gradients: Map<string, Float32Array>;
 }
 
-/** Checks the op on both kinds of device, or on those that are given. */
+/** Checks the op on both kinds of device, or on the given ones. */
 export async function checkOp<Name extends string>(
   real: Gpu,
   op: OpCase<Name>,
@@ -71,7 +71,7 @@ export async function checkOp<Name extends string>(
       throw new Error(`${label}: gradients for ${[...first.gradients.keys()].join(', ')} only`);
     }
 
-    // Where a gradient is already there the kernels add to it, and otherwise do the same; one more rounding.
+    // If a gradient exists already, the kernels add to it, and otherwise do the same; that is one more rounding.
     const before = new Map(
       [...first.gradients].map(([input, { length }], i) => [input, random(i + 7).normals(length)]),
     );
@@ -96,7 +96,7 @@ export async function checkOp<Name extends string>(
   }
 }
 
-/** Sums of many terms are formed before they are added; their parts may be rounded in another order. */
+/** Sums of many terms are computed before they are added; their parts may be rounded in another order. */
 const ONE_ROUNDING: Tolerance = { absolute: 2e-6, relative: 2e-6 };
 
 async function runOnce<Name extends string>(
@@ -122,13 +122,13 @@ async function runOnce<Name extends string>(
   tape.backward();
   const gradients = new Map<string, Float32Array>();
   for (const [name, { trained }] of entries) {
-    // A guarded pool takes nothing back, so the gradient is still there.
+    // A guarded pool reuses no buffers, so the gradient still exists.
     if (trained) gradients.set(name, await (tensors.get(name) as Tensor).grad!.toArray(gpu));
   }
   return { value, gradients };
 }
 
-/** Throws unless two arrays hold the same bits. */
+/** Throws unless two arrays have the same bits. */
 export function requireSameBytes(actual: Float32Array, expected: Float32Array, label: string): void {
   const [a, b] = [actual, expected].map(
     ({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length),

@@ -1,6 +1,7 @@
 /**
- * Runs one op over the rows of a logits buffer against its float64 reference: values, the gradient for a random
- * upstream gradient, and the accumulation law, between guard regions and for several widths of the reduction.
+ * Runs one op over the rows of a logits buffer and compares it with its float64 reference: values, the gradient for a
+ * random upstream gradient, and accumulation into existing gradients, between guard regions and for several widths of the
+ * reduction.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -12,12 +13,12 @@ import { KINDS, type Kind, SHAPES } from './logits.ts';
 
 /** Widths of a reduction: one thread, a few, and a GPU's many. */
 export const WIDTHS: readonly number[] = [1, 4, 64];
-/** Beyond this size a buffer is tried with the device's own width alone. */
+/** Beyond this size a buffer is tested with the device's own width only. */
 const SMALL = 6_000;
-/** And beyond this one its gradient is not accumulated. */
+/** Beyond this size, accumulation of the gradient is not tested. */
 const MEDIUM = 60_000;
 
-/** An op and its truth on the same logits. */
+/** An op and its reference on the same logits. */
 export interface RowOp {
   run(tape: Tape, logits: Tensor, gpu: Gpu): Tensor;
   value(): Reals;
@@ -67,8 +68,7 @@ export async function checkRowOp(
     const expected = op.gradient(first.upstream);
     expectClose(first.gradient, expected, { ...tolerance.gradient, label: `${label} gradient`, cols });
 
-    // The second run finds a gradient there and adds; both passes are the same kernels, so rounding is all that
-    // differs.
+    // The second run adds to the gradient of the first; both passes use the same kernels, so only rounding differs.
     if (rows * cols <= MEDIUM) {
       const before = Float32Array.from(random(seed + 3).normals(rows * cols));
       const second = await run(before);

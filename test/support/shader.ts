@@ -1,7 +1,7 @@
-/** Shaders written inside a test: one file called `test.wgsl`, as the bundler would give it. */
+/** Shaders written inside a test: one file called `test.wgsl`, as the bundler would return it. */
 import type { Shader } from '../../src/gpu/shader.ts';
 
-/** The 2-D numbering that every kernel uses; shaders of tests are not expanded. */
+/** The 2-D numbering that every kernel uses; includes in shaders of tests are not expanded. */
 const DISPATCH = `fn linear_group(group: vec3u, groups: vec3u) -> u32 { return group.x + group.y * groups.x; }`;
 
 export function shaderOf(code: string, path = 'test.wgsl'): Shader {

@@ -1,12 +1,12 @@
 /**
- * Which of several long tests run: one a day in turn, so that all of a suite stays short and none is forgotten.
- * `WEBALIGN_SLICE=all` runs each of them, a number the one in that place. Those that are left out are reported as skipped.
+ * Which of several long tests run: one per day in turn, so that a suite stays short and each of them runs regularly.
+ * `WEBALIGN_SLICE=all` runs all of them, a number the one at that index. The others are reported as skipped.
  */
 
 const DAY = 86_400_000;
 
 /**
- * Whether the test in this place, of so many, has its turn.
+ * Whether the test at index `place` of `of` tests runs now.
  *
  * @param {number} place
  * @param {number} of

@@ -1,9 +1,9 @@
 /** Spans of packed pairs, in the form of a packed batch. */
 
-/** Prompt, chosen and rejected lengths of one pair; two zeros make a plain sequence. */
+/** Prompt, chosen and rejected lengths of one pair; with two zeros it is a plain sequence. */
 export type Pair = readonly [number, number, number];
 
-/** Pairs in a row, the completions of each behind the prompt that both see. */
+/** Pairs in a row, each as a prompt followed by the two completions that see it. */
 export function spansOf(pairs: readonly Pair[]): Uint32Array {
   const spans: number[] = [];
   let first = 0;

@@ -1,6 +1,6 @@
 /**
- * Weights of chance in any format: the bytes that a file would have, and their values by the reader on the host, which is
- * itself held against gguf-py's.
+ * Random weights in any format: the bytes that a file would have, and their values by the reader on the host, which is
+ * tested against gguf-py.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { toFloat32 } from '../../src/io/float.ts';
@@ -12,7 +12,7 @@ import { random } from '../reference/compare.ts';
 
 export const DTYPES = Object.keys(FORMATS) as WeightDtype[];
 
-/** Where a block has its halves, and what makes weights of about 1 of them and of whole numbers of chance. */
+/** The positions of a block's half-precision numbers, and the conversion of random whole numbers to weights of about 1. */
 const SCALES: Partial<Record<WeightDtype, readonly [at: number, size: number][]>> = {
   q8_0: [[0, 0.015]],
   q4_0: [[0, 0.2]],
@@ -65,7 +65,7 @@ export function weightsFrom(
   return tensor;
 }
 
-/** So many weights, whole blocks. */
+/** This many weights, in whole blocks. */
 export function randomWeights(dtype: WeightDtype, count: number, seed: number) {
   const { normals, ints } = random(seed);
   const floats = BY_FLOATS[dtype];

@@ -1,4 +1,4 @@
-/** Every format as kernels read it, against the reader on the host: four weights at a time and one, bit for bit. */
+/** Every format as kernels read it, compared with the reader on the host: four weights at a time and one, bit for bit. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { gather } from '../../src/ops/gather.ts';
@@ -11,10 +11,10 @@ import { decodeBytes } from '../reference/fixtures.ts';
 import { testGpu } from '../support/gpu.ts';
 import { DTYPES, randomWeights, storedName, valuesOf, weightsFrom } from '../support/weights.ts';
 
-/** Bytes whose values are finite, the fixture's extremes among them, in rows of `cols`. */
+/** Bytes whose values are finite, including the fixture's extremes, in rows of `cols`. */
 function tableOf(dtype: WeightDtype): { data: Uint8Array<ArrayBuffer>; cols: number } {
   if (dtype === 'f16' || dtype === 'bf16') {
-    // All that there are; a bfloat16 that is subnormal in f32 may be taken for zero.
+    // All values that exist; a bfloat16 that is subnormal in f32 may be read as zero.
     const all = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
     const exponent = dtype === 'f16' ? 0x7c00 : 0x7f80;
     const sound = all.filter(
@@ -33,7 +33,7 @@ function tableOf(dtype: WeightDtype): { data: Uint8Array<ArrayBuffer>; cols: num
   return { data: Uint8Array.from(kept), cols: elements };
 }
 
-/** The table with its first rows again, until there are fours of them, so that products take them as vectors. */
+/** The table with its first rows repeated up to a multiple of four, so that products read it as vectors. */
 function inFours({ data, cols }: ReturnType<typeof tableOf>, dtype: WeightDtype): ReturnType<typeof tableOf> {
   const rowBytes = bytesOf(dtype, cols);
   const more = (4 - ((data.length / rowBytes) % 4)) % 4;
@@ -61,7 +61,7 @@ async function readBack(gpu: Gpu, table: Tensor) {
 
 describe('formats', () => {
   for (const dtype of DTYPES) {
-    it(`${dtype} is read as on the host, bit for bit`, async () => {
+    it(`${dtype} is read like on the host, bit for bit`, async () => {
       const gpu = await testGpu();
       const { data, cols } = inFours(tableOf(dtype), dtype);
       const values = valuesOf(dtype, data);
@@ -69,7 +69,7 @@ describe('formats', () => {
       const table = weightsFrom(gpu, data, [rows, cols], dtype, dtype);
       const { one, four } = await readBack(gpu, table);
       for (const [i, value] of values.entries()) {
-        // −0 and 0 may change places: a sum of zeros is 0.
+        // −0 and 0 may be exchanged: a sum of zeros is 0.
         if (one[i] !== value) expect.fail(`weight ${i} of ${rows} × ${cols}: ${one[i]} is not ${value}`);
         if (four[i] !== value) expect.fail(`of four, weight ${i}: ${four[i]} is not ${value}`);
       }
@@ -77,7 +77,7 @@ describe('formats', () => {
     });
   }
 
-  it('takes as many bytes as it says, whole words, and loses none', () => {
+  it('takes the stated number of bytes, in whole words, without loss', () => {
     for (const dtype of DTYPES) {
       const { elements, bytes } = FORMATS[dtype];
       for (const blocks of [1, 2, 5]) {
@@ -98,7 +98,7 @@ describe('formats', () => {
     }
   });
 
-  it('refuses bytes that do not fill the shape', async () => {
+  it('rejects bytes that do not match the shape', async () => {
     const gpu = await testGpu();
     expect(() => weightsFrom(gpu, new Uint8Array(34), [1, 64], 'q8_0', 'w')).to.throw(
       '34 bytes do not match w (1, 64) q8_0',

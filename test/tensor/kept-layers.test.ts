@@ -1,4 +1,4 @@
-/** Layers of which a tape keeps less: run again in the backward pass, or packed until then. */
+/** Layers of which a tape keeps less: recomputed in the backward pass, or packed until then. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { add } from '../../src/ops/add.ts';
@@ -23,7 +23,7 @@ function leaf(gpu: Gpu, values: ArrayLike<number>, shape: readonly number[] = SH
   return tensor;
 }
 
-describe('layers of which less is kept', () => {
+describe('layers with reduced activations', () => {
   const width = 16;
   const rows = 40;
   const WAYS = {
@@ -44,7 +44,8 @@ describe('layers of which less is kept', () => {
       })),
     );
     const tape = Tape.forTraining(gpu);
-    // Small, because units multiply: five layers of them would leave the range of half precision, which variants may run by.
+    // Small, because units multiply: after five layers, larger values would leave the range of half precision, which
+    // variants may use.
     const x = leaf(gpu, normals(rows * width, 0.5), [rows, width]);
     const before = gpu.memory().live;
     const layer = (i: number) => (inner: Tape, input: Tensor) => {
@@ -68,7 +69,7 @@ describe('layers of which less is kept', () => {
     return { value, dx, gradients, held, left };
   }
 
-  it('run again, they give the same bytes and hold less', async () => {
+  it('recomputed, they give the same bytes and use less memory', async () => {
     const [plain, saving] = [await run('plain'), await run('checkpointed')];
     requireSameBytes(saving.value, plain.value, 'value');
     requireSameBytes(saving.dx, plain.dx, 'dx');
@@ -79,8 +80,8 @@ describe('layers of which less is kept', () => {
     expect(saving.left).to.equal(plain.left);
   });
 
-  it('run again, they copy no gradient on its way past them', async () => {
-    // On a GPU, where a residual is no dispatch of its own.
+  it('recomputed, they do not copy passed-on gradients', async () => {
+    // On a GPU, where a residual sum needs no separate dispatch.
     const { gpu } = asDevices(await testGpu())[1]!;
     const tape = Tape.forTraining(gpu);
     const weight = Tensor.from(gpu, new Float32Array(16).fill(1), [4, 4]);
@@ -90,21 +91,22 @@ describe('layers of which less is kept', () => {
     y.grad = tape.empty(SHAPE, 'upstream');
     const before = gpu.recorder.report.dispatches;
     tape.backward();
-    // Each layer runs again, and each of its gradients is a product.
+    // Each layer is recomputed, and each of its gradients is a product.
     expect(gpu.recorder.report.dispatches - before).to.equal(2 * (2 + 2));
   });
 
-  it('packed, they give the same value, gradients of eleven bits, and hold less', async () => {
+  it('packed, they give the same value, gradients with eleven bits, and use less memory', async () => {
     const [plain, saving] = [await run('plain', 5), await run('packed', 5)];
     requireSameBytes(saving.value, plain.value, 'value');
     const off = [relativeL2(saving.dx, plain.dx)];
     for (const [name, gradient] of plain.gradients)
       off.push(relativeL2(saving.gradients.get(name) as Float32Array, gradient));
-    // A number is rounded by up to 2^−11 of itself, 2^−12.8 in the mean, and the errors of five layers add like a random walk.
+    // A number is rounded by up to 2^−11 of its value, 2^−12.8 on average, and the errors of five layers add up like a
+    // random walk.
     for (const each of off) expect(each).to.be.below(1e-3);
     expect(Math.max(...off)).to.be.above(1e-6);
-    // A layer keeps its sum, its unit and its result. Packed are those of all layers but the last and what it was given; a packed row
-    // has two words beside those of its numbers, and a buffer whole 256 bytes.
+    // A layer keeps its sum, its unit and its result. All are packed except those of the last layer and the input; a packed
+    // row has two words besides those of its numbers, and a buffer is a multiple of 256 bytes.
     const [whole, packed] = [rows * width * 4, Math.ceil((rows * (width / 2 + 2) * 4) / 256) * 256];
     expect(plain.held).to.equal(15 * whole);
     expect(saving.held).to.equal(4 * whole + 11 * packed);
@@ -118,7 +120,7 @@ describe('layers of which less is kept', () => {
     );
   });
 
-  it('packed, each tensor is put away when the next layer begins, and comes back once, for the first closure that reads it', async () => {
+  it('packed, each tensor is packed when the next layer begins, and unpacked once, for the first closure that reads it', async () => {
     const gpu = await freshGpu();
     const told: string[] = [];
     const packing: Packing = {
@@ -153,14 +155,14 @@ describe('layers of which less is kept', () => {
     for (const name of ['a', 'b', 'c']) y = tape.scopePacked(packing, layer(name), y);
     y.grad = tape.empty(SHAPE, 'upstream');
     tape.backward();
-    // x is not the tape's own.
+    // x does not belong to the tape.
     expect(told).to.deep.equal([
       ...['forward a', 'forward b', 'pack a', 'forward c'],
       ...['backward c', 'unpack a', 'backward b', 'backward a'],
     ]);
     x.grad = undefined;
     expect(gpu.memory().live).to.equal(live);
-    // Given up before its backward pass it gives back what is packed, too.
+    // A tape that is disposed of before its backward pass also releases what is packed.
     const other = Tape.forTraining(gpu);
     y = x;
     for (const name of ['a', 'b', 'c']) y = other.scopePacked(packing, layer(name), y);
@@ -169,7 +171,7 @@ describe('layers of which less is kept', () => {
     gpu.dispose();
   });
 
-  it('reaches the parameters of a layer whose input is frozen', async () => {
+  it('gives gradients to the parameters of a layer with a frozen input', async () => {
     const gpu = await testGpu();
     const store = new ParameterStore(gpu, [
       { name: 'w', shape: SHAPE, values: new Float32Array(12).fill(1) },

@@ -1,4 +1,4 @@
-/** Parameters as views of four long buffers: what is where, what a checkpoint reads and writes, what it refuses. */
+/** Parameters as views of four long buffers: where each is, what a checkpoint reads and writes, and what is refused. */
 import { expect } from 'chai';
 import { ParameterStore, SLABS } from '../../src/tensor/parameters.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -12,7 +12,7 @@ const specs = () => [
 ];
 
 describe('the parameter store', () => {
-  it('holds values where they are bound, and zeros elsewhere', async () => {
+  it('contains values where they are bound, and zeros elsewhere', async () => {
     const gpu = await testGpu();
     const store = new ParameterStore(gpu, specs());
     expect(store.count).to.equal(108);
@@ -32,7 +32,7 @@ describe('the parameter store', () => {
     store.dispose();
   });
 
-  it('lets decayed parameters lie together', async () => {
+  it('stores decayed parameters contiguously', async () => {
     const store = new ParameterStore(await testGpu(), specs());
     expect(store.sections).to.deep.equal([
       { decays: true, offset: 0, size: 768 },
@@ -54,7 +54,7 @@ describe('the parameter store', () => {
     store.dispose();
   });
 
-  it('refuses a slab with a parameter missing or of another size', async () => {
+  it('rejects a slab with a missing parameter or one of another size', async () => {
     const store = new ParameterStore(await testGpu(), specs());
     const values = new Map(specs().map((spec) => [spec.name, spec.values]));
     values.set('norm', new Float32Array(6));
@@ -65,7 +65,7 @@ describe('the parameter store', () => {
     store.dispose();
   });
 
-  it('gives its bytes back', async () => {
+  it('frees its bytes', async () => {
     const gpu = await freshGpu();
     const store = new ParameterStore(gpu, specs());
     expect(gpu.memory().live).to.equal(4 * 1024);
@@ -76,7 +76,7 @@ describe('the parameter store', () => {
 });
 
 describe('a tensor', () => {
-  it('tells its size in rows and columns', async () => {
+  it('returns its size in rows and columns', async () => {
     const gpu = await testGpu();
     const tensor = Tensor.from(gpu, new Uint32Array(24), [2, 3, 4], 'ids');
     expect([tensor.rows, tensor.cols, tensor.length, tensor.dtype]).to.deep.equal([6, 4, 24, 'u32']);
@@ -84,7 +84,7 @@ describe('a tensor', () => {
     gpu.pool.release(tensor);
   });
 
-  it('refuses data that does not fill its shape', async () => {
+  it('rejects data that does not match its shape', async () => {
     const gpu = await testGpu();
     expect(() => Tensor.from(gpu, new Float32Array(5), [2, 3], 'hidden')).to.throw(
       'hidden: 5 values do not match the shape (2, 3)',

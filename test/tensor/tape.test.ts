@@ -1,4 +1,4 @@
-/** The tape's laws, with ops so simple that every number can be told: what sets, what adds, what is released and when. */
+/** The rules of the tape, with ops so simple that every number is known: what sets, what adds, what is released and when. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { add } from '../../src/ops/add.ts';
@@ -56,7 +56,7 @@ describe('the tape', () => {
     store.dispose();
   });
 
-  it('replays in reverse, each op once its own gradient is whole', async () => {
+  it('replays in reverse, each op once its own gradient is complete', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const order: string[] = [];
@@ -84,7 +84,7 @@ describe('the tape', () => {
     expect(order).to.deep.equal(['c', 'a sets', 'b sets', 'b', 'a adds', 'a', 'x sets']);
   });
 
-  it('runs no closure that no gradient reaches', async () => {
+  it('runs no closure without a gradient', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
@@ -103,7 +103,7 @@ describe('the tape', () => {
     expect(gpu.recorder.report.dispatches - before).to.equal(1);
   });
 
-  it('gives everything back, whichever way it ends', async () => {
+  it('frees everything, however it ends', async () => {
     const gpu = await freshGpu();
     const x = leaf(gpu, filled(1));
     const weight = leaf(gpu, filled(0.5), [3, 4], 'w');
@@ -148,12 +148,12 @@ describe('the tape', () => {
     }
     y.grad = tape.empty([1000], 'upstream');
     tape.backward();
-    // Each closure frees an output, its gradient and what was saved, and takes one new gradient.
+    // Each closure releases an output, its gradient and what was saved, and allocates one new gradient.
     for (let i = 1; i < seen.length; i++) expect(seen[i]).to.equal(seen[i - 1] - 2 * 4096);
     gpu.dispose();
   });
 
-  it('hands the gradient of one input to another tape', async () => {
+  it('passes the gradient of one input to another tape', async () => {
     const gpu = await freshGpu();
     const [tape, heir] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
     const x = leaf(gpu, filled(1));
@@ -162,12 +162,12 @@ describe('the tape', () => {
     tape.backward(x, heir);
     expect(await numbers(gpu, x.grad)).to.deep.equal(filled(2));
     heir.dispose();
-    // All that is left is the upstream gradient of the test itself.
+    // Only the test's own upstream gradient is left.
     expect(gpu.memory().live - live).to.equal(256);
     gpu.dispose();
   });
 
-  it("makes a sum's gradient that of its summand without a copy, where it may", async () => {
+  it("passes a sum's gradient to its summand without a copy, if possible", async () => {
     const gpu = await freshGpu();
     const tape = Tape.forTraining(gpu);
     const [sum, frozen] = [leaf(gpu, filled(1)), Tensor.from(gpu, new Float32Array(12), SHAPE)];
@@ -189,7 +189,7 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
-  it('gives a kernel of several gradients temporaries for those that nobody wants', async () => {
+  it('gives temporaries to a kernel for gradients that are not needed', async () => {
     const gpu = await freshGpu();
     const tape = Tape.forTraining(gpu);
     const [wanted, frozen] = [leaf(gpu, filled(1)), Tensor.from(gpu, new Float32Array(12), SHAPE)];
@@ -234,18 +234,18 @@ describe('the tape', () => {
     tape.dispose();
   });
 
-  it('keeps of a scope what closures will read and what it returns, and nothing else', async () => {
+  it('keeps only the tensors of a scope that closures read or that it returns', async () => {
     const gpu = await freshGpu();
     const tape = Tape.forTraining(gpu);
     const x = leaf(gpu, filled(1));
     const { live } = gpu.memory();
     const heldNow = () => (gpu.memory().live - live) / 256;
-    // Of a sum nothing is read; of a gated unit what goes in.
+    // The backward pass reads nothing of a sum, and the inputs of a gated unit.
     const sum = tape.scope(() => add(tape, add(tape, x, x), x));
     expect(heldNow()).to.equal(1);
     const y = tape.scope(() => gatedUnit(tape, add(tape, sum, x), x), [sum]);
     expect(heldNow()).to.equal(2);
-    // No gradient reaches a frozen one, so that nothing of it is read.
+    // A frozen input gets no gradient, so nothing of it is read.
     const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
     tape.scope(() => gatedUnit(tape, add(tape, frozen, frozen), frozen));
     expect(heldNow()).to.equal(4);
@@ -256,7 +256,7 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
-  it('says whose buffer was given up where an op reads what it did not name', async () => {
+  it('names a released buffer if an op reads an undeclared tensor', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const x = leaf(gpu, filled(1));
@@ -272,7 +272,7 @@ describe('the tape', () => {
     tape.dispose();
   });
 
-  it('says that a parameter has no gradient slot', async () => {
+  it('reports that a parameter has no gradient slot', async () => {
     const gpu = await testGpu();
     const w = leaf(gpu, filled(1), SHAPE, 'w');
     w.isParameter = true;

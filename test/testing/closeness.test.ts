@@ -3,7 +3,7 @@ import { assertCloseToTensor, compareTensors, ulpDistance } from '../../src/test
 import { ODD_LENGTHS, oddShapes, upstreamGradient } from '../../src/testing/random.ts';
 
 describe('closeness of tensors', () => {
-  it('names the first index that differs and the worst, by dimension', () => {
+  it('reports the first index that differs and the worst, by dimension', () => {
     const { pass, message } = compareTensors([1, 2.5, 3, 9, 5, 6], [1, 2, 3, 4, 5, 6], { shape: [2, 3] });
     expect(pass).equal(false);
     expect(message.split('\n')).deep.equal([
@@ -13,7 +13,7 @@ describe('closeness of tensors', () => {
     ]);
   });
 
-  it('takes a tolerance as it is given, the others being zero', () => {
+  it('uses a given tolerance, with the others zero', () => {
     expect(compareTensors([1.01], [1], { rtol: 0.02 }).pass).equal(true);
     expect(compareTensors([1.01], [1], { rtol: 0.005 }).pass).equal(false);
     expect(compareTensors([0.01], [0], { rtol: 1 }).pass).equal(false);
@@ -30,7 +30,7 @@ describe('closeness of tensors', () => {
     expect(compareTensors([100_001], Uint32Array.of(100_000)).pass).equal(false);
   });
 
-  it('lets no NaN, no infinity and no other length pass', () => {
+  it('rejects NaN, infinities and other lengths', () => {
     for (const [actual, expected] of [
       [[Number.NaN], [1]],
       [[1], [Number.NaN]],
@@ -52,7 +52,7 @@ describe('closeness of tensors', () => {
   });
 });
 
-describe('numbers and shapes to test with', () => {
+describe('numbers and shapes for tests', () => {
   it('have odd lengths, and each dimension once of size 1', () => {
     expect(ODD_LENGTHS.filter((length) => length % 4 !== 0).length).above(ODD_LENGTHS.length / 2);
     for (const dimensions of [1, 2, 3]) {
@@ -64,7 +64,7 @@ describe('numbers and shapes to test with', () => {
     }
   });
 
-  it('give the same gradient for a seed, and another for another', () => {
+  it('give the same gradient for the same seed only', () => {
     const gradient = upstreamGradient([3, 5]);
     expect(gradient)
       .length(15)

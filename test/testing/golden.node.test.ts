@@ -11,7 +11,7 @@ describe('golden files', () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it('are written when asked for, and compared with otherwise', () => {
+  it('are written on request, and compared otherwise', () => {
     const path = join(folder, 'deep/values.json');
     const values = Float32Array.of(0.1, -0, 3e-30, Number.POSITIVE_INFINITY);
     expect(() => assertGolden(values, path)).throws('WEBALIGN_GOLDEN=write');
@@ -22,7 +22,7 @@ describe('golden files', () => {
     );
   });
 
-  it('are refused where they are something else', async () => {
+  it('are rejected if they are invalid', async () => {
     const path = join(folder, 'other.json');
     await writeFile(path, '{"values": [1]}');
     expect(() => assertGolden([1], path)).throws('is not a golden file: expected a list of numbers');

@@ -46,7 +46,7 @@ describe('the device of the test kit', () => {
     expect(y).deep.equal(Uint32Array.of(3, 6));
   });
 
-  it('sees a write past the length, and a wild one that is clamped', async () => {
+  it('detects a write past the length, and a far one that is clamped', async () => {
     const past = await failure(run(5, 3));
     expect(past.message).equal('shader.wgsl: wrote past the length of y, which is 3: element 3 is 8 now.');
     const code = COUNTED.replace('y[id.x] =', 'y[id.x + 1000000u] =');
@@ -58,7 +58,7 @@ describe('the device of the test kit', () => {
     else expect(wild).deep.equal({ y: new Float32Array(5) });
   });
 
-  it('gives a buffer whose length is asked for exactly that length', async () => {
+  it('gives a buffer with a queried length exactly that length', async () => {
     const code = COUNTED.replace('id.x < count', 'id.x < arrayLength(&y) && count > 0');
     const buffers = { x, y: new Float32Array(3), count: Uint32Array.of(1) };
     expect(await gpu.run({ code, buffers, workgroups: 2 })).deep.equal({ y: Float32Array.of(2, 4, 6) });
@@ -70,11 +70,11 @@ describe('the device of the test kit', () => {
     );
     expect(error).instanceOf(GpuValidationError);
     expect(error.message).equal(
-      'shader.wgsl: nothing was passed for y, and the code declares no buffer z. Buffers that it declares: y, count, x.',
+      'shader.wgsl: no data for y, and the code declares no buffer z. Buffers that it declares: y, count, x.',
     );
   });
 
-  it('shows line and source of WGSL that does not compile, and later tests are not told of it', async () => {
+  it('shows line and source of WGSL that does not compile, and does not affect later tests', async () => {
     const code = COUNTED.replace('FACTOR *', 'FACTOR +* ');
     const buffers = { x, y: x, count: Uint32Array.of(1) };
     const error = await failure(gpu.run({ name: 'mine.wgsl', code, buffers, workgroups: 1 }));
@@ -85,7 +85,7 @@ describe('the device of the test kit', () => {
     expect((await gpu.finish()).findings).deep.equal([]);
   });
 
-  it('tells of errors that nothing captured, the shader first, and of no others', async () => {
+  it('reports uncaptured errors, the shader first, and no others', async () => {
     await gpu.evaluate(async (device) => {
       device.pushErrorScope('validation');
       device.createBuffer({ size: 4, usage: 3 });
@@ -104,7 +104,7 @@ describe('the device of the test kit', () => {
     expect(findings.filter(({ message }) => message.includes('1u + 1.5'))).length(1);
   });
 
-  it('lists what is left', async () => {
+  it('lists leaked objects', async () => {
     await gpu.evaluate((device) => {
       device.createBuffer({ label: 'gone', size: 4, usage: 8 }).destroy();
       device.createBuffer({ label: 'left', size: 4, usage: 8 });
@@ -118,7 +118,7 @@ describe('the device of the test kit', () => {
     expect((await gpu.finish()).leaks).deep.equal([]);
   });
 
-  it('tells of a loss, and is made anew', async () => {
+  it('reports a loss, and is recreated', async () => {
     await gpu.evaluate((device) => device.destroy());
     expect(await failure(run(5))).instanceOf(DeviceLostError);
     const { findings } = await gpu.finish();
@@ -127,8 +127,8 @@ describe('the device of the test kit', () => {
   });
 });
 
-describe('an adapter that is narrowed', () => {
-  it('has the default limits and the features that are named, and refuses more', async () => {
+describe('a restricted adapter', () => {
+  it('has the default limits and the given features, and rejects more', async () => {
     const found = (await (await platformGpu()).requestAdapter()) as GPUAdapter;
     const most = found.limits.maxStorageBufferBindingSize;
     const adapter = narrowAdapter(found, { limits: 'default', features: [] });

@@ -1,6 +1,6 @@
 /**
- * Random prompts with finite answer sets, for the tests of Theorem 1: references with holes, rewards of every size, β over
- * six powers of ten. Float32 already, so that kernel and reference see the same numbers.
+ * Random prompts with finite answer sets, for the tests of Theorem 1: references with masks, rewards of every size, β over
+ * six powers of ten. In float32 already, so that kernel and reference get the same numbers.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -17,7 +17,7 @@ export interface Cases {
   beta: Float32Array;
 }
 
-/** A thousand in all. */
+/** A thousand in total. */
 export const SHAPES: readonly Matrix[] = [
   { rows: 40, cols: 1 },
   { rows: 300, cols: 3 },
@@ -27,8 +27,8 @@ export const SHAPES: readonly Matrix[] = [
 ];
 
 /**
- * Every third row has holes in the reference, every second of them more in the policy. |r/β| is up to 10, and up to 10⁴ in
- * every fourth row.
+ * In every third row the reference has masked answers, in every second of those the policy has more of them. |r/β| is up to
+ * 10, and up to 10⁴ in every fourth row.
  */
 export function randomCases(seed: number, shape: Matrix): Cases {
   const { rows, cols } = shape;

@@ -1,6 +1,6 @@
 /**
- * Monte-Carlo estimates against what they estimate: exact values of small distributions, unbiasedness by enumeration, and
- * standard errors against the spread of repeated runs.
+ * Monte Carlo estimates compared with the estimated values: exact values of small distributions, unbiasedness by
+ * enumeration, and standard errors compared with the spread of repeated runs.
  */
 import { expect } from 'chai';
 import {
@@ -24,12 +24,12 @@ const REWARDS = [1, -0.5, 2, 0.25, 0.5];
 const BETA = 0.7;
 const [logPolicy, logReference] = [POLICY, REFERENCE].map((logits) => logSoftmax(logits, shape));
 
-/** A β at which 8 samples are enough for the expansion in 1/n to be seen. */
+/** A β at which 8 samples are enough for the expansion in 1/n to be visible. */
 const MILD = 1.5;
 const PARTS = ['reward', 'kl', 'logPartition'] as const;
 const ZERO = { reward: 0, kl: 0, logPartition: 0 };
 
-/** Every way in which n draws may fall on answers of these probabilities. */
+/** Every possible result of n draws from answers of these probabilities. */
 function* multinomials(
   p: readonly number[],
   n: number,
@@ -62,8 +62,8 @@ function draw(logits: readonly number[], count: number, uniform: () => number): 
 }
 
 /**
- * Runs an estimator on many independent samples: its mean must be the truth and its standard error the spread. 400 runs tell
- * a spread to 3.5 %, four standard errors of the mean are allowed beside the bias.
+ * Runs an estimator on many independent samples: its mean must be the true value and its standard error the spread. 400
+ * runs determine a spread to 3.5 %, and four standard errors of the mean are allowed besides the bias.
  */
 function checkRuns(run: (uniform: () => number) => Estimate, truth: number, bias = 0): void {
   const { uniform } = random(7);
@@ -91,7 +91,7 @@ describe('estimates from samples of the policy', () => {
       ),
     ],
   ] as [KlEstimator, number][]) {
-    it(`${estimator} of KL has the mean it should, and its standard error`, () => {
+    it(`${estimator} of KL has the correct mean and standard error`, () => {
       checkRuns((uniform) => {
         const answers = draw(POLICY, 200, uniform);
         return estimateKl(at(logPolicy!, answers), at(logReference!, answers), estimator);
@@ -143,7 +143,7 @@ describe('estimates of the optimum from samples of the reference', () => {
     });
   }
 
-  it('is exact on a sample that is the reference', () => {
+  it('is exact on a sample that equals the reference', () => {
     const rewards = [1, 2, 4, 4];
     const uniform = new Float64Array(4);
     const exact = reference.optimalPolicy(uniform, rewards, [0.5], { rows: 1, cols: 4 });
@@ -158,10 +158,10 @@ describe('estimates of the optimum from samples of the reference', () => {
     expect(effectiveSamples).to.be.closeTo(1 / p.reduce((sum, each) => sum + each ** 2, 0), 1e-12);
   });
 
-  it('corrected, is what leaving out each sample in turn makes of it', () => {
+  it('corrected, equals the jackknife', () => {
     for (const [rewards, beta] of [
       [[1, 2, 4, 4, -3], 0.7],
-      // Beside the highest reward the others are nothing in float64, until it is left out.
+      // Beside the highest reward the others are negligible in float64, until it is left out.
       [[1, 900, 4, 2], 1],
     ] as const) {
       const n = rewards.length;
@@ -187,7 +187,7 @@ describe('estimates of the optimum from samples of the reference', () => {
       kl: reverseKl(mild, REFERENCE, shape).kl[0]!,
       logPartition: z[0]!,
     };
-    // Means over all 5ⁿ samples, by how often each answer stands in them.
+    // Means over all 5ⁿ samples, by how often each answer occurs in them.
     const bias = (n: number) => {
       const p = softmax(REFERENCE, shape);
       const totals = { plain: { ...ZERO }, corrected: { ...ZERO } };
@@ -202,16 +202,16 @@ describe('estimates of the optimum from samples of the reference', () => {
     };
     const [eight, sixteen] = [bias(8), bias(16)];
     for (const part of PARTS) {
-      // Twice the samples halve the plain bias and quarter the corrected one, give or take the orders above.
+      // Twice the samples halve the plain bias and quarter the corrected one, up to higher orders.
       expect(eight.plain[part] / sixteen.plain[part]).to.be.within(1.6, 2.6);
       expect(Math.abs(sixteen.corrected[part])).to.be.below(Math.abs(sixteen.plain[part]) / 4);
       expect(Math.abs(sixteen.corrected[part])).to.be.below(Math.abs(eight.corrected[part]) / 2.5);
-      // Weights make the optimum look worse, never better.
+      // Weights make the estimated optimum lower, never higher.
       expect(sixteen.plain[part]).to.be.below(0);
     }
   });
 
-  it('counts all samples under a huge β, one under a tiny one, without overflow', () => {
+  it('uses all samples for a huge β, one for a tiny one, without overflow', () => {
     const rewards = [[1e4, 5, -1e4, 1]];
     expect(estimateOptimum(rewards, 1e9).effectiveSamples).to.be.closeTo(4, 1e-4);
     const tiny = estimateOptimum(rewards, 1e-6);
@@ -234,7 +234,7 @@ describe('best of n', () => {
     expect(estimateBestOfN([rewards], 3).reward.mean).to.be.closeTo(mean, 1e-12);
   });
 
-  it('has the mean and the standard error it should', () => {
+  it('has the correct mean and standard error', () => {
     const p = softmax(REFERENCE, shape);
     // P(max ≤ r)⁴ over the ordered rewards.
     const order = [...REWARDS.keys()].sort((a, b) => REWARDS[a]! - REWARDS[b]!);
@@ -251,7 +251,7 @@ describe('best of n', () => {
     }, truth);
   });
 
-  it('of one is the mean with its standard error, of all the maximum without', () => {
+  it('of one is the mean with its standard error, of all the maximum without one', () => {
     const rewards = [1, 2, 6];
     const one = estimateBestOfN([rewards], 1);
     expect(one.reward.mean).to.be.closeTo(3, 1e-12);
@@ -281,12 +281,12 @@ describe('the certificate', () => {
     // Biased downwards by about half the variance of the mean weight over β.
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).gap, optimum - objective, 0.01);
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).optimum, optimum, 0.01);
-    // What the jackknife leaves is of the order of 1/n².
+    // The bias that the jackknife leaves is of the order of 1/n².
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).corrected.gap, optimum - objective, 0.001);
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).corrected.optimum, optimum, 0.001);
   });
 
-  it('is 0, sample by sample, for the optimal policy, however few there are', () => {
+  it('is 0, sample by sample, for the optimal policy, with any number of samples', () => {
     const best = REWARDS.map((reward, i) => (logReference![i] as number) + (reward - optimum) / BETA);
     const own = REWARDS.map(
       (reward, i) => reward - BETA * ((best[i] as number) - (logReference![i] as number)),
@@ -318,18 +318,18 @@ describe('the certificate', () => {
     }
   });
 
-  it('says where it is only a lower bound', () => {
+  it('reports when it is only a lower bound', () => {
     const flat = Array.from({ length: 64 }, (_, i) => i / 64);
     expect(estimateGap([flat], 1).isLowerBound).to.equal(false);
     const steep = estimateGap([flat], 0.01);
     expect(steep.effectiveSamples).to.be.below(5);
     expect(steep.isLowerBound).to.equal(true);
-    // At β = 0 there is no optimum to be below.
+    // At β = 0 there is no optimum to compare with.
     expect(() => estimateGap([flat], 0)).to.throw(RangeError, 'beta is 0');
   });
 
   it('takes the logarithm within each prompt', () => {
-    // Two prompts whose optima differ: pooled they would look as if something were left to gain.
+    // Two prompts with different optima: pooled, they would look as if the policy could still improve.
     const { gap } = estimateGap(
       [
         [1, 1],

@@ -1,6 +1,6 @@
 /**
- * Theorem 1 turned round, policy → reward, against float64; and both round trips: a reward comes back from its policy up to
- * rounding, a policy from its reward.
+ * The inverse of Theorem 1, policy → reward, compared with float64; and both round trips: a reward is recovered from its
+ * policy up to rounding, a policy from its reward.
  */
 import { expect } from 'chai';
 import { kl } from '../../src/ops/kl.ts';
@@ -16,7 +16,7 @@ import { onDevice, oneCase, randomCases, SHAPES } from './cases.ts';
 
 /**
  * Rewards of a row relative to their natural scale: the largest of |f|, β |log π|, β |log π_ref| in the row. The
- * log-probabilities that a reward is a difference of are rounded relative to their own size, whatever cancels.
+ * log-probabilities whose difference is the reward are rounded relative to their own size, even if they cancel.
  */
 function shares(f: ArrayLike<number>, scale: Float64Array, { cols }: Matrix): Float64Array {
   return Float64Array.from(f, (each, at) => each / (scale[Math.floor(at / cols)] as number));
@@ -38,7 +38,7 @@ describe('the implicit reward', () => {
   for (const [index, shape] of SHAPES.entries()) {
     const title = `${shape.rows} prompts of ${shape.cols} answers`;
 
-    it(`is that of float64, and its optimal policy is the policy, ${title}`, async () => {
+    it(`equals that of float64, and its optimal policy is the policy, ${title}`, async () => {
       const gpu = await testGpu();
       const cases = randomCases(index + 21, shape);
       const given = onDevice(gpu, cases);
@@ -78,7 +78,7 @@ describe('the implicit reward', () => {
       const { logPolicy, optimum } = optimalPolicy(tape, given);
       const f = implicitReward(tape, { ...given, policy: logPolicy, optimum });
       const [rewards, policy] = await Promise.all([f, logPolicy].map((tensor) => tensor.toArray(gpu)));
-      // Outside the support nothing is known of a reward.
+      // Outside the support nothing is known about a reward.
       const expected = cases.rewards.map((r, at) => (cases.reference[at] === -Infinity ? -Infinity : r));
       const scale = rowScales(shape, cases.beta, [expected, false], [policy!, true]);
       expectClose(shares(rewards!, scale, shape), shares(expected, scale, shape), { absolute: 1e-5 });
@@ -87,7 +87,7 @@ describe('the implicit reward', () => {
     });
   }
 
-  it('is −∞ for what the policy excludes and +∞ for what the reference alone does', async () => {
+  it('is −∞ for answers that the policy excludes and +∞ for those that only the reference excludes', async () => {
     const gpu = await testGpu();
     const none = -Infinity;
     const given = onDevice(gpu, {

@@ -15,7 +15,7 @@ import { testGpu } from '../support/gpu.ts';
 import { onDevice, oneCase, randomCases, SHAPES } from './cases.ts';
 
 /**
- * J is a difference of large terms and may itself be next to 0: errors are held against the sum of the terms' magnitudes,
+ * J is a difference of large terms and may itself be near 0: errors are compared with the sum of the terms' magnitudes,
  * E|r| + β KL, which is what float32 rounds.
  */
 function scales(cases: ReturnType<typeof randomCases>): Float64Array {
@@ -53,7 +53,7 @@ describe('objective (1)', () => {
       expectClose(ratio(value!, scale), ratio(truth.value, scale), { ...unit, label: 'J' });
       expectClose(ratio(reward!, scale), ratio(truth.reward, scale), { ...unit, label: 'E[r]' });
       expectClose(divergence!, truth.kl, { absolute: 1e-6, relative: 1e-5, label: 'KL' });
-      // Shares of a row's scale, as J itself.
+      // Errors as shares of a row's scale, as for J itself.
       const share = (values: ArrayLike<number>) =>
         Float64Array.from(values, (each, at) => each / scale[Math.floor(at / shape.cols)]);
       expectClose(share(gradient), share(truth.dpolicy), { ...unit, cols: shape.cols, label: 'gradient' });
@@ -71,7 +71,7 @@ describe('objective (1)', () => {
       const gap = kl(tape, given.policy, logPolicy);
       const [j, best, away] = await Promise.all([value, optimum, gap].map((tensor) => tensor.toArray(gpu)));
       const other = best!.map((each, n) => each - (cases.beta[n] as number) * (away![n] as number));
-      // Of the same kind as above; both sides and the maximum itself may cancel.
+      // Tolerances as above; both sides and the maximum itself may cancel.
       const scale = scales(cases).map((each, n) => each + Math.abs(best![n] as number));
       expectClose(ratio(j!, scale), ratio(other, scale), { absolute: 1e-5 });
       tape.dispose();
@@ -79,7 +79,7 @@ describe('objective (1)', () => {
     });
   }
 
-  it('has a reference whose gradient is that of differences', () => {
+  it('has a reference implementation with correct gradients', () => {
     const shape = { rows: 1, cols: 5 };
     const cases = randomCases(3, { rows: 2, cols: 5 });
     const [policy, other, rewards] = [cases.policy, cases.reference, cases.rewards].map((all) =>
@@ -99,7 +99,7 @@ describe('objective (1)', () => {
     );
   });
 
-  it('is −∞ where the policy leaves the support of the reference, without a gradient that is no number', async () => {
+  it('is −∞ if the policy leaves the support of the reference, without a NaN gradient', async () => {
     const gpu = await testGpu();
     const given = onDevice(gpu, { ...oneCase([0, -Infinity], [1, 2], [0, 0]), beta: Float32Array.of(1) });
     given.policy.requiresGrad = true;
@@ -114,7 +114,7 @@ describe('objective (1)', () => {
     keep.dispose();
   });
 
-  it('refuses shapes and a β that do not fit', async () => {
+  it('rejects invalid shapes and β', async () => {
     const tape = Tape.forInference(await testGpu());
     const [a, b] = [tape.empty([2, 3], 'a'), tape.empty([2, 4], 'b')];
     const given = { policy: a, reference: a, rewards: a };

@@ -1,4 +1,4 @@
-/** Theorem 1, reward → policy, against float64: π*, Z, the optimum, its limits in β, and masks. */
+/** Theorem 1, reward → policy, compared with float64: π*, Z, the optimum, its limits in β, and masks. */
 import { expect } from 'chai';
 import { Tape } from '../../src/tensor/tape.ts';
 import { optimalPolicy } from '../../src/theory/optimal-policy.ts';
@@ -20,7 +20,7 @@ async function optimum(cases: Cases) {
   return { logPolicy: logPolicy!, logPartition: logPartition!, optimum: best! };
 }
 
-/** One prompt under one β: π*, log Z, β log Z. */
+/** One prompt and one β: π*, log Z, β log Z. */
 async function one(beta: number, ...given: Parameters<typeof oneCase>) {
   const {
     logPolicy,
@@ -35,18 +35,19 @@ async function one(beta: number, ...given: Parameters<typeof oneCase>) {
 
 describe('the optimal policy', () => {
   for (const [index, shape] of SHAPES.entries()) {
-    it(`is that of float64, ${shape.rows} prompts of ${shape.cols} answers`, async () => {
+    it(`equals that of float64, ${shape.rows} prompts of ${shape.cols} answers`, async () => {
       const cases = randomCases(index + 1, shape);
       const actual = await optimum(cases);
       const truth = reference.optimalPolicy(cases.reference, cases.rewards, cases.beta, shape);
-      // Log-probabilities are sums of terms of up to 2·10⁴, rounded relative to the largest; next to 0 by 2 units of 1.
+      // Log-probabilities are sums of terms of up to 2·10⁴, rounded relative to the largest; near 0 with an error of two
+      // rounding units of 1.
       expectClose(actual.logPolicy, truth.logPolicy, { absolute: 5e-6, relative: 1e-6, label: 'log π*' });
       expectClose(actual.logPolicy.map(Math.exp), truth.logPolicy.map(Math.exp), {
         absolute: 1e-7,
         relative: 1e-5,
         label: 'π*',
       });
-      // log Z is next to 0 where f/β is: it is then a sum that cancels, of terms of the size of the largest |f|/β.
+      // log Z is near 0 if f/β is: it is then a sum that cancels, of terms of the size of the largest |f|/β.
       const largest = Array.from({ length: shape.rows }, (_, n) =>
         cases.rewards
           .subarray(n * shape.cols, (n + 1) * shape.cols)
@@ -86,7 +87,7 @@ describe('the optimal policy', () => {
     }
   });
 
-  it('never puts weight on what the reference excludes, however good', async () => {
+  it('never gives weight to answers that the reference excludes, whatever their reward', async () => {
     for (const beta of [1e-30, 1e-3, 1, 1e30]) {
       const { policy } = await one(beta, [0, -Infinity, 0], [1, 1e8, 2]);
       expect(policy[1]).to.equal(0);
@@ -99,13 +100,13 @@ describe('the optimal policy', () => {
     for (const beta of [1e7, 1e12, 1e30]) {
       const { policy, optimum: best, logPartition } = await one(beta, logits, reward);
       expectClose(policy, prior, { absolute: 1e-7, relative: 1e-5 });
-      // The next term, half the variance of the reward over β, is below 1e-6; so are float32's steps at 3.
+      // The next term, half the variance of the reward divided by β, is below 1e-6; so is the precision of float32 near 3.
       expect(best).to.be.closeTo(mean, 2e-6);
       expect(logPartition * beta).to.be.closeTo(mean, 2e-6);
     }
   });
 
-  it('forgets a constant in the reward, which moves β log Z alone', async () => {
+  it('is invariant to a constant in the reward, which only shifts β log Z', async () => {
     const plain = await one(0.5, logits, reward);
     const moved = await one(
       0.5,
@@ -116,7 +117,7 @@ describe('the optimal policy', () => {
     expect(moved.optimum - plain.optimum).to.be.closeTo(4096, 5e-4);
   });
 
-  it('lets a reward of −∞ forbid an answer, and says where none is left', async () => {
+  it('lets a reward of −∞ exclude an answer, and reports if none is left', async () => {
     const forbidden = await one(0.5, [0, 0, 0], [1, -Infinity, 1]);
     expectClose(forbidden.policy, [0.5, 0, 0.5], { absolute: 1e-6 });
     // Z = ⅔ e².
@@ -136,7 +137,7 @@ describe('the optimal policy', () => {
     }
   });
 
-  it('makes a NaN of the whole row of a NaN', async () => {
+  it('propagates a NaN to the whole row', async () => {
     const { policy, optimum: best } = await one(0.5, [0, 0, 0], [1, Number.NaN, 1]);
     expect([...policy, best].every(Number.isNaN)).to.equal(true);
   });

@@ -1,4 +1,4 @@
-/** What is said of finished runs: each diagnosis on both sides of its threshold, and nothing of a run that went well. */
+/** The advice after a run: each diagnosis just above and below its threshold, and no advice after a good run. */
 import { expect } from 'chai';
 import type { Metrics } from '../../src/train/events.ts';
 import { adviceOn, DIAGNOSES, type RunFigures } from '../../src/train/measures/advice.ts';
@@ -6,7 +6,7 @@ import { sampleFigures } from '../../src/train/measures/sample-figures.ts';
 
 const STEPS = 40;
 
-/** A run whose figures go straight from one value to another and stay there; held-out ones are given as they were measured. */
+/** A run whose figures change linearly from one value to another and stay there; held-out figures are given as measured. */
 function run(
   figures: Readonly<Record<string, readonly [from: number, to: number]>>,
   held: readonly Metrics[] = [],
@@ -32,7 +32,7 @@ function run(
 const names = (figures: RunFigures) => adviceOn(figures).map(({ name }) => name);
 const told = (figures: RunFigures) => adviceOn(figures).map(({ sentence }) => `${sentence}`);
 
-/** `align`, as it ends. */
+/** `align` at the end of a good run. */
 const PAIRS = {
   loss: [Math.LN2, 0.39],
   'rewards/margins': [0, 3],
@@ -50,7 +50,7 @@ const WELL: Metrics = {
   'logps/chosen': -59,
 };
 const STORIES = { fluency: -1.5, distinct3: 0.9, ended: 0.4 };
-/** RLOO, as it should be. */
+/** RLOO in a good run. */
 const WRITTEN = {
   loss: [0.1, 0.1],
   reward: [1, 4],
@@ -62,14 +62,14 @@ const WRITTEN = {
 const TEXTS = { loss: [2.5, 1.5] } as const;
 
 describe('train/advice', () => {
-  it('has nothing to say of runs that went well', () => {
+  it('is empty for runs that went well', () => {
     const samples = { before: STORIES, after: { fluency: -1.7, distinct3: 0.85, ended: 0.35 } };
     for (const figures of [run(PAIRS, [WELL], { samples }), run(WRITTEN), run(TEXTS), run({ ...TEXTS }, [])])
       expect(adviceOn(figures)).to.deep.equal([]);
     expect(adviceOn({ ...run(PAIRS), log: [] })).to.deep.equal([]);
   });
 
-  it('knows a run that moved nothing, whatever its accuracy, and names the settings that help', () => {
+  it('detects a run without progress, whatever its accuracy, and names the settings that help', () => {
     const still = {
       ...WELL,
       'rewards/margins': 0.04,
@@ -86,7 +86,7 @@ describe('train/advice', () => {
     expect(advice?.sentence.toString((name) => `<${name}>`)).to.include('Raise <learningRate>, now');
   });
 
-  /** What each diagnosis is found by, and what is just not enough. */
+  /** The values at which each diagnosis is made, and values just short of it. */
   const CASES: [name: string, found: RunFigures, not: RunFigures][] = [
     [
       'coin toss',
@@ -140,31 +140,31 @@ describe('train/advice', () => {
   });
 
   for (const [name, found, not] of CASES) {
-    it(`finds ${name}, and not a little this side of it`, () => {
+    it(`detects ${name}, but not slightly smaller values`, () => {
       expect(names(found)).to.deep.equal([name]);
       expect(names(not)).to.deep.equal([]);
-      // A whole sentence that names a setting, in the words of whoever asks.
+      // A whole sentence that names a setting, by the names of the interface in use.
       expect(adviceOn(found)[0]?.sentence.toString((setting) => `--${setting}`)).to.match(
         /^[A-Z].*--\w+.*\.$/,
       );
     });
   }
 
-  it('takes a held-out loss above that of the untouched model for a rise, with a single evaluation', () => {
+  it('detects a held-out loss above that of the original model, even with a single evaluation', () => {
     expect(told(run(PAIRS, [{ ...WELL, loss: 0.8 }])).join()).to.include(
       'was 0.693 before training and is 0.800 now',
     );
-    // A cross-entropy beside it has no value that all rows begin with.
+    // A loss that includes a cross-entropy has no initial value that is the same for all rows.
     expect(names(run({ ...PAIRS, nll_loss: [1, 1] }, [{ ...WELL, loss: 0.8 }]))).to.deep.equal([]);
   });
 
-  it('reads the share that ends from the policy’s own completions too', () => {
+  it('reads the fraction of ended completions from the policy’s own completions too', () => {
     expect(names(run({ ...WRITTEN, 'completions/clipped_ratio': [0.5, 1] }))).to.deep.equal(['no end']);
   });
 });
 
 describe('train/sample-figures', () => {
-  it('are the mean log-probability of a token, distinct runs of three, and the share that ended', () => {
+  it('are the mean log-probability of a token, distinct trigrams, and the fraction that ended', () => {
     const texts = [
       { ids: [1, 2, 3, 1, 2, 3], finished: 'length' as const },
       { ids: [1, 2, 3, 9], finished: 'eos' as const },

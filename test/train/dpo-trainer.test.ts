@@ -1,6 +1,6 @@
 /**
- * The trainer against TRL's own runs, and against itself: started again, stopped and resumed, accumulated, out of
- * memory, with a loss that is no number.
+ * The trainer compared with TRL's own runs, and with itself: repeated, stopped and resumed, with accumulation, out of
+ * memory, with a loss that is not a number.
  */
 import { expect } from 'chai';
 import type { TokenizedPair } from '../../src/data/packing.ts';
@@ -82,7 +82,7 @@ const NAMES: Record<string, string> = {
   num_tokens: 'numTokens',
 };
 
-/** Sums of tens of log-probabilities carry more rounding than a loss; everything is float32 on both sides. */
+/** Sums of tens of log-probabilities have more rounding errors than a loss; both sides use float32. */
 const BOUNDS: Record<string, number> = {
   'logps/chosen': 2e-4,
   'logps/rejected': 2e-4,
@@ -133,7 +133,7 @@ async function followTrl(
   const adapter = (await trainer.adapter?.toAdapter()) as Adapter;
   for (const [module, { a, b }] of final) {
     const ours = adapter.weights.get(module) ?? { a: new Float32Array(), b: new Float32Array() };
-    // 50 steps of AdamW spread the rounding of the first ones.
+    // 50 steps of AdamW increase the rounding errors of the first ones.
     expect(relativeL2(settled(ours.a, a), a), `${module} A`).to.be.below(1e-3 + COARSE_GRADIENT);
     expect(relativeL2(settled(ours.b, b), b), `${module} B`).to.be.below(1e-3 + COARSE_GRADIENT);
   }
@@ -162,7 +162,7 @@ describe('dpo-trainer', () => {
     expect(Object.keys(step?.metrics ?? {}).filter((name) => name.startsWith('kl'))).to.deep.equal([]);
   });
 
-  it('is the same twice, byte for byte', async () => {
+  it('is deterministic, byte for byte', async () => {
     const gpu = await testGpu();
     const first = await run(gpu);
     const second = await run(gpu);
@@ -187,7 +187,7 @@ describe('dpo-trainer', () => {
     });
   }
 
-  it('a batch of 4 and two of 2 accumulated agree', async () => {
+  it('a batch of 4 and two accumulated batches of 2 agree', async () => {
     const gpu = await testGpu();
     const whole = await run(gpu);
     const parts = await run(gpu, { args: { perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 2 } });
@@ -217,7 +217,7 @@ describe('dpo-trainer', () => {
       events.some((event) => event.type === 'reference' && event.cached);
     expect([isCached(computed), isCached(cached)]).to.deep.equal([false, true]);
     expect(cached.bytes).to.deep.equal(computed.bytes);
-    // A cache is something that a run can do without.
+    // A run works without a cache too.
     const broken = () => Promise.reject(Object.assign(new Error(''), { name: 'QuotaExceededError' }));
     const without = await run(gpu, { model, referenceCache: { get: broken, put: broken } });
     const notices = without.events.filter((event) => event.type === 'notice').map(({ text }) => text);
@@ -228,7 +228,7 @@ describe('dpo-trainer', () => {
     model.dispose();
   });
 
-  it('learns: on its own pairs the accuracy rises to 1', async () => {
+  it('learns: on its own pairs the accuracy reaches 1', async () => {
     const { events } = await run(await testGpu(), { args: { numTrainEpochs: 20 }, evalPairs: PAIRS });
     const last = events.findLast((event) => event.type === 'evaluate');
     expect(last?.metrics['eval_rewards/accuracies']).to.equal(1);
@@ -252,7 +252,7 @@ describe('dpo-trainer', () => {
     expect(results[1]).to.deep.equal(results[0]);
   });
 
-  it('never holds a buffer of N × V and gives back what it took', async () => {
+  it('never holds a buffer of N × V and frees its memory', async () => {
     const gpu = await freshGpu();
     const model = await loadFixture(gpu);
     const before = gpu.memory().live;
@@ -275,7 +275,7 @@ describe('dpo-trainer', () => {
     gpu.dispose();
   });
 
-  it('a step after the second creates no buffer and no bind group where batches have one shape', async () => {
+  it('creates no buffer and no bind group after the second step if batches have equal shapes', async () => {
     const gpu = await freshGpu();
     const pair = { prompt: [1, 2, 3], chosen: [4, 5, 6], rejected: [7, 8, 9, 10] };
     const seen: number[][] = [];
@@ -293,11 +293,11 @@ describe('dpo-trainer', () => {
     gpu.dispose();
   });
 
-  it('says before it trains that a run is over the memory cap', async () => {
+  it('reports before training that a run exceeds the memory cap', async () => {
     const gpu = await freshGpu({ memoryCap: 600_000 });
     const error = await run(gpu, { args: { perDeviceTrainBatchSize: 12 } }).catch((reason) => reason);
     expect(error).to.be.instanceOf(MemoryCapError);
-    expect(error.message).to.match(/needs .* over the cap of .*Lower the batch size/);
+    expect(error.message).to.match(/needs .* more than the cap of .*Lower the batch size/);
     gpu.dispose();
   });
 

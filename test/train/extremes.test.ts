@@ -1,6 +1,6 @@
 /**
- * Numbers that no one means: every numeric setting of every trainer at the ends of what numbers can be. Each is refused by its
- * name, or a run with it can be planned. On a device that only counts.
+ * Extreme numbers: every numeric setting of every trainer at the limits of numbers. Each is refused by its name, or a run
+ * with it can be planned. On a device that only counts.
  */
 import { expect } from 'chai';
 import { isOwn } from '../../src/base/lookup.ts';
@@ -32,7 +32,7 @@ import { fiveWords } from '../rollout/five-words.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';
 
 const EXTREMES = [0, -0, -1, 1, 2 ** 31, 2 ** 53, 1e-50, 1e39, 1e308, Number.NaN, Number.POSITIVE_INFINITY];
-/** The same, and the ends of what is allowed. */
+/** The same, and the limits of the allowed range. */
 const extremesOf = ({ range = {} }: Setting) => [
   ...EXTREMES,
   ...[range.from ?? 0, range.upTo ?? 0, FLOAT32_MOST, -FLOAT32_MOST, WHOLE_MOST],
@@ -54,15 +54,15 @@ const MADE: Record<keyof typeof TRAINERS, [made: unknown, rows: readonly unknown
   a2po: [A2POTrainer, []],
 };
 const PROMPTS = ['a b', 'c'].map((prompt) => ({ prompt }));
-/** Trainers with which the settings that all have are tried. */
+/** Trainers with which the common settings are tested. */
 const SHARED_BY: readonly string[] = ['dpo', 'rloo'];
 const isEnd = ({ range: { from, upTo = WHOLE_MOST } = {} }: Setting, value: number) =>
   value === from || value === upTo;
 const isNumeric = ({ kind }: Setting) => kind === 'number' || kind === 'whole';
 
-describe('settings at the ends of what numbers can be', () => {
+describe('extreme settings', () => {
   for (const name of Object.keys(MADE) as (keyof typeof TRAINERS)[]) {
-    it(`${name}: refused by name, or planned`, async () => {
+    it(`${name}: rejected by name, or planned`, async () => {
       const model = await CausalLM.load((await testGpu()).countingCopy(), filesOf(tinyLlama));
       const [Made, rows] = MADE[name];
       const { settings } = TRAINERS[name];
@@ -90,7 +90,8 @@ describe('settings at the ends of what numbers can be', () => {
           if (declaration.fits(value)) {
             expect(Math.fround(value), setting).to.satisfy(Number.isFinite);
             expect(Math.fround(value) === 0, setting).to.equal(value === 0);
-            // What the numbers are worth is the device's business, and the same for all trainers; what they count is not.
+            // Whether the values are useful depends on the device and is the same for all trainers; how many there are does
+            // not.
             if (declaration.kind !== 'whole' || !isEnd(declaration, value)) continue;
             if (isOwn(TRAINING, setting) && !SHARED_BY.includes(name)) continue;
             const error = await planned(args).catch((reason) => reason);
@@ -108,7 +109,7 @@ describe('settings at the ends of what numbers can be', () => {
     });
   }
 
-  it("LoRA: by name; a rank beyond the cap or the device before its numbers take the host's memory", async () => {
+  it('LoRA: by name; rejects a rank beyond the cap or the device before allocating host memory', async () => {
     for (const value of extremesOf(LORA.r).filter((each) => !LORA.r.fits(each)))
       expect(() => resolveLoraConfig({ r: value }), `${value}`).to.throw(InputError, `r is ${value}`);
     for (const value of extremesOf(LORA.loraAlpha).filter((each) => !LORA.loraAlpha.fits(each)))
@@ -123,7 +124,7 @@ describe('settings at the ends of what numbers can be', () => {
     const make = () => new DPOTrainer({ model, trainDataset: PAIRS, peftConfig: { r: 2 ** 16 } });
     expect(make).to.throw(
       MemoryCapError,
-      /LoRA of rank 65536 needs .* over the cap of 4.0 MiB. Lower the LoRA rank/,
+      /LoRA of rank 65536 needs .* more than the cap of 4.0 MiB. Lower the LoRA rank/,
     );
     expect(arrays.longest()).to.be.below(2 ** 16);
     expect(gpu.memory().live).to.equal(live);
@@ -143,7 +144,7 @@ describe('settings at the ends of what numbers can be', () => {
     ];
     for (const name of [...options, 'maxNewTokens', 'batchSize'])
       for (const value of [-1, 2 ** 53, 1e39, Number.NaN, Number.POSITIVE_INFINITY]) {
-        // A number of float32 like any other.
+        // An ordinary float32 number.
         if (['temperature', 'repetitionPenalty'].includes(name) && value === 2 ** 53) continue;
         const error = await generate(model, [[1]], { maxNewTokens: 2, [name]: value }).catch(
           (reason) => reason,
@@ -154,7 +155,7 @@ describe('settings at the ends of what numbers can be', () => {
   });
 });
 
-/** The longest float32 array that was made since. */
+/** The length of the longest float32 array that was created since. */
 function countedArrays() {
   const { Float32Array: Original } = globalThis;
   let longest = 0;

@@ -1,6 +1,6 @@
 /**
- * A group of completions shares its prompt: log-probabilities, references and gradients are those of eight prompts by
- * themselves, and a micro-batch holds whole groups.
+ * A group of completions shares its prompt: log-probabilities, references and gradients are those of eight separate
+ * prompts, and a micro-batch holds whole groups.
  */
 import { expect } from 'chai';
 import { packExamples, type TokenizedExample } from '../../src/data/packing.ts';
@@ -13,7 +13,7 @@ import { testGpu } from '../support/gpu.ts';
 
 const GROUP = 8;
 
-/** Groups of completions, and the same completions each behind a prompt of its own. */
+/** Groups of completions, and the same completions each with its own prompt. */
 function groups(seed: number): { shared: TokenizedExample[]; repeated: TokenizedExample[] } {
   const { ints } = random(seed);
   const shared = randomPairs(2, seed).map(({ prompt }) => ({
@@ -27,14 +27,14 @@ function groups(seed: number): { shared: TokenizedExample[]; repeated: Tokenized
 }
 
 describe('groups that share a prompt', () => {
-  it('are scored as if each completion had its own', async () => {
+  it('are scored like completions with their own prompts', async () => {
     const model = await loadFixture(await testGpu());
     const { repeated } = groups(3);
     const sequences = repeated.map(({ prompt, completions: [completion] }) => ({
       prompt,
       completion: completion!,
     }));
-    // Neighbors with the same prompt share it; copies of the prompt that are told apart by their order do not.
+    // Neighbors with the same prompt share it; copies of the prompt whose tokens differ in order do not.
     const together = await sequenceLogprobs(model, sequences);
     const apart = await Promise.all(sequences.map((sequence) => sequenceLogprobs(model, [sequence])));
     const flat = (all: readonly Float32Array[]) => all.flatMap((values) => [...values]);

@@ -1,9 +1,9 @@
-/** What a batch logs, on plain numbers: means per side, and which of them may be called a KL. */
+/** The metrics of a batch, on plain numbers: means per side, and which of them may be called a KL. */
 import { expect } from 'chai';
 import type { Side } from '../../src/losses/units.ts';
 import { batchMeans, comparedAccuracy, stepMetrics } from '../../src/train/metrics.ts';
 
-/** Two, one and two rows; log π − log π_ref is 1, −3 and 0.5 in sum. */
+/** Two, one and two rows; log π − log π_ref sums to 1, −3 and 0.5. */
 const BATCH = {
   records: new Float32Array([0]),
   values: new Float32Array([-1, -2, -7, -1, -1]),
@@ -14,7 +14,7 @@ const BATCH = {
 const means = (...sides: (Side | undefined)[]) => batchMeans(BATCH, { loss: 0 }, 1, sides);
 
 describe('train/metrics', () => {
-  it('logs the mean log π − log π_ref of each side, in nats a completion', () => {
+  it('logs the mean log π − log π_ref of each side, in nats per completion', () => {
     const { loss: _, ...found } = means('chosen', 'rejected', 'chosen');
     expect(found).to.deep.equal({
       'log_ratio/chosen': { value: 0.75, weight: 1 },
@@ -22,7 +22,7 @@ describe('train/metrics', () => {
     });
   });
 
-  it('speaks of KL only where the policy sampled, and of no completion that only serves a baseline', () => {
+  it('only reports a KL of samples of the policy, and no completion that only serves a baseline', () => {
     expect(means('sampled', 'sampled', undefined)).to.deep.include({
       'kl/sequence': { value: -1, weight: 1 },
     });
@@ -30,7 +30,7 @@ describe('train/metrics', () => {
     expect(means('chosen', undefined, undefined)).to.not.have.any.keys('kl/sequence', 'log_ratio/rejected');
   });
 
-  it('has no accuracy where nothing was compared, for people', () => {
+  it('shows no accuracy if nothing was compared', () => {
     expect(comparedAccuracy(0, 0)).to.equal(undefined);
     expect([
       comparedAccuracy(0, -0.1),
@@ -39,7 +39,7 @@ describe('train/metrics', () => {
     ]).to.deep.equal([0, 0.5, undefined]);
   });
 
-  it('leaves out what a source takes back', () => {
+  it('omits metrics that a source removes', () => {
     const derive = () => ({ 'kl/sequence': undefined, log_ratio: -1 });
     const found = stepMetrics([means('sampled', 'sampled', 'sampled')], { derive });
     expect(found).to.deep.equal({ loss: 0, log_ratio: -1 });

@@ -1,4 +1,4 @@
-/** The objective of a model from its samples, and the optimum from its reference's, against sums over all answers. */
+/** The objective of a model from its samples, and the optimum from its reference's, compared with sums over all answers. */
 import { expect } from 'chai';
 import { type Generation, generate, sampledTokens } from '../../src/model/generation.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
@@ -15,7 +15,7 @@ const PROMPT = [5, 17, 42];
 const BETA = 0.5;
 const COPIES = 600;
 
-/** The fixture with an adapter that has moved it; answers are single tokens, so that sums over all of them are exact. */
+/** The fixture with an adapter that changes it; answers are single tokens, so that sums over all of them are exact. */
 async function policy() {
   const model = await loadFixture(await testGpu());
   const fresh = freshAdapter(
@@ -37,7 +37,7 @@ async function policy() {
   return { model, adapter, logp, reference, answers };
 }
 
-/** Where the text ends at once, its end is the answer. */
+/** If the text ends at once, its end token is the answer. */
 const answerOf = (generation: Generation) => sampledTokens(generation)[0] as number;
 const rewardOf = (id: number) => (id % 7) / 3;
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
@@ -97,10 +97,10 @@ describe('monte-carlo', () => {
 describe('monte-carlo on a model with two end tokens', () => {
   const ENDS = [0, 1];
   const SAMPLES = 4000;
-  /** Reward of a text, its end included: token 1 ends happily. */
+  /** Reward of a text, including its end token: token 1 is the happy end. */
   const rate = (tokens: readonly number[]) => tokens.length / 2 + (tokens.at(-1) === 1 ? 1 : 0);
 
-  /** Policy and samples' options, with E[r], KL and J by all texts in float64. */
+  /** The options of policy and samples, with E[r], KL and J over all texts in float64. */
   async function twoEnds() {
     const { model, exact } = await fiveTokens(await testGpu(), ENDS);
     const modules = ['q_proj', 'v_proj', 'down_proj'];
@@ -137,7 +137,7 @@ describe('monte-carlo on a model with two end tokens', () => {
     model.dispose();
   });
 
-  it('would be far off with one end token for both, or with none', async () => {
+  it('would be wrong with one end token for both, or with none', async () => {
     const { model, adapter, kl, options } = await twoEnds();
     const drawn = await generate(model, [FIVE_PROMPT], options);
     for (const end of [[0], []]) {
@@ -157,7 +157,7 @@ describe('monte-carlo on a model with two end tokens', () => {
     model.dispose();
   });
 
-  it('estimates what the optimum reaches', async () => {
+  it("estimates the optimum's values", async () => {
     const { model, adapter, reference, options } = await twoEnds();
     const weights = reference.map(({ tokens, logprob }) => Math.exp(logprob + rate(tokens) / BETA));
     const partition = sum(weights);
@@ -177,7 +177,7 @@ describe('monte-carlo on a model with two end tokens', () => {
 });
 
 describe('implicit-rewards', () => {
-  it('are β times the log-ratio, and leave the adapters as they were', async () => {
+  it('are β times the log-ratio, and do not change the adapters', async () => {
     const { model, adapter, logp, reference, answers } = await policy();
     const rewards = await implicitRewards(model, answers.slice(0, 5), { beta: BETA, without: [adapter] });
     rewards.forEach(({ reward, logp: own, referenceLogp, tokens }, i) => {
@@ -188,7 +188,7 @@ describe('implicit-rewards', () => {
     model.dispose();
   });
 
-  it('are held against labels by the area under the curve, a tie counting half', () => {
+  it('are compared with labels by the area under the curve, where a tie counts half', () => {
     expect(separation([3, 1, 2, 2], [true, false, true, false])).to.deep.equal({
       auc: 0.875,
       desirable: 2.5,

@@ -1,6 +1,6 @@
 /**
- * A reference that follows the policy: its mixture against float64, what it leaves as it was, and runs with it, whole and
- * resumed. Beside TRL's own run it stands in trl-runs.test.ts.
+ * A reference that follows the policy: its average compared with float64, what it leaves unchanged, and runs with it, whole
+ * and resumed. It is compared with TRL's own run in trl-runs.test.ts.
  */
 import { expect } from 'chai';
 import { packPairs } from '../../src/data/packing.ts';
@@ -53,7 +53,7 @@ async function logprobs(model: CausalLM, batch: DeviceBatch): Promise<Float32Arr
 }
 
 describe('moving-reference', () => {
-  it('mixes at every second step, and scores with its own numbers in place of the policy’s', async () => {
+  it('mixes at every second step, and scores with its own weights', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu, undefined, true);
     const parameters = model.parameters as ParameterStore;
@@ -86,7 +86,7 @@ describe('moving-reference', () => {
     model.dispose();
   });
 
-  it('is the policy itself where it takes all of it at every step: the loss is ln 2 again', async () => {
+  it('equals the policy if it is fully copied at every step: the loss is always ln 2', async () => {
     const args = { refModelMixupAlpha: 1, refModelSyncSteps: 1, evalSteps: 2 };
     const { events } = await trained(await testGpu(), start(args));
     for (const loss of eachStep(events, 'loss')) expect(loss).to.be.closeTo(Math.LN2, 1e-6);
@@ -95,7 +95,7 @@ describe('moving-reference', () => {
     for (const loss of evaluated) expect(loss).to.be.closeTo(Math.LN2, 1e-6);
   });
 
-  it('starts where the adapter starts, and pulls back less than one that stays', async () => {
+  it('starts at the initial adapter, and pulls back less than a fixed one', async () => {
     const gpu = await testGpu();
     const still = await trained(gpu, start({ syncRefModel: false }));
     const late = await trained(gpu, start({ refModelSyncSteps: 3 }));
@@ -130,11 +130,11 @@ describe('moving-reference', () => {
       return plan;
     };
     const [still, moving] = [await planned({ syncRefModel: false }), await planned({})];
-    // Its own numbers; the policy's wait in a buffer that the backward pass uses afterwards.
+    // Its own numbers; the policy's are in a buffer that the backward pass uses afterwards.
     expect(moving.plannedBytes - still.plannedBytes).to.be.at.least(4 * moving.trainableParameters);
   });
 
-  it('refuses settings that make no mixture', async () => {
+  it('rejects invalid mixing settings', async () => {
     const model = await loadFixture(await testGpu());
     for (const args of [{ refModelMixupAlpha: 0 }, { refModelMixupAlpha: 1.5 }, { refModelSyncSteps: 0 }]) {
       expect(() => start(args)(model)).to.throw(InputError, Object.keys(args)[0]);

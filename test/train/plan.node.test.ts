@@ -1,6 +1,6 @@
 /**
- * The bytes that a run is planned with are those that it then holds, for every kind of run. All of it on devices that only
- * count, on which a run asks for the buffers that it would ask for on a GPU; `test/cli/plan` compares with a GPU.
+ * The planned bytes of a run are those that it then holds, for every kind of run. All of it on devices that only count, on
+ * which a run requests the same buffers as on a GPU; `test/cli/plan` compares with a GPU.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -25,13 +25,13 @@ import { fiveWords } from '../rollout/five-words.ts';
 import { testGpu } from '../support/gpu.ts';
 
 const LORA = { r: 8, loraAlpha: 16, targetModules: ['q_proj', 'v_proj', 'down_proj'] };
-/** Of the bytes that are held. */
+/** As a share of the bytes that are held. */
 const TOLERANCE = 0.1;
 
 type Args = Record<string, unknown>;
 type Make = (model: CausalLM, processingClass: Tokenizer) => Trainer;
 
-/** Pairs whose lengths differ by far. */
+/** Pairs whose lengths differ widely. */
 function pairs(count: number) {
   const { int, ints } = random(3);
   const ids = (most: number) => [...ints(1 + int(most), 200)];
@@ -72,7 +72,7 @@ const RUNS: Record<string, Make> = {
   'dpo, large batches held out': on(
     DPOTrainer,
     PAIRS.slice(0, 40),
-    // So large that scoring it takes more than a step does.
+    // So large that scoring takes more memory than a step.
     { evalSteps: 5, perDeviceTrainBatchSize: 1, perDeviceEvalBatchSize: 24 },
     { evalDataset: PAIRS.slice(40) },
   ),
@@ -94,7 +94,7 @@ const RUNS: Record<string, Make> = {
   'rloo, a reward model on the same base': (model, processingClass) => {
     const fresh = freshAdapter({ ...LORA, useRslora: false }, model.targets(LORA.targetModules), '', 1);
     const reward = { ...fresh, head: new Float32Array(model.config.hiddenSize) };
-    // By the other function alone completions differ here.
+    // The completions differ here only because of the other function.
     const both = [RewardModel.on(model, reward, { tokenizer: processingClass }), rewardFuncs];
     return written(RLOOTrainer, { numGenerations: 4 }, { rewardFuncs: both })(model, processingClass);
   },
@@ -113,7 +113,7 @@ describe('train: the plan of a run', () => {
     processingClass = await Tokenizer.fromFiles(await files());
   });
 
-  /** What `webalign plan` says, what the run plans with, and what it then holds. */
+  /** What `webalign plan` prints, what the run plans, and what it then holds. */
   async function planAndRun(make: Make) {
     const gpu = await testGpu();
     const plan = await planMemory(gpu, await files(), (model) => make(model, processingClass));
@@ -128,12 +128,12 @@ describe('train: the plan of a run', () => {
   }
 
   for (const [name, make] of Object.entries(RUNS)) {
-    it(`${name}: what is planned is held within ${100 * TOLERANCE}%`, async () => {
+    it(`${name}: the plan matches the memory in use within ${100 * TOLERANCE}%`, async () => {
       const { plan, planned, peak, counting } = await planAndRun(make);
       expect(plan.plannedBytes).to.equal(planned);
       expect(planned / peak).to.be.within(1 - TOLERANCE, 1 + TOLERANCE);
       expect(Object.values(plan.parts).reduce((a, b) => a + b, 0)).to.equal(planned);
-      // What follows on the device is free to take what it needs.
+      // The work that follows on the device may use what it needs.
       expect(counting.pool.budget).to.equal(Number.POSITIVE_INFINITY);
     });
   }
@@ -152,8 +152,8 @@ describe('train: the plan of a run', () => {
     };
     const group = { perDeviceTrainBatchSize: 8, gradientAccumulationSteps: 8, numGenerations: 8 };
     const rloo = await planned(RLOOTrainer, 8, group);
-    // A group shares its prompt: 64 + 8 · 128 tokens. Completions of 8 prompts are 8 · (64 + 128), 1.41 times as many, which no
-    // sharing of roles makes up for; 6 of those are about as many tokens as a group.
+    // A group shares its prompt: 64 + 8 · 128 tokens. Completions of 8 prompts are 8 · (64 + 128), 1.41 times as many, more
+    // than is saved because the roles share memory; 6 of those are about as many tokens as a group.
     const ofPpo = async (prompts: number, size: number, numGenerations = 1) => {
       const args = { perDeviceTrainBatchSize: size, gradientAccumulationSteps: 8, numGenerations };
       return (await planned(PPOTrainer, 8 * prompts, args)) / rloo;

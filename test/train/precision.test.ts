@@ -1,4 +1,7 @@
-/** Training with fewer bits, of the base or of activations, and without negligible tokens: what stays the same, and what moves by how much. */
+/**
+ * Training with fewer bits, of the base or of activations, and without negligible tokens: what stays the same, and how much
+ * the rest changes.
+ */
 import { expect } from 'chai';
 import { memoryReferenceCache } from '../../src/io/reference-cache.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
@@ -18,7 +21,7 @@ const ARGS = { learningRate: 5e-3, perDeviceTrainBatchSize: 4, maxSteps: 30, see
 const trainer = (model: CausalLM) =>
   new DPOTrainer({ model, args: ARGS, trainDataset: PAIRS, peftConfig: LORA });
 
-describe('training on a quantised base', () => {
+describe('training on a quantized base', () => {
   it('takes the same 30 steps as on its values in float32', async () => {
     const gpu = await testGpu();
     const quantised = await trained(gpu, trainer, undefined, (device) =>
@@ -30,14 +33,14 @@ describe('training on a quantised base', () => {
     const exact = await trained(gpu, trainer);
     const loss = (run: typeof dense) => eachStep(run.events, 'loss');
     expect(loss(quantised)).to.have.length(30);
-    // Roundings of the head's sums, 1e-7 of a gradient, which Adam divides by its own size in the first steps: a few 1e-6
-    // of a weight, and of a loss near 0.7 after 30 of them.
+    // Roundings of the head's sums, 1e-7 of a gradient, which Adam divides by the gradient's size in the first steps: a few
+    // 1e-6 of a weight, and of a loss near 0.7 after 30 of them.
     expect(relativeL2(loss(quantised), loss(dense))).to.be.below(1e-5 + COARSE_TIPS);
-    // Another base is another run: the comparison would see it.
+    // With another base the run differs, which this comparison would notice.
     expect(relativeL2(loss(quantised), loss(exact))).to.be.above(1e-3);
   });
 
-  it('keeps references apart by precision', async () => {
+  it('distinguishes references by precision', async () => {
     const gpu = await testGpu();
     const referenceCache = memoryReferenceCache();
     const cached = async (dtype: LoadDtype) => {
@@ -55,7 +58,7 @@ describe('training on a quantised base', () => {
     expect(await cached('q8_0')).to.equal(true);
   });
 
-  it('is planned for what it holds', async () => {
+  it('has the planned memory', async () => {
     const gpu = await freshGpu();
     const files = filesOf(tinyLlama);
     const plan = await planMemory(gpu, files, trainer, { dtype: 'q4_0' });
@@ -71,7 +74,7 @@ describe('training on a quantised base', () => {
   });
 });
 
-describe('training with activations in halves', () => {
+describe('training with activations in half precision', () => {
   it('trains all weights with activations in float16: the same first loss, nearly the same weights', async () => {
     const gpu = await testGpu();
     const results = [];
@@ -88,7 +91,8 @@ describe('training with activations in halves', () => {
     }
     const [exact, saving] = results as [(typeof results)[0], (typeof results)[0]];
     expect(saving.losses[0]).to.equal(exact.losses[0]);
-    // Six steps of AdamW at 1e-3 move a weight near 0.1 by some percent; a gradient off by 3e-4 hardly turns them.
+    // Six steps of AdamW at 1e-3 change a weight near 0.1 by some percent; a gradient with an error of 3e-4 hardly changes
+    // their direction.
     saving.values.forEach((values, i) => {
       expect(relativeL2(values, exact.values[i] as Float32Array)).to.be.below(1e-3);
     });
@@ -97,7 +101,7 @@ describe('training with activations in halves', () => {
 });
 
 describe('training without negligible tokens', () => {
-  it('leaves negligible tokens out of gradients, and of nothing else', async () => {
+  it('omits negligible tokens only from gradients', async () => {
     const gpu = await testGpu();
     for (const full of [true, false]) {
       const steps: Metrics[] = [];
@@ -112,7 +116,7 @@ describe('training without negligible tokens', () => {
       }
       const [{ grad_norm: exact, ...others }, { grad_norm: near, ...same }] = steps as [Metrics, Metrics];
       expect(same).to.deep.equal(others);
-      // Of 97 tokens few are as unlikely as that: enough to see, too little to turn the gradient.
+      // Of 97 tokens few are that unlikely: enough to have an effect, too few to change the gradient's direction.
       expect(Math.abs((near as number) / (exact as number) - 1)).to.be.within(1e-6, 0.05);
     }
   });

@@ -1,4 +1,4 @@
-/** A reference that is computed as its examples come up gives the bytes of one that is computed ahead. */
+/** A reference that is computed when its examples are used gives the same bytes as one that is computed beforehand. */
 import { expect } from 'chai';
 import type { TokenizedPair } from '../../src/data/packing.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -61,7 +61,7 @@ describe('train/reference', () => {
     'less than an epoch': { maxSteps: 2 },
     'two epochs': { numTrainEpochs: 2, evalSteps: 2 },
   })) {
-    it(`gives the same bytes ahead and as examples come up, in ${name}`, async () => {
+    it(`gives the same bytes in advance and on demand, in ${name}`, async () => {
       const ahead = await run({ args: { ...args, ...WAYS.ahead } });
       const due = await run({ args: { ...args, ...WAYS.due } });
       expect([ahead.before.length > 0, due.before.length > 0]).to.deep.equal([true, false]);
@@ -70,12 +70,12 @@ describe('train/reference', () => {
     });
   }
 
-  it('is computed ahead in runs of an epoch, and as examples come up in shorter ones', async () => {
+  it('is computed in advance in runs of an epoch, and on demand in shorter ones', async () => {
     expect((await run({ args: { numTrainEpochs: 1 } })).before).not.to.be.empty;
     expect((await run({ args: { maxSteps: 2 } })).before).to.be.empty;
   });
 
-  it('goes on with the same bytes where a run was stopped', async () => {
+  it('resumes with the same bytes after a stop', async () => {
     const args = { numTrainEpochs: 2, evalSteps: 3, ...WAYS.due };
     const whole = await run({ args });
     const checkpoint = memoryCheckpointStore();
@@ -85,7 +85,7 @@ describe('train/reference', () => {
     expect(resumed.log).to.deep.equal(whole.log);
   });
 
-  it('is kept once all of it was computed, and serves either way', async () => {
+  it('is stored once it is complete, and serves both ways', async () => {
     const referenceCache = memoryReferenceCache();
     const isCached = ({ events }: { events: TrainEvent[] }) =>
       events.filter((event) => event.type === 'reference' && event.cached).length;
@@ -97,14 +97,14 @@ describe('train/reference', () => {
     expect(again.bytes).to.deep.equal(due.bytes);
   });
 
-  it('is the model before the first step where all weights train, whatever is asked for', async () => {
+  it('is the model before the first step if all weights train, whatever the settings', async () => {
     const ahead = await run({ args: { maxSteps: 2, ...WAYS.ahead }, full: true });
     const due = await run({ args: { maxSteps: 2, ...WAYS.due }, full: true });
     expect(due.bytes).to.deep.equal(ahead.bytes);
     expect(due.log).to.deep.equal(ahead.log);
   });
 
-  it('scores together what stands together in the list', () => {
+  it('scores adjacent examples of the list together', () => {
     const examples = Array.from({ length: 7 }, (_, i) => ({ prompt: [i], completions: [[1], [2, 3]] }));
     const values = new ReferenceValues(examples, 3);
     expect(values.open([examples[6], examples[1], examples[0]])).to.deep.equal([0, 2]);

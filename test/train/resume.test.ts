@@ -1,6 +1,6 @@
 /**
- * Going on from a checkpoint: what may change is recorded, what may not is named, a finished run is made longer, and a loss
- * that is not a number leaves a checkpoint to go on from.
+ * Resuming from a checkpoint: what may change is recorded, what may not is named, a finished run is continued for more
+ * steps, and a loss that is not a number leaves a checkpoint to resume from.
  */
 import { expect } from 'chai';
 import { type CheckpointStore, decodeCheckpoint, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -19,7 +19,7 @@ const SMALL: Partial<DPOConfig> = { learningRate: 5e-3, perDeviceTrainBatchSize:
 
 interface RunOptions {
   args: Partial<DPOConfig>;
-  /** On a device that only counts, where no number matters. */
+  /** On a device that only counts, so the values of numbers do not matter. */
   isCounted?: boolean;
   pairs?: ReturnType<typeof randomPairs>;
   evalPairs?: ReturnType<typeof randomPairs>;
@@ -48,8 +48,8 @@ async function kept(checkpoint: CheckpointStore) {
   return { state: state as unknown as { step: number; changes: unknown[] }, tensors };
 }
 
-describe('going on from a checkpoint', () => {
-  it('refuses a checkpoint of another run, and says what differs', async () => {
+describe('resuming from a checkpoint', () => {
+  it('rejects a checkpoint of another run, and says what differs', async () => {
     const checkpoint = memoryCheckpointStore();
     const args = { maxSteps: 2 };
     await run({ isCounted: true, checkpoint, args });
@@ -65,7 +65,7 @@ describe('going on from a checkpoint', () => {
     expect(await refused({ args: { maxSteps: 1 } })).to.match(/is at step 2.*ends after 1.*maxSteps/);
   });
 
-  it('goes on longer than planned, by the schedule of the new length, and records what was changed', async () => {
+  it('continues longer than planned, with the schedule of the new length, and records the change', async () => {
     const [checkpoint, early] = [memoryCheckpointStore(), memoryCheckpointStore()];
     await run({ isCounted: true, checkpoint, args: { maxSteps: 2 } });
     const args = { maxSteps: 5, evalSteps: 2 };
@@ -82,7 +82,7 @@ describe('going on from a checkpoint', () => {
     ]);
   });
 
-  it('stops at a loss that is no number; the checkpoint is from before, and a lower rate goes on from it', async () => {
+  it('stops at a NaN loss; the checkpoint is from before, and a lower rate resumes from it', async () => {
     const checkpoint = memoryCheckpointStore();
     // The first step of a warm-up has rate 0; one step of the second's size overflows in the next forward pass.
     const wild = {
@@ -106,11 +106,11 @@ describe('going on from a checkpoint', () => {
     expect(events.at(-1)).to.include({ type: 'end', step: 3, completed: true });
   });
 
-  it('keeps the weights from before a loss that is no number, where they are sound', async () => {
+  it('keeps the weights from before a NaN loss, if they are finite', async () => {
     const args = { lrSchedulerType: 'constant', shuffleDataset: false, saveSteps: 0 } as const;
     const [whole, checkpoint] = [memoryCheckpointStore(), memoryCheckpointStore()];
     await run({ args: { ...args, maxSteps: 2 }, checkpoint: whole });
-    // Of the last pair the reference is no number: its step is the third.
+    // For the last pair the reference is not a number: it is in the third step.
     const values = new Map<string, Float32Array>();
     const referenceCache: ReferenceCache = {
       get: async (key) => values.get(key),

@@ -1,5 +1,5 @@
 /**
- * Reward models in use: scores against the float64 decoder, at the right token, whatever else is in the batch; on a base of their own
+ * The use of reward models: scores compared with the float64 decoder, at the right token, in any batch; on their own base
  * and on a policy's; and as the reward of a run.
  */
 import { expect } from 'chai';
@@ -33,7 +33,7 @@ const SEQUENCES = randomPairs(4, 43).flatMap(({ prompt, chosen, rejected }) => [
   { prompt, completion: rejected },
 ]);
 
-/** An adapter with a head; its factors B are 0, so that the base alone makes the hidden states, unless `moved`. */
+/** An adapter with a head; unless `moved`, its factors B are 0, so that the hidden states are those of the base. */
 function adapterFor(model: CausalLM, moved = false): Adapter {
   const lora = { ...LORA, useRslora: false };
   const adapter = freshAdapter(lora, model.targets(LORA.targetModules), 'fixture', 3);
@@ -42,11 +42,11 @@ function adapterFor(model: CausalLM, moved = false): Adapter {
   return { ...adapter, head: HEAD };
 }
 
-/** Scores at given places by the float64 decoder. */
+/** Scores at given positions by the float64 decoder. */
 function expected(ends: readonly number[]): number[] {
   return SEQUENCES.map(({ prompt, completion }, s) => {
     const ids = [...prompt, ...completion];
-    // A completion's last token is not computed there: one more of any kind makes all of these inputs.
+    // There the state of a completion's last token is not computed, so one arbitrary token is appended.
     const packed = packSequences([{ prompt: ids, completion: [1] }]);
     const { hidden } = decoder({ config, weights }, packed);
     const row = ends[s] as number;
@@ -60,14 +60,14 @@ const CLOSE = { absolute: 2e-5 + COARSE_PASS * 10, relative: 1e-5 + COARSE_PASS 
 describe('train/reward-model', function () {
   this.timeout(120_000);
 
-  it('scores the last token, whatever else is in the batch', async () => {
+  it('scores the last token, whatever the rest of the batch', async () => {
     const model = await loadFixture(await testGpu());
     const reward = RewardModel.on(model, adapterFor(model));
     const scores = await reward.scoreTokens(SEQUENCES);
     expectClose(scores, expected(lengths.map((length) => length - 1)), CLOSE);
     for (const [s, sequence] of SEQUENCES.entries()) {
       const [alone] = await reward.scoreTokens([sequence]);
-      // Bit for bit the same on SwiftShader; another variant of a product may round otherwise.
+      // Bit-identical on SwiftShader; another variant of a product may round differently.
       expect(alone).to.be.closeTo(scores[s] as number, 1e-5);
     }
     const small = await reward.scoreTokens(SEQUENCES, { batchTokens: 12 });
@@ -79,7 +79,7 @@ describe('train/reward-model', function () {
     model.dispose();
   });
 
-  it('skips trailing pad tokens by transformers’ rule, into the prompt if need be', async () => {
+  it('skips trailing pad tokens by transformers’ rule, into the prompt if necessary', async () => {
     const model = await CausalLMWithPad(9);
     const reward = RewardModel.on(model, adapterFor(model));
     expect(reward.padTokenId).to.equal(9);
@@ -95,20 +95,20 @@ describe('train/reward-model', function () {
     expectClose(scores, expected(ends), CLOSE);
     const last = await plain.scoreTokens(padded);
     expect(Math.max(...last.map((value, s) => Math.abs(value - (scores[s] as number))))).to.be.above(1e-2);
-    // Where all are pads, transformers takes the first.
+    // If all tokens are pads, transformers takes the first.
     const [all] = await reward.scoreTokens([{ prompt: [9], completion: [9, 9] }]);
     const [first] = await plain.scoreTokens([{ prompt: [], completion: [9] }]);
     expect(all).to.be.closeTo(first as number, 1e-5);
     model.dispose();
   });
 
-  it('shares a policy’s base: on while it scores, and nowhere else', async () => {
+  it('shares a policy’s base: enabled only while it scores', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const policy = model.attach({ ...adapterFor(model, true), head: undefined } as never);
     const before = gpu.memory().live;
     const reward = RewardModel.on(model, adapterFor(model));
-    // The base is some 100 kB; a head and factors of rank 4 are less.
+    // The base has about 100 kB; a head and factors of rank 4 have less.
     expect(gpu.memory().live - before).to.be.below(40_000);
     const states = () => model.adapters.map(({ enabled }) => enabled);
     expect(states()).to.deep.equal([true, false]);
@@ -123,7 +123,7 @@ describe('train/reward-model', function () {
     model.dispose();
   });
 
-  it('comes back from files alike, and scores as it did in training', async () => {
+  it('is unchanged after saving and loading, and scores like in training', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const trainer = new RewardTrainer({
@@ -205,7 +205,7 @@ describe('train/reward-model', function () {
       tokenizer,
     };
     const [text] = await other.rate(batch);
-    // A completion that was cut is given the end that the training's texts had, by ids and by text.
+    // A completion that was cut off gets the end token of the training texts, whether given by ids or by text.
     const end = tokenizer.eosId as number;
     const [byIds] = await other.score([{ ids: [...other.tokenizer!.encode('the sky is blue'), end] }]);
     expect(text).to.equal(byIds);
@@ -216,7 +216,7 @@ describe('train/reward-model', function () {
     model.dispose();
   });
 
-  it('refuses what is no reward model', async () => {
+  it('rejects adapters that are not reward models', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { head: _, ...bare } = adapterFor(model);

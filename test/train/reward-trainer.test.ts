@@ -1,6 +1,6 @@
 /**
- * Reward models in training: Bradley–Terry recovered where the truth is known, metrics under TRL's names, rows in every form,
- * the token that is scored, and runs that repeat and go on bit for bit.
+ * The training of reward models: Bradley–Terry scores are recovered where they are known, metrics have TRL's names, rows
+ * come in every form, the right token is scored, and runs repeat and resume bit for bit.
  */
 import { expect } from 'chai';
 import type { Comparison } from '../../src/data/comparison-dataset.ts';
@@ -21,7 +21,7 @@ import { random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { eachStep, LORA, trained } from './runs.ts';
 
-/** The five items of the truth: `default_rng(0).normal(size=5) * 1.5`. */
+/** The true scores of the five items: `default_rng(0).normal(size=5) * 1.5`. */
 const REWARDS = [0.18859533, -0.19815729, 0.9606339, 0.15735018, -0.80350406];
 const ITEMS = REWARDS.length;
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
@@ -31,10 +31,10 @@ const centered = (values: readonly number[]) => values.map((value) => value - me
 /** [i, j]: i was chosen over j. */
 const ORDERED = REWARDS.flatMap((_, i) => REWARDS.flatMap((_, j) => (i === j ? [] : [[i, j] as const])));
 
-/** A free score for each item, fitted to weighed comparisons by the device's loss and the trainers' optimizer. */
+/** A free score for each item, fitted to weighted comparisons by the device's loss and the trainers' optimizer. */
 async function fitted(weights: readonly number[], { center = 0, margin = 0, steps = 300 } = {}) {
   const gpu = await testGpu();
-  // Rows of a table are four numbers wide at least; the fifth score lies in a second column block.
+  // Rows of a table have at least four numbers; the fifth score is in a second column block.
   const width = 8;
   const store = new ParameterStore(gpu, [
     { name: 'scores', shape: [1, width], values: new Float32Array(width).fill(0.7) },
@@ -70,7 +70,7 @@ async function fitted(weights: readonly number[], { center = 0, margin = 0, step
   return scores;
 }
 
-/** How much longer the fitted differences are than the true ones. */
+/** The ratio of the fitted differences to the true ones. */
 function slope(scores: readonly number[]): number {
   const [s, t] = [centered(scores), centered(REWARDS)];
   const dot = (a: readonly number[], b: readonly number[]) =>
@@ -92,9 +92,9 @@ describe('train/reward-trainer: Bradley–Terry', function () {
     [0.1, 0, 0.618],
     [0, 0.5, 1.268],
   ] as const) {
-    it(`recovers the population with centering ${center} and margin ${margin}`, async () => {
+    it(`recovers the population's rewards with centering ${center} and margin ${margin}`, async () => {
       const scores = await fitted(POPULATION, { center, margin });
-      // Three digits are known of the slope.
+      // Three digits of the slope are known.
       expect(slope(scores)).to.be.closeTo(expected, 6e-4);
       if (center > 0) expect(mean(scores)).to.be.closeTo(0, 1e-3);
       if (center > 0 || margin > 0) return;
@@ -103,7 +103,7 @@ describe('train/reward-trainer: Bradley–Terry', function () {
     });
   }
 
-  it('recovers sampled labels within four standard errors', async () => {
+  it('recovers rewards from sampled labels within four standard errors', async () => {
     const labels = 300;
     const { uniform } = random(5);
     const wins = ORDERED.map(() => 0);
@@ -184,7 +184,7 @@ describe('train/reward-trainer', function () {
         ...more,
       }) as never;
 
-  it("learns, logs TRL's metrics, and goes on to the same bytes", async () => {
+  it("learns, logs TRL's metrics, and resumes with the same bytes", async () => {
     const gpu = await testGpu();
     const whole = await trained(gpu, start());
     const losses = eachStep(whole.events, 'loss');
@@ -276,7 +276,7 @@ describe('train/reward-trainer', function () {
     });
   }
 
-  it('drops a pair with a side that is too long, and says so', async () => {
+  it('drops a pair with a side that is too long, with a notice', async () => {
     const model = await loadFixture(await testGpu());
     const long = { prompt: [5], chosen: new Array<number>(40).fill(6), rejected: [7] };
     const trainer = new RewardTrainer({
@@ -286,7 +286,7 @@ describe('train/reward-trainer', function () {
       trainDataset: [...ROWS, long],
     });
     expect(trainer.notices).to.deep.equal([
-      'Row 11: a side is longer than max_length 24; the pair is left out.',
+      'Row 11: a side is longer than max_length 24; the pair is dropped.',
     ]);
     expect((await trainer.plan()).examples).to.equal(10);
     trainer.dispose();

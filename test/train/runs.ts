@@ -1,6 +1,6 @@
 /**
- * Runs of any trainer on the fixture model, for the tests of this folder: to the end or stopped after a step, with what was
- * told, logged and learned.
+ * Runs of any trainer on the fixture model, for the tests of this folder: to the end or stopped after a step, with their
+ * events, log and adapter.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { writeAdapter } from '../../src/io/peft.ts';
@@ -11,7 +11,7 @@ import { loadFixture } from '../model/tiny.ts';
 
 export const LORA = { r: 4, loraAlpha: 8, targetModules: ['q_proj', 'v_proj', 'down_proj'] };
 
-/** Trains what `start` makes; returns the events, the log and the adapter's bytes. */
+/** Trains what `start` creates; returns the events, the log and the adapter's bytes. */
 export async function trained(
   gpu: Gpu,
   start: (model: CausalLM) => Trainer,
@@ -34,7 +34,7 @@ export async function trained(
   return { events, log, notices, bytes: files['adapter_model.safetensors'] };
 }
 
-/** A metric of every step. */
+/** The values of a metric in every step. */
 export function eachStep(events: readonly TrainEvent[], metric: string): number[] {
   return events.flatMap((event) => (event.type === 'step' ? [event.metrics[metric] as number] : []));
 }

@@ -1,4 +1,4 @@
-/** Stepwise alignment: the first stage is the second one's reference and stays as it is, and q lies between the two. */
+/** Stepwise alignment: the first stage's result is the second one's reference and does not change, and q is between the two. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -17,7 +17,7 @@ import { freshGpu, testGpu } from '../support/gpu.ts';
 
 const REWARD = randomPairs(8, 31);
 const SAFETY = randomPairs(8, 32);
-/** Of the same sums in another order. */
+/** Error of the same sums in another order. */
 const SAME_SUMS = { absolute: 2e-5, relative: 1e-5 + COARSE_PASS };
 
 const ARGS = { beta: 0.2, learningRate: 1e-2, perDeviceTrainBatchSize: 4, maxSteps: 3, seed: 5 };
@@ -57,7 +57,7 @@ async function scores(model: CausalLM): Promise<number[]> {
 }
 
 describe('sacpo-trainer', () => {
-  it('takes the first stage as the reference of the second, and leaves it as it was', async () => {
+  it('uses the first stage as the reference of the second, and does not change it', async () => {
     const gpu = await testGpu();
     const alone = await loadFixture(gpu);
     const first = new DPOTrainer({ model: alone, args: ARGS, trainDataset: REWARD, peftConfig: LORA });
@@ -69,7 +69,7 @@ describe('sacpo-trainer', () => {
     const { model, trainer, events } = await run(gpu, stages());
     expect(trainer.adapters.length).to.equal(2);
     expect(bytes(await trainer.adapters[0].toAdapter())).to.deep.equal(expected);
-    // At its first step the policy is its reference, which has moved away from the base.
+    // At its first step the policy is equal to its reference, which has moved away from the base.
     expectClose([losses(events, 1)[0]], [Math.LN2], { absolute: 1e-6 });
     expect(losses(events, 1)[2]).to.be.below(Math.LN2 - 1e-3);
     model.dispose();
@@ -85,7 +85,7 @@ describe('sacpo-trainer', () => {
     for (const { model } of [byLambda, byBeta, plain]) model.dispose();
   });
 
-  it('moves between the two results by q, at once and in one adapter', async () => {
+  it('interpolates between the two results with q, directly and in one adapter', async () => {
     const gpu = await testGpu();
     const { model, trainer } = await run(gpu, stages());
     const [reward] = trainer.adapters;
@@ -127,10 +127,10 @@ describe('sacpo-trainer', () => {
     model.dispose();
   });
 
-  it('stopped in either stage and resumed ends with the same bytes, and gives back what it took', async () => {
+  it('stopped in either stage and resumed ends with the same bytes, and frees its memory', async () => {
     const gpu = await freshGpu();
     const live = gpu.memory().live;
-    // Metrics come two steps late, so a stop needs some room.
+    // Metrics arrive two steps late, so a stop needs some steps of reserve.
     const longer = () => stages().map((stage) => ({ ...stage, args: { ...ARGS, maxSteps: 6 } }));
     const whole = await run(gpu, longer());
     const expected = bytes(await whole.trainer.combined());
@@ -152,7 +152,7 @@ describe('sacpo-trainer', () => {
     gpu.dispose();
   });
 
-  it('makes no trainer before its stage begins, and prepares the data once', async () => {
+  it('creates no trainer before its stage begins, and prepares the data once', async () => {
     const model = await loadFixture(await testGpu());
     let attached = 0;
     const { attach } = model;
@@ -163,19 +163,19 @@ describe('sacpo-trainer', () => {
     const trainer = await SACPOTrainer.create({ model, stages: stages() });
     expect(attached).to.equal(0);
     for await (const _ of trainer.train());
-    // Each stage: the adapter that trains, and what it has learned.
+    // For each stage: the adapter that is trained, and what it has learned.
     expect(attached).to.equal(4);
     model.dispose();
   });
 
-  it('refuses stages without a reference and weights that are none', async () => {
+  it('rejects stages without a reference and invalid weights', async () => {
     const model = await loadFixture(await testGpu());
     const refused = (given: readonly SACPOStage[], message: RegExp) =>
       expect(() => new SACPOTrainer({ model, stages: given })).to.throw(InputError, message);
     refused([], /stages: the list is empty/);
     refused(stages({ method: 'cpo' as 'dpo' }), /stage "safety": "cpo" has no reference.*dpo, kto/);
     refused(stages({ lambda: 0 }), /lambda is 0/);
-    // Found before the first stage is trained, and nothing of the trying stays.
+    // Found before the first stage is trained, and the test run leaves nothing behind.
     const labelled = SAFETY.map(({ prompt, chosen }) => ({ prompt, completion: chosen, desirable: true }));
     refused(
       stages({ method: 'kto', trainDataset: labelled }),

@@ -1,6 +1,7 @@
 /**
- * What a loss may be made of: log-probabilities at a temperature, and numbers that a head learns, at the ends of completions
- * or at every target. Against the float64 decoder, and through the trainer, whose store holds the adapter and the head.
+ * What a loss can be computed from: log-probabilities at a temperature, and numbers from a learned head, at the ends of
+ * completions or at every target. Compared with the float64 decoder, and in the trainer, whose store contains the adapter
+ * and the head.
  */
 import { expect } from 'chai';
 import { packExamples, type TokenizedExample } from '../../src/data/packing.ts';
@@ -102,7 +103,7 @@ describe('train/scorer', () => {
   for (const rows of ['ends', 'targets'] as const) {
     it(`scores learned numbers at ${rows}, with their gradients`, async () => {
       const kind = scalars(rows);
-      // Where ends are scored, nothing need come before a completion.
+      // If ends are scored, a completion needs no token before it.
       const alone = { prompt: [], completions: [[5, 6, 7], [8]] };
       const groups = rows === 'ends' ? [...GROUPS, alone] : GROUPS;
       const { values, packed, head } = await scored(kind, groups);
@@ -181,7 +182,7 @@ describe('train/scorer', () => {
     expect(resumed.log).to.deep.equal(whole.log);
   });
 
-  it('refuses a head without an adapter, and a temperature that is none', async () => {
+  it('rejects a head without an adapter, and an invalid temperature', async () => {
     const model = await loadFixture(await testGpu(), tinyLlama, true);
     const [pair] = randomPairs(1, 2);
     const example = { prompt: pair!.prompt, completions: [pair!.chosen, pair!.rejected] };

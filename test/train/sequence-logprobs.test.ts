@@ -1,4 +1,4 @@
-/** Scores of given sequences: PyTorch's, whatever batch they are in. */
+/** Scores of given sequences: equal to PyTorch's, in any batch. */
 import { expect } from 'chai';
 import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import { expectRefused } from '../io/refused.ts';
@@ -11,7 +11,7 @@ import { testGpu } from '../support/gpu.ts';
 const split = ([first, ...completion]: readonly number[]) => ({ prompt: [first as number], completion });
 
 describe('train/sequence-logprobs', () => {
-  it('gives what PyTorch gives, in one batch or in many, and leaves nothing behind', async () => {
+  it('equals PyTorch, in one batch or in many, and leaves nothing behind', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { sequences, base } = tinyLlama.reference;
@@ -41,7 +41,7 @@ describe('train/sequence-logprobs', () => {
     model.dispose();
   });
 
-  it('refuses what the model cannot read', async () => {
+  it('rejects invalid input', async () => {
     const model = await loadFixture(await testGpu());
     const score = (prompt: number[], completion: number[]) => () =>
       sequenceLogprobs(model, [{ prompt, completion }]);

@@ -1,6 +1,6 @@
 /**
- * The trainers' settings: what a declaration must say, which names a run understands, which values it takes, and that what
- * existing runs are known by stays the same.
+ * The trainers' settings: what a declaration must contain, which names a run accepts, which values it allows, and that the
+ * hashes of existing runs stay the same.
  */
 import { expect } from 'chai';
 import { boolean, choice, number, whole } from '../../src/base/setting.ts';
@@ -41,13 +41,13 @@ const capped: Loss = {
 };
 
 describe('a declaration', () => {
-  it('that lacks a part does not compile', () => {
+  it('with a missing part does not compile', () => {
     const parts = { default: 1, range: {}, group: 'run', help: 'a setting', trl: null } as const;
     const without = <Part extends keyof typeof parts>(part: Part) => {
       const { [part]: _, ...others } = parts;
       return others as Omit<typeof parts, Part>;
     };
-    // Declared and never looked at: the compiler is the test.
+    // Declared and never used: the compiler is the test.
     const halves = () => [
       number(parts),
       // @ts-expect-error: without a default
@@ -64,7 +64,7 @@ describe('a declaration', () => {
       whole(without('range')),
       // @ts-expect-error: a default of another kind
       number({ ...parts, default: '1' }),
-      // @ts-expect-error: a heading that there is not
+      // @ts-expect-error: a heading that does not exist
       number({ ...parts, group: 'other' }),
       boolean({ ...without('range'), default: false }),
       // @ts-expect-error: on by default, and nothing said about --no-…
@@ -76,7 +76,7 @@ describe('a declaration', () => {
       option({ default: 1, range: {}, help: 'an option', trl: null, trainers: ['dpo'], always: false }),
       // @ts-expect-error: no trainers
       option({ default: 1, range: {}, help: 'an option', trl: null, always: false }),
-      // @ts-expect-error: a trainer that there is not
+      // @ts-expect-error: a trainer that does not exist
       option({ default: 1, range: {}, help: 'an option', trl: null, trainers: ['none'], always: false }),
       // @ts-expect-error: of which runs
       option({ default: 1, range: {}, help: 'an option', trl: null, trainers: ['dpo'] }),
@@ -84,7 +84,7 @@ describe('a declaration', () => {
     expect(halves).to.be.a('function');
   });
 
-  it('gives types to configurations and to what may be given', () => {
+  it('determines the types of configurations and arguments', () => {
     const typed = (config: DPOConfig, cpo: CPOConfig) => {
       const rate: number = config.learningRate;
       const schedule: 'linear' | 'cosine' | 'constant' | 'constant_with_warmup' = config.lrSchedulerType;
@@ -109,9 +109,9 @@ describe('a declaration', () => {
     const made = () => [
       new DPOTrainer({ ...inputs, args: { lossType: capped, cap: 2 } }),
       new DPOTrainer({ ...inputs, args: { lossType: ['sigmoid', capped], cap: 2, beta: 1 } }),
-      // @ts-expect-error: no loss from outside that could have it
+      // @ts-expect-error: there is no custom loss that could have it
       new DPOTrainer({ ...inputs, args: { lossType: 'ipo', cap: 2 } }),
-      // @ts-expect-error: a value of another kind, beside a loss from outside
+      // @ts-expect-error: a value of another kind, with a custom loss
       new DPOTrainer({ ...inputs, args: { lossType: capped, beta: '1' } }),
     ];
     const others: [KTOArgs, SFTArgs] = [
@@ -123,7 +123,7 @@ describe('a declaration', () => {
 });
 
 describe('the settings of runs', () => {
-  it('are in the order and have the defaults by which checkpoints and run.json know existing runs', () => {
+  it('have the order and defaults of existing checkpoints and run.json', () => {
     const training =
       '"learningRate":1e-6,"numTrainEpochs":3,"maxSteps":-1,"perDeviceTrainBatchSize":8,"perDeviceEvalBatchSize":8,' +
       '"gradientAccumulationSteps":1,"lrSchedulerType":"linear","warmupSteps":0,"warmupRatio":0,"maxGradNorm":1,' +
@@ -149,7 +149,7 @@ describe('the settings of runs', () => {
     expect(text(LORA_DEFAULTS)).to.match(
       /^\{"r":16,"loraAlpha":32,"targetModules":\["q_proj",.*\],"useRslora":false\}$/,
     );
-    // The same for a run, whatever is given and in whichever order.
+    // The same for a run, for any given settings in any order.
     const { learningRate: _, ...others } = DPO_DEFAULTS;
     const run = dpo({ seed: 42, beta: 0.1, lossType: 'sigmoid' });
     expect(text(run)).to.equal(text({ learningRate: 1e-5, ...others }));
@@ -157,7 +157,7 @@ describe('the settings of runs', () => {
     expect(resolveConfig(TRAINERS.sft, {}).learningRate).to.equal(2e-4);
   });
 
-  it('are understood by the names of TRL, one at a time', () => {
+  it('are accepted under the names of TRL, one at a time', () => {
     const config = dpo({
       learning_rate: 1e-3,
       per_device_train_batch_size: 2,
@@ -184,9 +184,9 @@ describe('the settings of runs', () => {
   it('say what to do instead of an unknown name', () => {
     expect(() => dpo({ learningRat: 1 })).to.throw(
       InputError,
-      'no setting is called "learningRat". Did you mean learningRate? Known are',
+      'unknown settings: "learningRat". Did you mean learningRate? Supported settings:',
     );
-    expect(() => dpo({ simpoGamma: 1 })).to.throw(InputError, 'no setting is called "simpoGamma"');
+    expect(() => dpo({ simpoGamma: 1 })).to.throw(InputError, 'unknown settings: "simpoGamma"');
     expect(() => dpo({ bf16: true })).to.throw(
       InputError,
       'bf16: training computes in float32; dtype stores',
@@ -197,13 +197,16 @@ describe('the settings of runs', () => {
     );
     expect(() => dpo({ fp16: true, betta: 1 })).to.throw(
       InputError,
-      /fp16: .*float32.* Did you mean beta\? Known/,
+      /fp16: .*float32.* Did you mean beta\? Supported/,
     );
     expect(() => resolveLoraConfig({ lora_dropout: 0.1 } as object)).to.throw(InputError, 'without dropout');
-    expect(() => resolveLoraConfig({ rank: 4 } as object)).to.throw(InputError, 'Known are r, loraAlpha');
+    expect(() => resolveLoraConfig({ rank: 4 } as object)).to.throw(
+      InputError,
+      'Supported settings: r, loraAlpha',
+    );
   });
 
-  it('are held against their declarations', () => {
+  it('are validated by their declarations', () => {
     const refused: [object, string][] = [
       [{ learningRate: -1 }, 'settings: learningRate is -1. Give a number from 0.'],
       [{ beta: 0 }, 'beta is 0. Give a number above 0'],
@@ -231,7 +234,7 @@ describe('the settings of runs', () => {
     );
   });
 
-  it('include the options of a loss from outside', () => {
+  it('include the options of a user-defined loss', () => {
     expect(dpo({ lossType: capped })).to.include({ cap: 1, beta: 0.1 });
     expect(dpo({ lossType: ['sft', capped], cap: 3 })).to.include({ cap: 3 });
     expect(dpo({ loss_type: [capped], cap: 3 })).to.include({ cap: 3 });
@@ -241,10 +244,10 @@ describe('the settings of runs', () => {
     );
     expect(() => dpo({ lossType: capped, caps: 1 })).to.throw(
       InputError,
-      /"caps". Did you mean cap\? Known are .*cap/,
+      /"caps". Did you mean cap\? Supported settings: .*cap/,
     );
-    expect(() => dpo({ lossType: 'sigmoid', cap: 1 })).to.throw(InputError, 'no setting is called "cap"');
-    // Of two losses with an option of one name the first declares it.
+    expect(() => dpo({ lossType: 'sigmoid', cap: 1 })).to.throw(InputError, 'unknown settings: "cap"');
+    // If two losses have an option of the same name, the first one declares it.
     const other: Loss = { ...capped, options: { beta: { default: 1 }, cap: { default: 5 } } };
     expect(dpo({ lossType: [other, capped] })).to.include({ cap: 5 });
     expect(dpo({ lossType: [capped, other] })).to.include({ cap: 1 });
@@ -252,7 +255,7 @@ describe('the settings of runs', () => {
 });
 
 describe("the catalogue's options", () => {
-  it('of younger losses are settings of the runs that have these, so that other checkpoints stay valid', () => {
+  it('of newer losses are settings of their runs only, so that other checkpoints stay valid', () => {
     expect(dpo({ lossType: 'cal_dpo' })).to.include({ calDpoShift: 0.5 });
     expect(dpo({ lossType: ['sft', 'cal_dpo'], calDpoShift: 0.25 })).to.include({ calDpoShift: 0.25 });
     expect(dpo({ lossType: 'sigmoid' })).to.not.have.property('calDpoShift');
@@ -275,10 +278,10 @@ describe("the catalogue's options", () => {
     }
   });
 
-  it('are all that formulas read beside β', () => {
+  it('are all that formulas read besides β', () => {
     const read = Object.values(LOSSES).flatMap(({ options }) => Object.keys(options));
     const names = declared.map(([name]) => name).filter((name) => name !== FAMILIES.cpo.plus.weight);
-    // These are settings of trainers, with defaults or words of their own.
+    // These are settings of trainers, with their own defaults or texts.
     const ofTrainers = ['beta', 'epsilonHigh', 'delta', 'importanceSamplingLevel', 'useBiasCorrectionKl'];
     const others = [...ofTrainers, 'offPolicyMaskThreshold', 'maxCompletionLength'];
     expect(new Set(read)).to.deep.equal(new Set([...others, ...names]));
@@ -286,7 +289,7 @@ describe("the catalogue's options", () => {
 });
 
 describe('for TRL', () => {
-  it('settings have its names, and what it lacks is left out or refused', () => {
+  it('settings have its names, and those that it lacks are omitted or rejected', () => {
     expect(
       trlArguments({ learningRate: 1e-3, ldAlpha: null, filterEps: 0, savedActivations: 'float32' }),
     ).to.deep.equal({
@@ -322,6 +325,6 @@ describe('for TRL', () => {
       InputError,
       "TRL's ipo only supports ipoTokenMean 1",
     );
-    expect(() => trlArguments({ rank: 1 })).to.throw(InputError, 'no setting is called "rank"');
+    expect(() => trlArguments({ rank: 1 })).to.throw(InputError, 'unknown settings: "rank"');
   });
 });

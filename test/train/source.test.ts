@@ -1,6 +1,6 @@
 /**
- * A source of examples that are made on the way, written as a user would write one: the model's own completions, judged by
- * a rule, as pairs with a margin for each. It waits, serves several steps by one batch, and goes on from a checkpoint.
+ * A source of examples that are generated during the run, written as a user would write one: the model's own completions,
+ * judged by a rule, as pairs with a margin each. It waits, uses one batch for several steps, and resumes from a checkpoint.
  */
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -59,7 +59,7 @@ class OwnPairs implements ExampleSource {
     return PROMPTS.slice(0, count).map((prompt) => ({ prompt, completions: [[1], [1]] }));
   }
 
-  // biome-ignore lint/correctness/useYield: it has nothing to tell on the way
+  // biome-ignore lint/correctness/useYield: it has nothing to report meanwhile
   async *step(
     step: number,
     _context: StepContext,
@@ -110,7 +110,7 @@ function start(checkpoint?: CheckpointStore, stopAt?: { batch: number; stop: Abo
 }
 
 describe('train/source', () => {
-  it('is waited for once a batch, and its reference is scored with the batch', async () => {
+  it('is awaited once per batch, and its reference is scored with the batch', async () => {
     const gpu = await testGpu();
     const { trainer, made } = start();
     const { events } = await trained(gpu, trainer);
@@ -118,13 +118,13 @@ describe('train/source', () => {
     const losses = eachStep(events, 'loss');
     expect(losses.length).to.equal(8);
     expect(eachStep(events, 'batch')).to.deep.equal([1, 1, 1, 2, 2, 2, 3, 3]);
-    // The adapter is fresh: policy and reference are the same, and every pair’s loss is ln 2.
+    // The adapter is new: policy and reference are the same, and every pair’s loss is ln 2.
     expect(losses[0]).to.be.closeTo(Math.LN2, 1e-6);
     expect(losses.at(-1)).to.not.be.closeTo(Math.LN2, 1e-3);
     expect(events.filter(({ type }) => type === 'reference')).to.deep.equal([]);
   });
 
-  it('plans what may come, not what is there', async () => {
+  it('plans the largest possible examples, not the current ones', async () => {
     const gpu = await testGpu();
     const { trainer } = start();
     const { events } = await trained(gpu, trainer);
@@ -135,7 +135,7 @@ describe('train/source', () => {
   });
 
   for (const stopAfter of [1, 2, 3, 5]) {
-    it(`goes on byte for byte when it was stopped after step ${stopAfter}, within a batch too`, async () => {
+    it(`resumes byte for byte when it was stopped after step ${stopAfter}, within a batch too`, async () => {
       const gpu = await testGpu();
       const whole = await trained(gpu, start().trainer);
       const store = memoryCheckpointStore();
@@ -144,12 +144,12 @@ describe('train/source', () => {
       const resumed = await trained(gpu, trainer);
       expect(resumed.bytes).to.deep.equal(whole.bytes);
       expect(resumed.log).to.deep.equal(whole.log);
-      // What was written before the stop is not written again.
+      // What was generated before the stop is not generated again.
       expect(made.source!.written).to.equal(3 - Math.ceil(stopAfter / STEPS_PER_BATCH));
     });
   }
 
-  it('takes no step when it is stopped while it waits, and keeps what it had', async () => {
+  it('takes no step if it is stopped while waiting, and keeps its state', async () => {
     const gpu = await testGpu();
     const whole = await trained(gpu, start().trainer);
     const store = memoryCheckpointStore();
@@ -167,7 +167,7 @@ describe('train/source', () => {
     expect(resumed.bytes).to.deep.equal(whole.bytes);
   });
 
-  it('is a part of what a checkpoint belongs to', async () => {
+  it("is a part of the checkpoint's identity", async () => {
     const gpu = await testGpu();
     const store = memoryCheckpointStore();
     await trained(gpu, start(store).trainer, 1);

@@ -1,6 +1,6 @@
 /**
- * What every trainer must do on data of its own: learn it, be the same twice, and end alike whether it was stopped or not;
- * and what none of them may take.
+ * What every trainer must do on its own kind of data: learn it, be the same twice, and end with the same result whether it
+ * was stopped or not; and what none of them accepts.
  */
 import { expect } from 'chai';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -67,8 +67,8 @@ describe('trainers', () => {
       const whole = await way(saving);
       const losses = eachStep(whole.events, 'loss');
       expect(losses.length).to.equal(steps);
-      // The forward pass is the same, so that before the first update nothing can differ. Later, gradients off by some 4e-4
-      // have led astray, most where they are next to nothing: AdamW takes steps of one length whatever theirs is.
+      // The forward pass is the same, so before the first update nothing can differ. Later, errors of about 4e-4 in
+      // gradients have an effect, most where gradients are near zero: AdamW's steps do not depend on a gradient's size.
       expect(losses[0]).to.equal(exact[0]);
       losses.forEach((loss, i) => {
         expect(loss, `step ${i + 1}`).to.be.closeTo(
@@ -99,7 +99,7 @@ describe('trainers', () => {
       if (margin !== undefined) expect(margin).to.be.above(first['eval_rewards/margins']);
     });
 
-    it(`${name} is the same twice, and stopped and resumed, byte for byte`, async () => {
+    it(`${name} is deterministic, and stopped and resumed, byte for byte`, async () => {
       const gpu = await testGpu();
       const whole = await trained(gpu, (model) => start(model, {}));
       const again = await trained(gpu, (model) => start(model, {}));
@@ -114,7 +114,7 @@ describe('trainers', () => {
     });
   }
 
-  it('SFT accumulated is SFT whole: token means are over the step', async () => {
+  it('SFT with accumulation equals SFT without: token means are over the step', async () => {
     const gpu = await testGpu();
     const sft = TRAINERS.SFTTrainer;
     const [whole, parts] = [
@@ -127,7 +127,7 @@ describe('trainers', () => {
     });
   });
 
-  it('DPO takes a loss from outside, alone and in a list', async () => {
+  it('DPO accepts a user-defined loss, alone and in a list', async () => {
     const halved: Loss = {
       ...sigmoid,
       name: 'halved',
@@ -172,7 +172,7 @@ describe('trainers', () => {
     model.dispose();
   });
 
-  it('SFT learns prompts too where asked to, all but their first token', async () => {
+  it('SFT learns prompts too if requested, except their first token', async () => {
     const gpu = await testGpu();
     const sft = TRAINERS.SFTTrainer;
     const whole = TEXTS.map(({ prompt: [first, ...rest], completion }) => ({
@@ -206,13 +206,13 @@ describe('KTO’s baselines', () => {
   }));
   const settings = { batchSize: 3, seed: 1, shuffled: false, maxLength: 100 };
 
-  it('come from the example before in the batch; a last batch of one takes one of the batch before', () => {
+  it('come from the previous example in the batch; a last batch of one uses one of the previous batch', () => {
     const others = withBaselines(examples, settings).map(({ completions: [, other] }) => other);
     const from = [2, 0, 1, 5, 3, 4, 5];
     expect(others).to.deep.equal(from.map((i) => examples[i].completions[0]));
   });
 
-  it('are cut to what fits, and shuffled once, by the seed', () => {
+  it('are truncated to fit, and shuffled once, by the seed', () => {
     const maxLength = 8;
     for (const { prompt, completions } of withBaselines(examples, { ...settings, maxLength })) {
       expect(completions[1].length).to.be.within(1, Math.max(1, maxLength - prompt.length));
@@ -223,7 +223,7 @@ describe('KTO’s baselines', () => {
   });
 });
 
-describe('trainers refuse', () => {
+describe('trainers reject', () => {
   const refusals: [string, Start, Args, RegExp][] = [
     ['an unknown loss', dpo, { lossType: 'dpo' }, /unknown loss "dpo".*Supported losses: sigmoid, /],
     [
@@ -266,7 +266,7 @@ describe('trainers refuse', () => {
     model.dispose();
   });
 
-  it('pairs of the same tokens twice in every row, and say how many there are in some', async () => {
+  it('pairs with equal tokens in every row, and report their number otherwise', async () => {
     const model = await loadFixture(await testGpu());
     const same = PAIRS.map(({ prompt, chosen }) => ({ prompt, chosen, rejected: [...chosen] }));
     for (const Made of [DPOTrainer, CPOTrainer, ORPOTrainer, RewardTrainer]) {
@@ -277,10 +277,10 @@ describe('trainers refuse', () => {
       );
       const some = [...PAIRS.slice(0, 6), ...same.slice(6)];
       expect(make(some).notices, Made.name).to.deep.equal([
-        'In 2 of 8 pairs chosen and rejected are the same tokens, first in row 7: such a pair teaches nothing.',
+        'In 2 of 8 pairs chosen and rejected are the same tokens, first in row 7. Such pairs have no effect.',
       ]);
     }
-    // Held-out rows may be so, all of them.
+    // All of the held-out rows may be so.
     const held = new DPOTrainer({
       model,
       args: SMALL,
@@ -300,7 +300,7 @@ describe('trainers refuse', () => {
     });
   }
 
-  it('completions of one kind alone, and say where the kinds do not balance', async () => {
+  it('completions of one kind only, and report unbalanced kinds', async () => {
     const model = await loadFixture(await testGpu());
     const make = (data: readonly unknown[], args: Args = {}) => starter(KTOTrainer, data)(model, args);
     const desirable = LABELLED.filter((row) => row.desirable);

@@ -1,6 +1,7 @@
 /**
- * Reward models beside TRL's RewardTrainer: twelve steps on the same rows from the same adapter and head, metric by metric, to the
- * same adapter and the scores that transformers gives with it. With a pad token, and where EOS pads.
+ * Reward models compared with TRL's RewardTrainer: twelve steps on the same rows from the same adapter and head, metric by
+ * metric, to the same adapter and the scores that transformers computes with it. With a pad token, and with EOS used for
+ * padding.
  */
 import { expect } from 'chai';
 import type { Adapter } from '../../src/io/peft.ts';
@@ -25,14 +26,14 @@ interface Run {
   scores: number[];
 }
 
-/** The fixture with the pad token that TRL gives it. */
+/** The fixture with TRL's pad token. */
 async function load(pad: number): Promise<CausalLM> {
   const json = JSON.parse(new TextDecoder().decode(tinyLlama.files.get('config.json')));
   const config = new TextEncoder().encode(JSON.stringify({ ...json, pad_token_id: pad }));
   return CausalLM.load(await testGpu(), filesOf(tinyLlama, { 'config.json': config }));
 }
 
-describe("RewardTrainer beside TRL's", function () {
+describe('RewardTrainer compared with TRL', function () {
   this.timeout(120_000);
 
   for (const name of ['plain', 'margin', 'pad_is_eos'] as const) {
@@ -56,7 +57,7 @@ describe("RewardTrainer beside TRL's", function () {
       for (const [i, metrics] of found.entries()) {
         for (const [metric, values] of Object.entries(steps)) {
           const label = `${metric} of step ${i + 1}`;
-          // Twelve steps of four pairs go round the forty rows. What is skipped at the end is neither computed nor counted.
+          // Twelve steps of four pairs exceed the forty rows. What is skipped at the end is neither computed nor counted.
           const seen = Array.from({ length: 8 * (i + 1) }, (_, s) => skipped[s % skipped.length] as number);
           const uncounted = metric === 'num_tokens' ? seen.reduce((a, b) => a + b, 0) : 0;
           const expected = (values[i] as number) - uncounted;
@@ -80,7 +81,7 @@ describe("RewardTrainer beside TRL's", function () {
 
       const reward = RewardModel.on(model, trainer.adapter!);
       const ours = await reward.score(rows.slice(0, 6).map(({ chosen }) => ({ ids: chosen })));
-      // Twelve steps of float32 lie between.
+      // After twelve steps in float32.
       expectClose(ours, scores, { absolute: 1e-3 + COARSE_GRADIENT });
       trainer.dispose();
       model.dispose();

@@ -1,5 +1,5 @@
 /**
- * Every trainer beside TRL's own run of it: eight steps on the same rows from the same adapter, metric by metric.
+ * Every trainer compared with TRL's own run of it: eight steps on the same rows from the same adapter, metric by metric.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -43,7 +43,7 @@ const ktoEvaluated: Start = (common, args) =>
   }) as never;
 const sft: Start = (common, args) => new SFTTrainer({ ...common, args, trainDataset: prompted }) as never;
 
-// TRL's words: "w17" is token 17.
+// The words in TRL's data: "w17" is token 17.
 const words = Object.fromEntries(
   Array.from({ length: 97 }, (_, i) => [['<pad>', '<s>', '</s>'][i] ?? `w${i}`, i]),
 );
@@ -70,7 +70,7 @@ const TOKEN_MEANS = [...OF_ALL_TOKENS, 'logps/chosen', 'logps/rejected'];
 
 interface Run {
   start: Start;
-  /** Metrics that mean another thing in TRL under the same name. */
+  /** Metrics that mean something else in TRL under the same name. */
   unlike?: readonly string[];
   bounds?: Record<string, number>;
   allWeights?: boolean;
@@ -81,7 +81,7 @@ const RUNS: Partial<Record<keyof typeof trlRuns, Run>> = {
   apo_zero_unpaired: { start: kto },
   sft: { start: sft },
   cpo: { start: cpo, unlike: OF_ALL_TOKENS },
-  // TRL logs a cross-entropy of 0 where it computes none.
+  // TRL logs a cross-entropy of 0 if it computes none.
   simpo: { start: cpo, unlike: [...TOKEN_MEANS, 'nll_loss'] },
   'cpo-simpo': { start: cpo, unlike: TOKEN_MEANS },
   orpo: { start: orpo, unlike: TOKEN_MEANS },
@@ -96,11 +96,11 @@ const RUNS: Partial<Record<keyof typeof trlRuns, Run>> = {
   'ld-list': { start: dpo },
   'sft-ld-list': { start: dpo },
   'cpo-micro': { start: cpo, unlike: OF_ALL_TOKENS },
-  // TRL's is a mean over the micro-batches that have both kinds; ours is the difference of the two means beside it.
+  // TRL's is a mean over the micro-batches that have both kinds; ours is the difference of the two logged means.
   'kto-micro': { start: ktoEvaluated, unlike: ['rewards/margins'] },
 };
 
-/** Sums of tens of log-probabilities carry more rounding than a loss, and a norm is no mean; all is float32. */
+/** Sums of tens of log-probabilities have more rounding errors than a loss, and a norm is not a mean; all is float32. */
 const BOUNDS: Record<string, number> = {
   'logps/chosen': 5e-4,
   'logps/rejected': 5e-4,
@@ -109,7 +109,7 @@ const BOUNDS: Record<string, number> = {
 };
 const BOUND = 1e-4;
 
-/** `f_divergence_type` is called fDivergence, after what it is. */
+/** We name `f_divergence_type` fDivergence, after its meaning. */
 const RENAMED: Record<string, string> = { fDivergenceType: 'fDivergence' };
 
 /** TRL's settings under our names. */
@@ -128,7 +128,7 @@ interface Recorded {
   evaluated?: Record<string, number>;
 }
 
-/** Trains beside TRL's run. */
+/** Trains, and compares with TRL's run. */
 async function follow(
   name: string,
   { start, unlike = [], bounds = BOUNDS, allWeights = false }: Run,
@@ -171,7 +171,7 @@ async function follow(
   });
 }
 
-describe("trainers beside TRL's", () => {
+describe('trainers compared with TRL', () => {
   for (const [name, run] of Object.entries(RUNS)) {
     it(`${name}: eight steps, metric by metric`, () => follow(name, run));
   }

@@ -1,7 +1,7 @@
 /**
- * Bradley–Terry on language: stories of the embedded model, of which each pair is labelled by chance, the happier one chosen with
- * the probability σ(Δ/τ). The truth is known, so that a reward model can be held against the best that anybody could do with such
- * labels: loss, accuracy, calibration, and the order that it gives to stories.
+ * Bradley–Terry on language: stories of the embedded model, each pair of which is labeled randomly, the happier one chosen
+ * with probability σ(Δ/τ). The truth is known, so a reward model can be compared with the best possible result for such
+ * labels: loss, accuracy, calibration, and its ranking of stories.
  */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
@@ -14,7 +14,7 @@ import { RewardTrainer } from '../../src/train/reward-trainer.ts';
 import { random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 
-/** Of the sentiment's differences, whose mean is 7.6: a label is wrong in a quarter of the pairs. */
+/** For the differences in sentiment, whose mean is 7.6, a label is wrong in a quarter of the pairs. */
 const TAU = 6;
 const TRAINED = 320;
 const BINS = 10;
@@ -33,7 +33,7 @@ const pairsOf = async (file: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as Pair);
 
-/** Labels by chance, and how probable each was. */
+/** Random labels, and the probability of each. */
 function labelled(pairs: readonly Pair[], seed: number) {
   const { uniform } = random(seed);
   return pairs.map(({ prompt, chosen, rejected }) => {
@@ -44,7 +44,7 @@ function labelled(pairs: readonly Pair[], seed: number) {
   });
 }
 
-/** Places in order, the mean of those of equals. */
+/** Ranks, where equal values get the mean of theirs. */
 function ranks(values: readonly number[]): number[] {
   return values.map((value) => {
     const below = values.filter((other) => other < value).length;
@@ -58,7 +58,7 @@ function correlation(a: readonly number[], b: readonly number[]): number {
   return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
 }
 
-/** Expected calibration error of probabilities that the chosen side is the one it is: both sides of a pair are asked. */
+/** Expected calibration error of the predicted probabilities that the chosen side is chosen; both sides of a pair are counted. */
 function calibrationError(logits: readonly number[]): number {
   const asked = logits.flatMap((logit) => [
     { p: sigmoid(logit), isTrue: 1 },
@@ -77,7 +77,7 @@ function calibrationError(logits: readonly number[]): number {
 describe('truth: a reward model of stories', function () {
   this.timeout(300_000);
 
-  it('is near the best that labels drawn by chance allow', async () => {
+  it('is close to the best possible with random labels', async () => {
     const gpu = await testGpu();
     const files = await openSource('demos/align/model');
     const model = await CausalLM.load(gpu, files);
@@ -122,12 +122,12 @@ describe('truth: a reward model of stories', function () {
         .map(([name, value]) => `${name} ${value.toFixed(3)}`)
         .join(', ')}`,
     );
-    // A coin has a loss of log 2 and an accuracy of a half; nobody is better than the truth but by luck on these labels.
+    // A coin has a loss of log 2 and an accuracy of a half; on these labels only luck can be better than the truth.
     expect(found.loss).to.be.within(found.oracle - 0.03, (found.oracle + Math.LN2) / 2 + 0.03);
     expect(found.accuracy).to.be.above(0.5 + (bayes - 0.5) / 2);
     expect(found.calibration).to.be.below(0.15);
     expect(found.order).to.be.above(0.4);
-    // A score is a story's own, whatever is scored beside it.
+    // A score belongs to a story, whatever else is in the batch.
     const [alone] = await learned.score(texts.slice(5, 6));
     expect(scores[5]).to.be.closeTo(alone as number, 1e-4);
     learned.dispose();

@@ -1,6 +1,6 @@
 /**
- * What a `config.json` says of attention, out of a GGUF file's metadata: heads, rotary positions and their factors, windows, and
- * how scores are scaled, a function for each architecture that says more than Llama's.
+ * The attention fields of a `config.json` from a GGUF file's metadata: heads, rotary positions and their factors, windows,
+ * and the scale of scores. One function per architecture that has more fields than Llama.
  */
 import { InputError } from '../errors.ts';
 import { toFloat32 } from '../float.ts';
@@ -8,17 +8,17 @@ import type { JsonObject } from '../json.ts';
 import { type GgufMetadata, shortest } from './metadata.ts';
 import type { Gguf } from './reader.ts';
 
-/** A file as the fields of attention are read from it. */
+/** The parts of a file from which the fields of attention are read. */
 export interface Reading {
   metadata: GgufMetadata;
   tensors: Gguf['tensors'];
-  /** In front of the architecture's keys: `llama.`. */
+  /** Prefix of the architecture's keys: `llama.`. */
   prefix: string;
   layers: number;
   headDim: number;
 }
 
-/** Heads, frequencies and, where the file has them, windows. */
+/** Heads, frequencies and, if the file has them, windows. */
 export async function rotary(
   reading: Reading,
   likeHeads = ['attention.value_length', 'rope.dimension_count'],
@@ -40,7 +40,7 @@ export async function rotary(
   };
 }
 
-/** llama.cpp knows the 27B by its layers: its queries are scaled by the width of a head of the residual stream. */
+/** llama.cpp recognizes the 27B model by its number of layers: it scales queries by hidden size / heads. */
 const GEMMA2_27B = 46;
 const GEMMA3_27B = 62;
 
@@ -50,7 +50,7 @@ function queryScalar({ metadata, prefix, layers, headDim }: Reading, large: numb
   return layers === large ? width / heads : headDim;
 }
 
-/** Windows of 4096 in every other layer where the file says nothing. */
+/** By default, every other layer has a window of 4096. */
 export async function gemma2Attention(reading: Reading): Promise<JsonObject> {
   return {
     ...(await rotary(reading)),
@@ -71,7 +71,7 @@ export async function gemmaAttention(reading: Reading): Promise<JsonObject> {
   };
 }
 
-/** Scores are scaled as those of Llama where the file does not say how; Granite's hybrids have no positions. */
+/** By default, scores are scaled as in Llama; Granite's hybrid models have no positions. */
 export async function graniteAttention(reading: Reading): Promise<JsonObject> {
   const { metadata, prefix, headDim } = reading;
   const turns = `${prefix}rope.scaling.finetuned`;
@@ -80,7 +80,7 @@ export async function graniteAttention(reading: Reading): Promise<JsonObject> {
   return { ...(await rotary(reading)), attention_multiplier: 1 / Math.sqrt(headDim) };
 }
 
-/** llama.cpp reads OLMo 3 as OLMo 2 with windows, whose positions turn in another way. */
+/** llama.cpp stores OLMo 3 as OLMo 2 with windows, whose rotary positions differ. */
 export async function olmoAttention(reading: Reading): Promise<JsonObject> {
   const { metadata, prefix } = reading;
   const window = `${prefix}attention.sliding_window`;
@@ -89,7 +89,7 @@ export async function olmoAttention(reading: Reading): Promise<JsonObject> {
   return rotary(reading);
 }
 
-/** Partial rotary positions, and factors of their frequencies for short and for long contexts. */
+/** Partial rotary positions, and frequency factors for short and for long contexts. */
 export async function phiAttention(reading: Reading): Promise<JsonObject> {
   const { metadata, tensors, prefix, headDim } = reading;
   const turned = metadata.integer(`${prefix}rope.dimension_count`) ?? headDim;
@@ -116,17 +116,17 @@ export async function phiAttention(reading: Reading): Promise<JsonObject> {
   return { ...fields, rope_scaling };
 }
 
-/** Windows as transformers words them, layer by layer; all but every `period`-th layer slide where nothing is said. */
+/** Windows in transformers' format, layer by layer; by default, all but every `period`-th layer have a window. */
 function windows({ metadata, prefix, layers }: Reading, period: number): JsonObject {
   const window = metadata.integer(`${prefix}attention.sliding_window`) ?? 0;
   if (window === 0) return {};
   const key = `${prefix}attention.sliding_window_pattern`;
   const listed = metadata.values.get(key)?.type === 'array' ? metadata.numbers(key) : undefined;
-  if (listed && listed.length !== layers) throw metadata.wrong(key, `${layers}, one a layer`);
+  if (listed && listed.length !== layers) throw metadata.wrong(key, `${layers} values, one per layer`);
   const every = listed ? 0 : (metadata.integer(key) ?? period);
   const slides = (i: number) => (listed ? Boolean(listed[i]) : every === 0 || (i + 1) % every !== 0);
   return {
-    // Llama's own class has no windows.
+    // Llama's class in transformers does not support windows.
     ...(prefix === 'llama.' && { model_type: 'mistral', architectures: ['MistralForCausalLM'] }),
     use_sliding_window: true,
     sliding_window: window,
@@ -137,20 +137,21 @@ function windows({ metadata, prefix, layers }: Reading, period: number): JsonObj
 }
 
 /**
- * A factor for all frequencies, or Llama 3's one for each, from which its parameters cannot be told. Hugging Face has a
- * kind of scaling that names every factor, for short and for long contexts: here they are the same.
+ * A factor for all frequencies, or Llama 3's factor for each one, from which its parameters cannot be recovered. Hugging
+ * Face has a scaling type that lists every factor, for short and for long contexts; here both lists are equal.
  */
 async function ropeScaling({ metadata, tensors, prefix, headDim }: Reading): Promise<JsonObject | undefined> {
   const key = `${prefix}rope.scaling.type`;
   const type = metadata.string(key) ?? 'linear';
-  if (type !== 'linear' && type !== 'none') throw metadata.unsupported(key, 'Supported are none and linear');
+  if (type !== 'linear' && type !== 'none')
+    throw metadata.unsupported(key, 'Supported scaling types: none, linear');
   const given =
     metadata.number(`${prefix}rope.scaling.factor`) ?? metadata.number(`${prefix}rope.scale_linear`);
   const factor = type === 'none' ? 1 : given || 1;
   const frequencies = tensors.get('rope_freqs.weight');
   if (!frequencies) return factor === 1 ? undefined : { rope_type: 'linear', factor };
   if (frequencies.shape.join() !== String(headDim / 2)) {
-    const what = `is (${frequencies.shape.join(', ')}), the heads turn ${headDim / 2} pairs`;
+    const what = `has shape (${frequencies.shape.join(', ')}), but heads have ${headDim / 2} rotary pairs`;
     throw new InputError(frequencies.where, what, 'Convert the model to GGUF again');
   }
   const factors = toFloat32({ ...frequencies, data: await frequencies.read() });

@@ -1,7 +1,7 @@
 /**
- * The `config.json` that a GGUF file stands for: a row for each architecture of llama.cpp that says which of its keys are
- * which fields, and what its converter leaves unsaid. Refuses, by key, what changes the arithmetic in a way that nothing
- * here computes. Reads metadata and the table of tensors, no weight but the factors of rotary frequencies.
+ * Converts a GGUF file's metadata to a `config.json`: one row per architecture of llama.cpp maps its keys to fields and
+ * adds what its converter omits. Rejects, by key, settings that would change the computation and are not supported. Reads
+ * metadata and the table of tensors, and no weights except the factors of rotary frequencies.
  */
 import { own } from '../../base/lookup.ts';
 import { InputError, listed } from '../errors.ts';
@@ -18,20 +18,20 @@ import {
 import { GgufMetadata } from './metadata.ts';
 import type { Gguf } from './reader.ts';
 
-/** An architecture of llama.cpp in the words of Hugging Face. */
+/** An architecture of llama.cpp in the terms of Hugging Face. */
 interface ConfigRow {
   modelType: string;
-  /** Of transformers, for others that read the file. */
+  /** The class in transformers, for other tools that read the file. */
   className: string;
-  /** Keys, without the architecture in front, by fields. */
+  /** Keys of fields, without the architecture's prefix. */
   keys: Readonly<Record<string, string>>;
-  /** Keys that may be missing or 0, in the same way; other architectures must not have them. */
+  /** Optional keys, which may be missing or 0; other architectures must not have them. */
   factors?: Readonly<Record<string, string>>;
-  /** Fields that the architecture settles. */
+  /** Fields with fixed values for the architecture. */
   fixed?: JsonObject;
-  /** Which linear layers have biases is the architecture's say, not the configuration's. */
+  /** Whether the architecture rather than the configuration determines which linear layers have biases. */
   biasesKnown?: boolean;
-  /** Frequencies and windows, where positions turn. */
+  /** Frequencies and windows, for rotary positions. */
   attention?(from: Reading): Promise<JsonObject>;
 }
 
@@ -110,7 +110,7 @@ const ROWS: Readonly<Record<string, ConfigRow>> = {
   },
 };
 
-/** Values of keys that nothing here computes, and the one that changes nothing. */
+/** Keys of unsupported features, with the value that has no effect. */
 const MUST_BE: Readonly<Record<string, number | boolean>> = {
   'attention.causal': true,
   'attention.clamp_kqv': 0,
@@ -124,7 +124,7 @@ const MUST_BE: Readonly<Record<string, number | boolean>> = {
   residual_scale: 0,
 };
 
-/** Fields that transformers declares as floats, and that may be whole numbers. */
+/** Fields that transformers declares as floats but that may have integer values. */
 export const FLOAT_FIELDS: ReadonlySet<string> = new Set([
   'attention_factor',
   'attn_logit_softcapping',
@@ -138,7 +138,7 @@ export const FLOAT_FIELDS: ReadonlySet<string> = new Set([
 
 const MOST_LAYERS = 2 ** 12;
 
-/** Ends of a text, the first of them the one that a tokenizer calls so. */
+/** Tokens that end a text; the first one is the tokenizer's EOS. */
 const ENDS = ['eos', 'eot', 'eom'] as const;
 
 /** The configuration as transformers writes it. Throws {@link InputError}. */
@@ -147,7 +147,7 @@ export async function ggufConfig({ metadata: values, tensors }: Gguf, file: stri
   const name = metadata.string('general.architecture');
   const row = name === undefined ? undefined : own(ROWS, name);
   if (!row) {
-    const known = `Supported are ${listed(Object.keys(ROWS), 32)}`;
+    const known = `Supported architectures: ${listed(Object.keys(ROWS), 32)}`;
     throw metadata.unsupported('general.architecture', known);
   }
   const prefix = `${name}.`;
@@ -194,14 +194,14 @@ function factorsOf({ metadata, prefix }: Reading, names: Readonly<Record<string,
   return Object.fromEntries(fields.filter((entry): entry is [string, number] => Boolean(entry[1])));
 }
 
-/** Rows of the embedding: what the metadata say may count ids that have none. */
+/** Number of rows of the embedding; the metadata may count ids without an embedding. */
 function vocabulary(tensors: Gguf['tensors'], file: string): number {
   const embedding = tensors.get('token_embd.weight');
   if (embedding?.shape.length === 2) return embedding.shape[0] as number;
   throw new InputError(
     `${file}, tensor "token_embd.weight"`,
-    'is missing, or no matrix',
-    'Use a whole model',
+    'is missing, or is not a matrix',
+    'Use a complete model',
   );
 }
 
@@ -223,7 +223,7 @@ function tokenIds(metadata: GgufMetadata): JsonObject {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as JsonObject;
 }
 
-/** What the numbers come to once they are unpacked: halves hold all that blocks do. */
+/** The type of the dequantized numbers: half precision represents all values of blocks. */
 function dtypeOf(tensors: Gguf['tensors']): string {
   const matrices = [...tensors.values()].filter(({ shape }) => shape.length > 1).map(({ dtype }) => dtype);
   if (matrices.every((dtype) => dtype === 'F32')) return 'float32';

@@ -1,6 +1,6 @@
 /**
- * A GGUF file seen as a Hugging Face folder: configuration and tokenizer are written out of its metadata when they are asked
- * for, the weights stay where they are. Nobody else needs to know what the model came in.
+ * Presents a GGUF file as a Hugging Face folder: configuration and tokenizer are generated from its metadata on request,
+ * the weights are read in place. No other code depends on the file's format.
  */
 import { own } from '../../base/lookup.ts';
 import { type ByteSource, memorySource } from '../byte-source.ts';
@@ -14,19 +14,19 @@ import { GgufMetadata } from './metadata.ts';
 import { openGguf } from './reader.ts';
 import { type GgufTokenizer, ggufTokenizer } from './tokenizer.ts';
 
-/** The folder that `source` stands for. Throws {@link InputError} where it is not sound, or no whole model. */
+/** The folder for `source`. Throws {@link InputError} if it is damaged or not a complete model. */
 export async function ggufFiles(source: ByteSource): Promise<Files> {
   const gguf = await openGguf(source);
   const metadata = new GgufMetadata(gguf.metadata, source.name);
   const type = metadata.string('general.type') ?? 'model';
   if (type !== 'model') {
-    const what = `holds ${type === 'adapter' ? 'an adapter' : `something of type ${quote(type)}`}, not a model`;
+    const what = `contains ${type === 'adapter' ? 'an adapter' : `data of type ${quote(type)}`}, not a model`;
     throw new InputError(source.name, what, 'Give the GGUF of the model');
   }
   const count = metadata.integer('split.count') ?? 1;
   if (count > 1) {
     const what = `is one of ${count} files that the model is split into`;
-    throw new InputError(source.name, what, "Put them together with llama.cpp's llama-gguf-split --merge");
+    throw new InputError(source.name, what, "Merge them with llama.cpp's llama-gguf-split --merge");
   }
   let made: GgufTokenizer | undefined;
   const tokenizer = () => {
@@ -46,7 +46,7 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
     if (path === MODEL_GGUF) return source;
     const content = paths.has(path) ? await own(contents, path)?.() : undefined;
     if (content === undefined) return undefined;
-    // A vocabulary may have a token with the name of a field.
+    // A vocabulary may contain a token with the name of a field.
     const floats = path === MODEL_CONFIG ? FLOAT_FIELDS : undefined;
     return memorySource(exactJsonFile(content, floats), `${source.name}/${path}`);
   };
@@ -58,7 +58,7 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
   );
 }
 
-/** What generation takes from the configuration. */
+/** The part of the configuration that generation uses. */
 function generation({ bos_token_id, eos_token_id, pad_token_id }: JsonObject): JsonObject {
   const fields = { bos_token_id, eos_token_id, pad_token_id };
   return Object.fromEntries(Object.entries(fields).filter(([, id]) => id !== undefined)) as JsonObject;

@@ -20,14 +20,17 @@ export class GgufMetadata {
     throw this.wrong(key, 'a text');
   }
 
-  /** A whole number that is exact, from 0. */
+  /** A safe integer, at least 0. */
   integer(key: string): number | undefined {
     const value = this.number(key);
     if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return value;
     throw this.wrong(key, 'a whole number from 0');
   }
 
-  /** A finite number. One of 32 bits is the shortest decimal that rounds to it: 0.00001, not 0.000009999999747378752. */
+  /**
+   * A finite number. A 32-bit float is returned as the shortest decimal that rounds to it: 0.00001, not
+   * 0.000009999999747378752.
+   */
   number(key: string): number | undefined {
     const found = this.values.get(key);
     if (found === undefined) return undefined;
@@ -53,7 +56,7 @@ export class GgufMetadata {
     throw this.wrong(key, 'a list of texts');
   }
 
-  /** A list of numbers or truths. */
+  /** A list of numbers or booleans. */
   numbers(key: string): ArrayLike<number> | undefined {
     const found = this.values.get(key);
     if (found === undefined) return undefined;
@@ -70,7 +73,7 @@ export class GgufMetadata {
     return new InputError(this.place(key), `${shown}, expected ${expected}`, WAY_OUT);
   }
 
-  /** A value that is well-formed but that nothing here can serve. */
+  /** A well-formed value that is not supported. */
   unsupported(key: string, wayOut: string): InputError {
     const found = this.values.get(key);
     const shown = found === undefined ? 'nothing' : description(found);

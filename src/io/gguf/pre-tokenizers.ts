@@ -1,22 +1,22 @@
 /**
- * How byte-level vocabularies cut a text into words before they merge, by llama.cpp's names: a row for each way, with the steps
- * that `tokenizer.json` takes for it. What is not here is refused with the list of what is.
+ * How byte-level vocabularies split a text into words before merging, by llama.cpp's names: one row per method, with the
+ * equivalent steps of `tokenizer.json`. Other names are rejected with the list of supported ones.
  */
 import type { JsonObject } from '../json.ts';
 
 export interface PreTokenizer {
-  /** llama.cpp's names of it, in `tokenizer.ggml.pre`; the first is written. */
+  /** llama.cpp's names in `tokenizer.ggml.pre`; the first one is written. */
   names: readonly [string, ...string[]];
   steps: readonly JsonObject[];
   normalizer?: JsonObject;
-  /** A word that is a token is not merged from its parts. */
+  /** Words that are tokens are not built by merges. */
   ignoresMerges?: boolean;
-  /** Texts begin with BOS where the file does not say. */
+  /** Whether texts begin with BOS if the file does not say. */
   addsBos?: boolean;
 }
 
 const BYTES = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true };
-/** GPT-2's own pattern is part of the step. */
+/** GPT-2's pattern is built into the step. */
 const GPT2 = { ...BYTES, use_regex: true };
 const DIGITS = { type: 'Digits', individual_digits: true };
 
@@ -25,19 +25,19 @@ const split = (pattern: string): JsonObject[] => [
   { ...BYTES, use_regex: false },
 ];
 
-/** Contractions in any case, words with one other character in front, digits up to `digits` at a time. */
+/** Contractions in any case, words with an optional leading character, groups of up to `digits` digits. */
 const words = (digits: string): string =>
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" +
   `${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
-/** Words begin where a capital follows a small letter. */
+/** A new word begins where an upper-case letter follows a lower-case one. */
 const CASED =
   '[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|' +
   '[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|' +
   '\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+';
 
 export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
-  // Files from before there was such a key are GPT-2's as a rule.
+  // Files older than this key are usually GPT-2's.
   { names: ['gpt-2', 'default', 'phi-2', 'olmo', 'mpt'], steps: [GPT2] },
   { names: ['smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'minerva-7b'], steps: [DIGITS, GPT2] },
   {

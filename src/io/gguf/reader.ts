@@ -1,7 +1,7 @@
 /**
- * Reads GGUF, versions 2 and 3, little-endian. Trusts nothing: each length, count, offset and type is held against the
- * file before memory is taken for it, and each error names the file and the key or the tensor. A tensor's bytes are read when
- * they are asked for; what metadata and tensors mean is others' business.
+ * Reads GGUF, versions 2 and 3, little-endian. The file is untrusted: each length, count, offset and type is checked
+ * against the file before memory is allocated, and each error names the file and the key or the tensor. A tensor's bytes
+ * are read on request. Does not interpret metadata or tensors.
  */
 import type { ByteSource } from '../byte-source.ts';
 import { InputError, quote } from '../errors.ts';
@@ -22,13 +22,13 @@ import {
   TENSOR_TYPES,
 } from './writer.ts';
 
-/** What a file holds, both in its own order. */
+/** The content of a file, in the file's order. */
 export interface Gguf {
   metadata: Map<string, GgufValue>;
   tensors: Map<string, TensorSource>;
 }
 
-/** A file's header: where tensors begin is counted from the file's own beginning. */
+/** A file's header; tensor offsets count from the beginning of the file. */
 export interface GgufHeader {
   metadata: Map<string, GgufValue>;
   tensors: Map<string, TensorEntry>;
@@ -40,13 +40,13 @@ interface TensorEntry extends Omit<TensorSource, 'read'> {
 }
 
 const VERSIONS = [2, 3];
-/** Headers are mostly vocabulary: the longest known take 20 MB. */
+/** Headers consist mostly of the vocabulary: the longest known take 20 MB. */
 const MAX_HEADER_BYTES = 100_000_000;
 const FIRST_READ = 2 ** 16;
 const MAX_DIMENSIONS = 4;
-/** Lists within lists. */
+/** Maximum depth of nested lists. */
 const MAX_DEPTH = 4;
-/** The least that an entry takes: the lengths of its texts, its types and its numbers. */
+/** Minimum size of an entry: the lengths of its texts, its types and its numbers. */
 const LEAST_BYTES = { metadata: 13, tensor: 24, string: 8, array: 12 };
 const WAY_OUT = 'The file is damaged or incomplete: fetch it again';
 
@@ -55,7 +55,7 @@ const NUMBER_BY_CODE = new Map(NUMBERS.map(([type, { code }]) => [code as number
 const DTYPES = Object.entries(TENSOR_TYPES) as [GgufDtype, number][];
 const DTYPE_BY_CODE = new Map(DTYPES.map(([dtype, code]) => [code, dtype]));
 
-/** Reads the header; {@link InputError} for anything but a sound one. */
+/** Reads the header. Throws {@link InputError} if it is invalid. */
 export async function openGguf(source: ByteSource): Promise<Gguf> {
   const { metadata, tensors } = await readHeader(source);
   const read = ({ begin, bytes, ...tensor }: TensorEntry): TensorSource => ({
@@ -65,7 +65,7 @@ export async function openGguf(source: ByteSource): Promise<Gguf> {
   return { metadata, tensors: new Map([...tensors].map(([name, entry]) => [name, read(entry)])) };
 }
 
-/** How long the header is, only its end says: what was too short is read again, four times as long. */
+/** The length of the header is only known at its end: if the prefix was too short, read four times as much. */
 async function readHeader(source: ByteSource): Promise<GgufHeader> {
   const most = Math.min(source.size, MAX_HEADER_BYTES);
   for (let length = FIRST_READ; ; length *= 4) {
@@ -77,7 +77,7 @@ async function readHeader(source: ByteSource): Promise<GgufHeader> {
   }
 }
 
-/** The header of a file of `size` bytes by its first ones; `undefined` where these are too few. */
+/** Parses the header of a file of `size` bytes from its first bytes; undefined if these are too few. */
 export function parseGgufHeader(
   prefix: Uint8Array<ArrayBuffer>,
   size: number,
@@ -94,15 +94,15 @@ export function parseGgufHeader(
 function parse(cursor: Cursor): GgufHeader {
   const { file, size } = cursor;
   if (size < 4 || cursor.uint32() !== MAGIC) {
-    throw new InputError(file, 'is not GGUF: it does not begin with those letters', 'Check the file');
+    throw new InputError(file, 'is not GGUF: it does not begin with these letters', 'Check the file');
   }
   const version = cursor.uint32();
   if (!VERSIONS.includes(version)) {
     const known = VERSIONS.join(' and ');
     throw new InputError(
       file,
-      `is GGUF of version ${version}`,
-      `Versions ${known} are read; convert it anew`,
+      `has the unsupported GGUF version ${version}`,
+      `Supported versions: ${known}. Convert it again`,
     );
   }
   const tensorCount = cursor.count('tensors', LEAST_BYTES.tensor);
@@ -128,7 +128,7 @@ function parse(cursor: Cursor): GgufHeader {
   return { metadata, tensors };
 }
 
-/** An entry of the table; `begin` as it says, from the first boundary behind the header. */
+/** A table entry; `begin` is the stored offset, relative to the first boundary after the header. */
 function tensorEntry(cursor: Cursor): TensorEntry {
   const dimensions = cursor.uint32();
   if (dimensions > MAX_DIMENSIONS) throw cursor.wrong(`has ${dimensions} dimensions`);
@@ -136,12 +136,14 @@ function tensorEntry(cursor: Cursor): TensorEntry {
   const code = cursor.uint32();
   const dtype = DTYPE_BY_CODE.get(code);
   if (!dtype) {
-    const known = `Read are ${Object.keys(TENSOR_TYPES).join(', ')}: convert the file to one of them`;
-    throw new InputError(cursor.where, `its type is number ${code} of GGUF's`, known);
+    const known = `Supported types: ${Object.keys(TENSOR_TYPES).join(', ')}. Convert the file to one of them`;
+    throw new InputError(cursor.where, `GGUF type ${code} is not supported`, known);
   }
   const block = isBlocks(dtype) ? BLOCKS[dtype] : { elements: 1, bytes: dtype === 'F32' ? 4 : 2 };
   if ((sizes[0] ?? 1) % block.elements !== 0) {
-    throw cursor.wrong(`has rows of ${sizes[0]}, which are no whole blocks of ${dtype}`);
+    throw cursor.wrong(
+      `has rows of ${sizes[0]} numbers, which is not a multiple of the block size of ${dtype}`,
+    );
   }
   let bytes = block.bytes / block.elements;
   for (const size of sizes) {
@@ -151,14 +153,14 @@ function tensorEntry(cursor: Cursor): TensorEntry {
   return { dtype, shape: sizes.reverse(), where: cursor.where, begin: cursor.uint64(), bytes };
 }
 
-/** Sets `begin` of all; the tensors must lie inside the file, on boundaries, and none over another. */
+/** Sets `begin` of all tensors. They must be inside the file, aligned, and must not overlap. */
 function layOut(tensors: ReadonlyMap<string, TensorEntry>, alignment: number, cursor: Cursor): void {
   const start = aligned(cursor.at, alignment);
   let end = start;
   for (const tensor of [...tensors.values()].sort((a, b) => a.begin - b.begin || a.bytes - b.bytes)) {
     const { begin, bytes, where } = tensor;
     if (begin % alignment !== 0) {
-      throw new InputError(where, `begins at ${begin}, which is no multiple of ${alignment}`, WAY_OUT);
+      throw new InputError(where, `begins at ${begin}, which is not a multiple of ${alignment}`, WAY_OUT);
     }
     tensor.begin = start + begin;
     if (tensor.begin < end) throw new InputError(where, 'overlaps the tensor before it', WAY_OUT);
@@ -179,13 +181,13 @@ function alignmentOf(metadata: ReadonlyMap<string, GgufValue>, file: string): nu
   throw new InputError(`${file}, key "general.alignment"`, `is ${found}, not a power of two`, WAY_OUT);
 }
 
-/** Thrown where the prefix ends before the header does. */
+/** Thrown if the prefix ends before the header does. */
 const TOO_SHORT = new Error('the prefix is too short');
 
-/** Reads forwards through the first bytes of a file. */
+/** Reads sequentially through the first bytes of a file. */
 class Cursor {
   at = 0;
-  /** What is being read, for messages. */
+  /** The item that is being read, for error messages. */
   where: string;
   private readonly view: DataView;
   private readonly decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -207,7 +209,7 @@ class Cursor {
     return this.view.getUint32(this.skip(4), true);
   }
 
-  /** A length, a count or an offset: none that a file can have is beyond 2⁵³. */
+  /** A length, a count or an offset; valid ones are below 2⁵³. */
   uint64(): number {
     const at = this.skip(8);
     const upper = this.view.getUint32(at + 4, true);
@@ -215,11 +217,11 @@ class Cursor {
     return upper * 2 ** 32 + this.view.getUint32(at, true);
   }
 
-  /** How many follow, each of `least` bytes or more: never more than there is room for. */
+  /** A number of items of at least `least` bytes each; throws if the remaining bytes cannot contain them. */
   count(what: string, least: number): number {
     const count = this.uint64();
     if (count * least <= this.size - this.at) return count;
-    throw this.wrong(`claims ${count} ${what}, and ${this.size - this.at} bytes follow`);
+    throw this.wrong(`claims ${count} ${what}, but only ${this.size - this.at} bytes follow`);
   }
 
   text(): string {
@@ -228,7 +230,7 @@ class Cursor {
     try {
       return this.decoder.decode(this.prefix.subarray(at, at + length));
     } catch {
-      throw this.wrong('holds text that is not UTF-8');
+      throw this.wrong('contains text that is not UTF-8');
     }
   }
 
@@ -241,7 +243,7 @@ class Cursor {
   }
 
   private array(depth: number): GgufArray {
-    if (depth > MAX_DEPTH) throw this.wrong(`holds lists in lists, more than ${MAX_DEPTH} deep`);
+    if (depth > MAX_DEPTH) throw this.wrong(`contains lists nested more than ${MAX_DEPTH} levels deep`);
     const code = this.uint32();
     if (code === STRING_CODE) {
       const value: string[] = [];
@@ -265,7 +267,7 @@ class Cursor {
     const at = this.skip(bytes);
     const values = new array(this.prefix.slice(at, at + bytes).buffer);
     if (type === 'bool' && (values as Uint8Array).some((byte) => byte > 1)) {
-      throw this.wrong('holds a truth that is neither 0 nor 1');
+      throw this.wrong('contains a boolean that is neither 0 nor 1');
     }
     return values;
   }
@@ -276,11 +278,11 @@ class Cursor {
     throw this.wrong(`has the unknown type ${code}`);
   }
 
-  /** Where the next `length` bytes begin. */
+  /** The offset of the next `length` bytes; advances past them. */
   private skip(length: number): number {
     const { at } = this;
     if (length > this.size - at) {
-      throw this.wrong(`needs ${length} bytes from byte ${at} on, and the file ends at ${this.size}`);
+      throw this.wrong(`needs ${length} bytes from byte ${at}, but the file ends at ${this.size}`);
     }
     if (length > this.prefix.byteLength - at) throw TOO_SHORT;
     this.at += length;

@@ -1,6 +1,7 @@
 /**
- * The tokenizer that a GGUF file carries in its metadata, as the `tokenizer.json` and `tokenizer_config.json` of a Hugging Face
- * folder: a byte-level vocabulary with merges, or one of SentencePiece, whose merges follow from its scores. Reads no text.
+ * Converts the tokenizer in a GGUF file's metadata to the `tokenizer.json` and `tokenizer_config.json` of a Hugging Face
+ * folder: a byte-level vocabulary with merges, or a SentencePiece vocabulary, whose merges are derived from its scores.
+ * Does not tokenize.
  */
 import { own } from '../../base/lookup.ts';
 import { listed, quote } from '../errors.ts';
@@ -13,15 +14,15 @@ export interface GgufTokenizer {
   config: JsonObject;
 }
 
-/** Kinds of tokens, in `tokenizer.ggml.token_type`. */
+/** Token types in `tokenizer.ggml.token_type`. */
 export const TOKEN_TYPES = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
-/** Kinds that are found in a text before it is cut, and whether they are left out of what is decoded. */
+/** Token types that are matched before a text is split, and whether decoding omits them. */
 const WHOLE = new Map<number, boolean>([
   [TOKEN_TYPES.unknown, true],
   [TOKEN_TYPES.control, true],
   [TOKEN_TYPES.userDefined, false],
 ]);
-/** Tokens by what the configuration calls them and the metadata do. */
+/** Special tokens: names in the configuration and in the metadata. */
 export const SPECIAL_TOKENS = {
   bos_token: 'bos_token_id',
   eos_token: 'eos_token_id',
@@ -30,14 +31,14 @@ export const SPECIAL_TOKENS = {
 } as const;
 
 export const SPACE = '▁';
-/** Characters of a token; the longest in use have a few hundred. Parts of longer ones would take hours to look up. */
+/** Maximum characters of a token; the longest in use have a few hundred. Looking up the parts of longer ones would take hours. */
 const LONGEST_TOKEN = 1024;
 const KEY = 'tokenizer.ggml.';
 
-/** What differs between the kinds of vocabulary. */
+/** The differences between the kinds of vocabulary. */
 interface Kind {
   addsBos: boolean;
-  /** What `tokenizer.json` has beside tokens and template. */
+  /** The parts of `tokenizer.json` besides tokens and template. */
   parts: JsonObject & { model: JsonObject };
 }
 
@@ -47,12 +48,12 @@ const KINDS: Readonly<Record<string, (metadata: GgufMetadata, tokens: readonly s
   llama: sentencePiece,
 };
 
-/** Both files of the tokenizer; `undefined` where the file has none. Throws `InputError`. */
+/** Both files of the tokenizer; undefined if the file has none. Throws `InputError`. */
 export function ggufTokenizer(metadata: GgufMetadata): GgufTokenizer | undefined {
   const name = metadata.string(`${KEY}model`);
   if (name === undefined || name === 'none') return undefined;
   const kind = own(KINDS, name);
-  if (!kind) throw metadata.unsupported(`${KEY}model`, `Supported are ${listed(Object.keys(KINDS))}`);
+  if (!kind) throw metadata.unsupported(`${KEY}model`, `Supported models: ${listed(Object.keys(KINDS))}`);
   const tokens = tokensOf(metadata);
   const { addsBos, parts } = kind(metadata, tokens);
   const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
@@ -92,11 +93,11 @@ function tokensOf(metadata: GgufMetadata): string[] {
   const key = `${KEY}tokens`;
   const given = metadata.strings(key);
   if (!given || given.length === 0) throw metadata.wrong(key, 'the vocabulary');
-  // As in llama.cpp: a token without a text cannot be met, and must not be found.
+  // Like llama.cpp: a token without text cannot occur, and must not be matched.
   const tokens = given.map((token, id) => token || `[EMPTY_${id}]`);
   const seen = new Set<string>();
   for (const token of tokens) {
-    if (seen.has(token)) throw metadata.wrong(key, `tokens of their own, and ${quote(token)} is there twice`);
+    if (seen.has(token)) throw metadata.wrong(key, `distinct tokens, but ${quote(token)} occurs twice`);
     seen.add(token);
   }
   return tokens;
@@ -127,10 +128,10 @@ function preTokenizer(metadata: GgufMetadata): PreTokenizer {
   const found = PRE_TOKENIZERS.find(({ names }) => names.includes(name));
   if (found) return found;
   const known = PRE_TOKENIZERS.flatMap(({ names }) => names);
-  throw metadata.unsupported(key, `Known are ${listed(known, 64)}; use the model's Hugging Face folder`);
+  throw metadata.unsupported(key, `Supported: ${listed(known, 64)}. Or use the model's Hugging Face folder`);
 }
 
-/** Spaces are characters; what the vocabulary lacks is spelt in bytes. */
+/** Spaces are characters; text that the vocabulary lacks is written in bytes. */
 function sentencePiece(metadata: GgufMetadata, tokens: readonly string[]): Kind {
   const prefixed = metadata.boolean(`${KEY}add_space_prefix`) ?? true;
   const replace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE };
@@ -172,7 +173,7 @@ function bpe(own: JsonObject): JsonObject {
   };
 }
 
-/** Pairs in the order in which they merge, as the file lists them. */
+/** Pairs in merge order, as listed in the file. */
 function givenMerges(metadata: GgufMetadata): [string, string][] | undefined {
   return metadata.strings(`${KEY}merges`)?.map((merge) => {
     const at = merge.indexOf(' ', 1);
@@ -182,13 +183,13 @@ function givenMerges(metadata: GgufMetadata): [string, string][] | undefined {
 }
 
 /**
- * SentencePiece merges whatever gives the token of the highest score: every way to put a token together of two others,
- * tokens in the order of their scores.
+ * SentencePiece always merges into the token with the highest score. The equivalent merges are all ways to build a token
+ * from two others, ordered by the token's score.
  */
 function mergesOfScores(metadata: GgufMetadata, tokens: readonly string[]): [string, string][] {
   const key = `${KEY}scores`;
   const scores = metadata.numbers(key);
-  if (scores?.length !== tokens.length) throw metadata.wrong(key, `${tokens.length}, one for each token`);
+  if (scores?.length !== tokens.length) throw metadata.wrong(key, `${tokens.length} values, one per token`);
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const score = (id: number) => scores[id] as number;
   const merges: [string, string][] = [];
@@ -213,7 +214,7 @@ function addedTokens(metadata: GgufMetadata, tokens: readonly string[]): JsonObj
   const key = `${KEY}token_type`;
   const types = metadata.numbers(key);
   if (!types) return [];
-  if (types.length !== tokens.length) throw metadata.wrong(key, `${tokens.length}, one for each token`);
+  if (types.length !== tokens.length) throw metadata.wrong(key, `${tokens.length} values, one per token`);
   return tokens.flatMap((content, id) => {
     const special = WHOLE.get(types[id] as number);
     if (special === undefined) return [];
@@ -233,7 +234,7 @@ function specialTokens(metadata: GgufMetadata, tokens: readonly string[]): Recor
   return found;
 }
 
-/** What stands before and behind a text. */
+/** The tokens before and after a text. */
 function template(
   first: string | undefined,
   last: string | undefined,

@@ -1,6 +1,6 @@
 /**
- * A model's tokenizer as GGUF's metadata: the way back from gguf-tokenizer.ts. What llama.cpp cannot cut as `tokenizer.json`
- * says is refused.
+ * Converts a model's tokenizer to GGUF metadata, the inverse of gguf/tokenizer.ts. Rejects tokenizers that llama.cpp cannot
+ * reproduce.
  */
 import { own } from '../../base/lookup.ts';
 import { InputError, listed, quote } from '../errors.ts';
@@ -9,11 +9,11 @@ import { PRE_TOKENIZERS } from './pre-tokenizers.ts';
 import { SPACE, SPECIAL_TOKENS, TOKEN_TYPES } from './tokenizer.ts';
 import type { GgufValue } from './writer.ts';
 
-/** What is known of a tokenizer beside its `tokenizer.json`. */
+/** Properties of a tokenizer that are not in its `tokenizer.json`. */
 export interface VocabularySettings {
-  /** Embeddings that the model has: ids without a token get a name. */
+  /** Number of the model's embeddings: ids without a token get a placeholder name. */
   size: number;
-  /** Texts by their names in a configuration: `bos_token`. */
+  /** Texts of special tokens by their names in a configuration: `bos_token`. */
   special: Readonly<Record<string, string>>;
   addsBos: boolean;
   addsEos: boolean;
@@ -22,16 +22,16 @@ export interface VocabularySettings {
 
 type Merges = readonly (readonly string[])[];
 
-const WAY_OUT = 'Export another form, or convert the model with the tools of llama.cpp';
+const WAY_OUT = 'Export in another format, or convert the model with the tools of llama.cpp';
 const BYTE = /^<0x[0-9A-F]{2}>$/;
-/** Score of a token that nothing merges to. */
+/** Score of a token that no merge produces. */
 const UNMERGED = -1e6;
 
 const text = (value: string): GgufValue => ({ type: 'string', value });
 const truth = (value: boolean): GgufValue => ({ type: 'bool', value: Number(value) });
 const texts = (value: readonly string[]): GgufValue => ({ type: 'array', of: 'string', value });
 
-/** All `tokenizer.` metadata of a parsed `tokenizer.json`. Throws {@link InputError}. */
+/** All `tokenizer.` metadata from a parsed `tokenizer.json`. Throws {@link InputError}. */
 export function vocabularyMetadata(
   tokenizer: JsonObject,
   file: string,
@@ -40,7 +40,7 @@ export function vocabularyMetadata(
   const { special, addsBos, addsEos, chatTemplate } = settings;
   const { model } = tokenizer;
   if (!isObject(model) || model.type !== 'BPE' || !isObject(model.vocab) || !Array.isArray(model.merges)) {
-    throw new InputError(`${file}, "model"`, 'is not made of merges (BPE)', WAY_OUT);
+    throw new InputError(`${file}, "model"`, 'is not BPE', WAY_OUT);
   }
   const inPieces = model.byte_fallback === true;
   const { tokens, types } = tokensOf(tokenizer, model.vocab, inPieces, settings, file);
@@ -64,7 +64,7 @@ export function vocabularyMetadata(
   return metadata;
 }
 
-/** Every id's text and kind. */
+/** The text and type of every id. */
 function tokensOf(
   { added_tokens: added }: JsonObject,
   vocab: JsonObject,
@@ -77,7 +77,7 @@ function tokensOf(
   const set = (token: string, given: unknown, type: number) => {
     const id = Number(given);
     if (!(Number.isInteger(id) && id >= 0)) throw new InputError(file, `has the id ${quote(given)}`, WAY_OUT);
-    // A token without an embedding, which the model never sees; llama.cpp's converter leaves it out too.
+    // A token without an embedding, which the model never sees; llama.cpp's converter omits it too.
     if (id >= size) return;
     tokens[id] = token;
     types[id] = type;
@@ -102,14 +102,18 @@ function byteLevel(tokenizer: JsonObject, file: string, merges: Merges): Record<
   };
 }
 
-/** llama.cpp's name of the steps in which the text is cut, by what tells them apart. */
+/** llama.cpp's name for the splitting steps, found by their distinguishing parts. */
 function preTokenizerName({ pre_tokenizer: given }: JsonObject, file: string): string {
   const steps = isObject(given) && Array.isArray(given.pretokenizers) ? given.pretokenizers : [given];
   const sought = steps.map(mark).join();
   const found = PRE_TOKENIZERS.find((known) => known.steps.map(mark).join() === sought);
   if (found) return found.names[0];
   const names = listed(PRE_TOKENIZERS.map(({ names: [first] }) => first));
-  throw new InputError(`${file}, "pre_tokenizer"`, `is none of those that are known (${names})`, WAY_OUT);
+  throw new InputError(
+    `${file}, "pre_tokenizer"`,
+    `is not supported by llama.cpp (supported: ${names})`,
+    WAY_OUT,
+  );
 }
 
 function mark(step: Json | undefined): string {
@@ -119,7 +123,7 @@ function mark(step: Json | undefined): string {
   return JSON.stringify([type, cut, digits, regex ?? type === 'ByteLevel', space]);
 }
 
-/** Pieces with spaces in them. llama.cpp merges what gives the token of the highest score: earlier merges come first. */
+/** A SentencePiece vocabulary. llama.cpp merges into the token with the highest score, so earlier merges get higher scores. */
 function pieces(
   tokenizer: JsonObject,
   file: string,
@@ -143,7 +147,7 @@ function pieces(
   };
 }
 
-/** Whether a text gets a space in front. */
+/** Whether a text gets a leading space. */
 function spaceInFront({ normalizer, pre_tokenizer: cut }: JsonObject, file: string): boolean {
   if (isObject(cut) && cut.type === 'Metaspace') {
     return (cut.prepend_scheme ?? (cut.add_prefix_space === false ? 'never' : 'always')) !== 'never';
@@ -152,5 +156,5 @@ function spaceInFront({ normalizer, pre_tokenizer: cut }: JsonObject, file: stri
   const steps = (Array.isArray(given) ? given : []).filter(isObject);
   if (steps.some(({ type, content }) => type === 'Replace' && content === SPACE))
     return steps.some(({ type }) => type === 'Prepend');
-  throw new InputError(`${file}, "normalizer"`, 'does not put pieces in the place of spaces', WAY_OUT);
+  throw new InputError(`${file}, "normalizer"`, 'does not replace spaces as SentencePiece does', WAY_OUT);
 }

@@ -1,14 +1,14 @@
 /**
- * GGUF, the files of llama.cpp: a header, typed metadata, a table of tensors, then their bytes, each on a boundary. Says what
- * types there are and writes version 3, little-endian, the same bytes for the same content; gguf-reader.ts reads. Knows no
- * model.
+ * Writes GGUF, llama.cpp's file format: a header, typed metadata, a table of tensors, then their aligned bytes. Defines the
+ * types and writes version 3, little-endian; equal content gives equal bytes. gguf/reader.ts reads it. Does not depend on
+ * any model.
  *
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 import type { BlockDtype } from '../quantised.ts';
 import type { StreamedFile } from '../streamed-file.ts';
 
-/** Metadata that is a number, or several: the format's code, and the array that holds them. A truth is a byte, 0 or 1. */
+/** Metadata consisting of one or several numbers: the format's type code, and the array type. A boolean is one byte, 0 or 1. */
 export const NUMBER_TYPES = {
   uint8: { code: 0, array: Uint8Array },
   int8: { code: 1, array: Int8Array },
@@ -37,7 +37,7 @@ export type GgufValue =
   | { type: NumberType; value: number | bigint }
   | GgufArray;
 
-/** Codes of the types that tensors may have here. */
+/** Codes of the supported tensor types. */
 export const TENSOR_TYPES = {
   F32: 0,
   F16: 1,
@@ -55,7 +55,7 @@ export const TENSOR_TYPES = {
 export type GgufDtype = keyof typeof TENSOR_TYPES;
 
 export interface GgufTensor {
-  /** Row-major, as everywhere here: the file names the fastest dimension first. */
+  /** Row-major, as everywhere here; the file lists the fastest dimension first. */
   shape: readonly number[];
   dtype: GgufDtype;
   data: Uint8Array;
@@ -64,11 +64,11 @@ export interface GgufTensor {
 export const MAGIC = 0x46554747; // "GGUF"
 export const STRING_CODE = 8;
 export const ARRAY_CODE = 9;
-/** Where the metadata names no other. */
+/** The default alignment. */
 export const ALIGNMENT = 32;
 const VERSION = 3;
 
-/** A tensor whose bytes are made when their turn comes. */
+/** A tensor whose bytes are produced on request. */
 export interface GgufStreamedTensor extends Omit<GgufTensor, 'data'> {
   bytes: number;
   read(): Promise<Uint8Array>;
@@ -76,7 +76,7 @@ export interface GgufStreamedTensor extends Omit<GgufTensor, 'data'> {
 
 type Entry = Omit<GgufTensor, 'data'> & { bytes: number };
 
-/** What stands before the tensors, filled up to where they begin, and the bytes that they take. */
+/** The bytes before the tensors, padded to the alignment, and the size of the tensors. */
 function headOf(metadata: ReadonlyMap<string, GgufValue>, tensors: readonly (readonly [string, Entry])[]) {
   const alignment = Number(metadata.get('general.alignment')?.value ?? ALIGNMENT);
   const head = new Bytes();
@@ -100,7 +100,7 @@ function headOf(metadata: ReadonlyMap<string, GgufValue>, tensors: readonly (rea
   return { head: filled, bytes: offset, alignment };
 }
 
-/** A file of metadata and tensors, both in the order given. */
+/** A file of metadata and tensors, both in the given order. */
 export function writeGguf(
   metadata: ReadonlyMap<string, GgufValue>,
   tensors: ReadonlyMap<string, GgufTensor>,
@@ -119,7 +119,7 @@ export function writeGguf(
   return file;
 }
 
-/** The same file piece by piece, a tensor at a time in memory. */
+/** The same file piece by piece, with one tensor at a time in memory. */
 export function streamGguf(
   metadata: ReadonlyMap<string, GgufValue>,
   tensors: ReadonlyMap<string, GgufStreamedTensor>,
@@ -138,12 +138,12 @@ export function streamGguf(
   return { bytes: head.byteLength + bytes, pieces };
 }
 
-/** The next boundary. */
+/** The next multiple of the alignment. */
 export function aligned(bytes: number, alignment: number): number {
   return Math.ceil(bytes / alignment) * alignment;
 }
 
-/** Little-endian numbers and texts, one after the other. */
+/** Accumulates little-endian numbers and texts. */
 class Bytes {
   private readonly parts: Uint8Array[] = [];
   length = 0;
@@ -153,14 +153,14 @@ class Bytes {
     this.add(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
-  /** UTF-8 behind its length. */
+  /** UTF-8, preceded by its length. */
   text(value: string): void {
     const bytes = new TextEncoder().encode(value);
     this.numbers('uint64', [BigInt(bytes.byteLength)]);
     this.add(bytes);
   }
 
-  /** Behind the code of its type. */
+  /** A value, preceded by the code of its type. */
   value(value: GgufValue): void {
     this.numbers('uint32', [codeOf(value.type)]);
     if (value.type === 'array') this.array(value);

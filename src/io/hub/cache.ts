@@ -1,6 +1,6 @@
 /**
- * What a cache of repositories has to offer: small texts and whole files by repository. The layout is that of Hugging Face's
- * own tools wherever there is a disk. Which texts and files there are, and when to ask the hub, is decided in `client.ts`.
+ * The interface of a cache of repositories: small texts and whole files per repository. On disk, the layout is that of
+ * Hugging Face's tools. `client.ts` decides which texts and files to store, and when to ask the hub.
  */
 import { type ByteSource, memorySource } from '../byte-source.ts';
 import { InputError } from '../errors.ts';
@@ -8,19 +8,19 @@ import type { HttpOptions } from '../http.ts';
 import { inMemory, type PartialFile } from '../partial-file.ts';
 
 export interface HubCache {
-  /** A small text in the repository's folder, such as `refs/main`; `undefined` where there is none. */
+  /** A small text in the repository's folder, such as `refs/main`; undefined if there is none. */
   readText(repository: string, path: string): Promise<string | undefined>;
-  /** Keeps it. A cache that cannot only means another request the next time. */
+  /** Stores a text. A cache may fail to do so, which only causes another request later. */
   writeText(repository: string, path: string, text: string): Promise<void>;
-  /** A file that is there whole. Without its blob, where nobody knows it, only a cache that keeps paths can find it. */
+  /** A complete file. If its blob is unknown, only a cache that stores paths can find it. */
   open(file: CachedFile): Promise<ByteSource | undefined>;
-  /** The file, filled by `fill` unless someone else has been faster. What an attempt leaves is there for the next one. */
+  /** Adds a file, filled by `fill` unless another process was faster. The bytes of a failed attempt are kept for the next one. */
   add(file: WholeFile, fill: (partial: PartialFile) => Promise<void>, watch: Watch): Promise<ByteSource>;
-  /** Drops all that is kept of a repository. A cache that cannot leaves it. */
+  /** Removes everything stored for a repository, if possible. */
   remove(repository: string): Promise<void>;
 }
 
-/** The cache cannot keep a file: no room, no right to write. */
+/** The cache cannot store a file: no space, or no permission. */
 export class CacheWriteError extends InputError {
   override name = 'CacheWriteError';
 }
@@ -29,22 +29,22 @@ export interface CachedFile {
   /** `owner/name` */
   repository: string;
   commit: string;
-  /** Within the repository. */
+  /** Path within the repository. */
   path: string;
   size?: number | undefined;
-  /** The name of its contents. */
+  /** Name of its content. */
   blob?: string | undefined;
 }
 export type WholeFile = Required<{ [Key in keyof CachedFile]: NonNullable<CachedFile[Key]> }>;
 
 export type Watch = Pick<HttpOptions, 'signal' | 'onNotice'>;
 
-/** A repository's folder, named as Hugging Face's tools name it. */
+/** A repository's folder, named like those of Hugging Face's tools. */
 export function repositoryFolder(repository: string): string {
   return ['models', ...repository.split('/')].join('--');
 }
 
-/** A cache that lives as long as the program, for where nothing can be kept. */
+/** An in-memory cache, if nothing can be stored. */
 export function memoryHubCache(): HubCache {
   const texts = new Map<string, string>();
   const blobs = new Map<string, Uint8Array<ArrayBuffer>>();

@@ -1,7 +1,7 @@
 /**
- * The Hugging Face hub: a repository at one commit as a folder, whose files are fetched when they are asked for, checked by
- * their hashes and kept in a cache. What the cache holds is never asked for again: the commit that a branch stood for, the list
- * of files, the files. A token goes to the hub and to nobody else.
+ * The Hugging Face Hub: a repository at one commit as a folder, whose files are fetched on demand, verified by their hashes
+ * and stored in a cache. Cached data is never requested again: the commit of a branch, the list of files, the files. A
+ * token is only sent to the hub.
  */
 import { type ByteSource, byteSource } from '../byte-source.ts';
 import { InputError, listed, quote, reason } from '../errors.ts';
@@ -19,32 +19,32 @@ import { hubEndpoint, isCommit, isRevision, type RepositoryName } from './reposi
 export interface HubOptions extends FetchOptions {
   /** Branch, tag or commit; `main` by default. */
   revision?: string | undefined;
-  /** For repositories that are private or gated. */
+  /** For private or gated repositories. */
   token?: string | undefined;
-  /** Another hub than huggingface.co. */
+  /** The URL of a hub other than huggingface.co. */
   endpoint?: string | undefined;
-  /** Ask which commit a branch stands for now, though the cache knows one. */
+  /** Ask for the current commit of a branch, even if the cache has one. */
   refresh?: boolean | undefined;
-  /** Make no request: what is not in the cache is missing. */
+  /** Make no requests: a file that is not in the cache is missing. */
   offline?: boolean | undefined;
   cache?: HubCache | undefined;
 }
 
-/** An answer of the hub's API. */
+/** A response of the hub's API. */
 interface Answer {
   json: unknown;
-  /** Where its list goes on. */
+  /** URL of the next page of its list. */
   next: string | undefined;
   length: number;
 }
 
-/** Most pages of a list of files; the hub puts a thousand on each. */
+/** Maximum number of pages of a list of files; the hub returns a thousand files per page. */
 const MOST_PAGES = 1000;
-/** Most bytes of an answer, and of all pages of a list together: a thousand files take half a megabyte. */
+/** Maximum bytes of a response, and of all pages of a list together: a thousand files take half a megabyte. */
 const MOST_ANSWER_BYTES = 2 ** 23;
 const MOST_LIST_BYTES = 2 ** 26;
 
-/** The repository as a folder. Its name is the id, its revision the commit that is used. */
+/** The repository as a folder. Its name is the id, its revision is the commit in use. */
 export async function hubFiles(name: RepositoryName, cache: HubCache, options: HubOptions): Promise<Files> {
   const repository = new Repository(name.id, cache, options);
   const commit = await repository.commitOf(name.revision ?? options.revision ?? 'main');
@@ -68,15 +68,19 @@ class Repository {
     this.headers = authorization(options.token);
   }
 
-  /** The commit that the revision stands for: by the cache, or by the hub where the cache does not know. */
+  /** The commit of the revision: from the cache if present, otherwise from the hub. */
   async commitOf(revision: string): Promise<string> {
     if (isCommit(revision)) return revision;
     if (!isRevision(revision))
-      throw new InputError(this.id, `${quote(revision)} is no revision`, 'Give a branch, a tag or a commit');
+      throw new InputError(
+        this.id,
+        `${quote(revision)} is not a valid revision`,
+        'Give a branch, a tag or a commit',
+      );
     const kept = (await this.cache.readText(this.id, `refs/${revision}`))?.trim();
     if (isCommit(kept) && (!this.options.refresh || this.options.offline)) {
       this.tell(
-        `${this.id}: ${revision} is commit ${kept.slice(0, 8)}, as the cache has it (refresh asks again)`,
+        `${this.id}: ${revision} is commit ${kept.slice(0, 8)}, according to the cache (refresh asks again)`,
       );
       return kept;
     }
@@ -88,7 +92,7 @@ class Repository {
     );
     const commit = isObject(found.json) ? found.json.sha : undefined;
     if (!isCommit(commit)) throw this.malformed(what);
-    this.tell(`${this.id}: ${revision} is commit ${commit.slice(0, 8)}, as ${this.endpoint} says`);
+    this.tell(`${this.id}: ${revision} is commit ${commit.slice(0, 8)}, according to ${this.endpoint}`);
     await this.cache.writeText(this.id, `refs/${revision}`, commit);
     return commit;
   }
@@ -100,14 +104,14 @@ class Repository {
     return !this.options.offline && (await this.askedListing(commit)).has(path);
   }
 
-  /** Names of the files in a folder; without a listing and a network none are known. */
+  /** Names of the files in a folder; empty without a listing and a network. */
   async list(commit: string, folder: string): Promise<string[]> {
     const known = await this.keptListing(commit);
     if (!known && this.options.offline) return [];
     return namesIn(folder, (known ?? (await this.askedListing(commit))).keys());
   }
 
-  /** The file out of the cache, fetched into it where it has to be. */
+  /** The file from the cache, fetched first if necessary. */
   async find(commit: string, path: string): Promise<ByteSource | undefined> {
     const file = { repository: this.id, commit, path };
     const known = await this.keptListing(commit);
@@ -138,20 +142,20 @@ class Repository {
     return this.named(fetched, path);
   }
 
-  /** A file that is not there. Of a repository of GGUF files alone, what to name instead. */
+  /** Handles a missing file. If the repository only has GGUF files, the error suggests one. */
   private missing(path: string, listing: Listing): undefined {
     const models = [...listing.keys()].filter((file) => file.endsWith('.gguf'));
     if (path !== MODEL_CONFIG || models.length === 0) return undefined;
-    const what = `has no ${MODEL_CONFIG}, and holds ${listed(models)}`;
+    const what = `has no ${MODEL_CONFIG}, but contains ${listed(models)}`;
     throw new InputError(this.id, what, `Name one of its files: ${this.id}/${models[0]}`);
   }
 
-  /** The same bytes under the name by which a person knows them. */
+  /** The same bytes under the file's path in the repository. */
   private named({ size, read }: ByteSource, path: string): ByteSource {
     return byteSource(`${this.id}/${path}`, size, read);
   }
 
-  /** The listing that was kept, here or by Hugging Face's tools. */
+  /** A listing stored by webalign or by Hugging Face's tools. */
   private async keptListing(commit: string): Promise<Listing | undefined> {
     for (const path of this.listing ? [] : listingPaths(commit)) {
       const listing = readListing(await this.cache.readText(this.id, path));
@@ -174,7 +178,7 @@ class Repository {
     let page: string | undefined = `/api/models/${this.id}/tree/${commit}?recursive=true`;
     let left = MOST_LIST_BYTES;
     for (let pages = 0; page !== undefined; pages++) {
-      // A server may lead in a circle.
+      // A server may return an endless sequence of pages.
       if (pages === MOST_PAGES) throw this.malformed('where its list of files ends');
       const { json, next, length }: Answer = await this.json(page, commit, left);
       left -= length;
@@ -189,7 +193,7 @@ class Repository {
     return listing;
   }
 
-  /** Asks the hub's API. The address of the next page may only be one of the same hub: the token goes with it. */
+  /** Calls the hub's API. The next page must be on the same hub, because the token is sent with the request. */
   private async json(path: string, revision: string, left = MOST_ANSWER_BYTES): Promise<Answer> {
     const url = `${this.endpoint}${path}`;
     const headers = { ...this.headers, accept: 'application/json' };
@@ -197,14 +201,14 @@ class Repository {
       const response = await fetchOnce(url, { headers }, this.options);
       if (response.ok && !isHtml(response)) {
         const bytes = Math.min(MOST_ANSWER_BYTES, left);
-        const limit = { bytes, which: 'that are read of what a hub says' };
+        const limit = { bytes, which: 'that are allowed for a response of the hub' };
         const link = response.headers.get('link') ?? '';
         return { text: await textOf(response, limit, shown(url), this.options), link };
       }
       discard(response);
       if (!response.ok) throw this.refused(response, undefined, revision);
-      const what = 'answers with a web page (HTML), not as a hub does';
-      throw new InputError(shown(url), what, 'Check HF_ENDPOINT, and whether the network wants a login');
+      const what = 'responds with a web page (HTML), unlike a hub';
+      throw new InputError(shown(url), what, 'Check HF_ENDPOINT, and whether the network requires a login');
     }, this.options);
     const next = /<([^>]+)>;\s*rel="next"/.exec(link)?.[1];
     const nextUrl = next !== undefined && URL.canParse(next, url) ? new URL(next, url) : undefined;
@@ -229,13 +233,13 @@ class Repository {
     if (!this.options.offline) return;
     const wayOut =
       'Go online once (HF_HUB_OFFLINE is set, or the option offline), or choose a model that is in the cache';
-    throw new InputError(this.id, `${what} is not in the cache, and no request may be made`, wayOut);
+    throw new InputError(this.id, `${what} is not in the cache, and requests are not allowed`, wayOut);
   }
 
   private malformed(what: string): InputError {
     return new InputError(
       this.endpoint,
-      `does not say of ${this.id} ${what}`,
+      `does not provide ${what} for ${this.id}`,
       'Check that it is the address of a hub',
     );
   }
@@ -245,13 +249,13 @@ class Repository {
   }
 }
 
-/** The header of a token. A wrong one is not repeated in the message, nor by the platform. */
+/** The authorization header of a token. Neither this error nor one of the platform may contain an invalid token. */
 function authorization(token: string | undefined): Record<string, string> {
   if (token === undefined) return {};
   if (/^[\x21-\x7e]+$/.test(token)) return { authorization: `Bearer ${token}` };
   throw new InputError(
     'token',
-    'holds characters that no token has',
+    'contains characters that are invalid in a token',
     'Copy it again, without spaces or line ends',
   );
 }

@@ -1,6 +1,6 @@
 /**
- * One file of known size and hash, fetched into a place that keeps what came: a cut download goes on where it was, in this
- * process or another, and nothing counts as fetched whose hash is not the one that was promised.
+ * Downloads one file of known size and hash. The bytes received are kept, so that an interrupted download continues, in
+ * this process or another; a file is only accepted if its hash is correct.
  */
 import { counted } from '../../base/counted.ts';
 import { InputError } from '../errors.ts';
@@ -13,29 +13,29 @@ import { type BlobHash, blobHash } from './blob-hash.ts';
 export interface Wanted {
   url: string;
   headers: Record<string, string>;
-  /** The file's name in messages. */
+  /** The file's name in error messages. */
   name: string;
   size: number;
-  /** The blob's name, which says its hash. */
+  /** The blob's name, which contains its hash. */
   blob: string;
-  /** What an answer means that is neither the file nor a passing failure. */
+  /** The error for a response that is neither the file nor a temporary failure. */
   refused(response: Response): InputError;
 }
 
 export interface DownloadOptions extends HttpOptions {
-  /** Bytes that are there, those of an earlier attempt included. */
+  /** Reports the number of bytes present, including those of an earlier attempt. */
   onBytes?: (loaded: number) => void;
 }
 
-/** What came is not what was promised. */
+/** The received bytes do not have the expected size or hash. */
 export class DamagedDownloadError extends InputError {
   override name = 'DamagedDownloadError';
 }
 
-/** How much of an earlier attempt is read at a time to hash it. */
+/** Bytes of an earlier attempt that are read at a time for hashing. */
 const PIECE = 2 ** 22;
 
-/** Fills `partial` up. Where what came is wrong it is dropped, and the error says so. */
+/** Completes `partial`. If the received bytes are wrong, they are removed and an error is thrown. */
 export async function download(
   wanted: Wanted,
   partial: PartialFile,
@@ -43,17 +43,17 @@ export async function download(
 ): Promise<void> {
   const kept = Math.min(partial.size, wanted.size);
   let found = await fill(wanted, partial, options);
-  // Bytes of an earlier attempt may have suffered since, in a power cut for one: they get one new chance.
+  // Bytes of an earlier attempt may have been damaged since, for example by a power cut: start over once.
   if (found !== wanted.blob && kept > 0) {
     await partial.reset();
     found = await fill(wanted, partial, options);
   }
   if (found === wanted.blob) return;
   await partial.reset();
-  throw damaged(wanted, `its hash is ${found}, where the repository says ${wanted.blob}`);
+  throw damaged(wanted, `its hash is ${found}, but the repository lists ${wanted.blob}`);
 }
 
-/** Fetches what is missing; resolves to the name of what is there then. */
+/** Fetches the missing bytes; resolves to the name of the resulting content. */
 async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptions): Promise<string> {
   const { url, headers, name, size, blob, refused } = wanted;
   if (partial.size > size) await partial.reset();
@@ -64,15 +64,17 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
     await partial.reset();
     hash = blobHash(blob, size);
   };
-  /** The ETag of the first answer: bytes of different answers must be of one file. `If-Range` would say the same to the
-   * server, but makes a browser ask for leave first, which content networks do not give. */
+  /**
+   * The ETag of the first response: all responses must belong to the same file. `If-Range` would have the same effect, but
+   * it makes browsers send a preflight request, which content networks do not allow.
+   */
   let version: string | null = null;
   let most = partial.size;
 
   await persist(async (gained) => {
     if (partial.size === size) return;
     const from = partial.size;
-    // Browsers do without compression by themselves when they ask for a range, and do not let a page say so.
+    // Browsers disable compression themselves for range requests, and do not let a page do so.
     const range: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
     const response = await fetchOnce(
       url,
@@ -82,7 +84,7 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
     if (response.status === 416) {
       discard(response);
       await partial.reset();
-      throw damaged(wanted, `the server has no bytes from ${from} on, where ${size} are promised`);
+      throw damaged(wanted, `the server has no bytes from ${from}, but the file should have ${size}`);
     }
     if (!response.ok || isHtml(response)) {
       discard(response);
@@ -92,7 +94,7 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
     if (total !== undefined && total !== size) {
       discard(response);
       await partial.reset();
-      throw damaged(wanted, `the server has ${total} bytes, where ${size} are promised`);
+      throw damaged(wanted, `the server has ${total} bytes, but the file should have ${size}`);
     }
     const etag = response.headers.get('etag');
     if (from > 0 && response.status === 206 && !continues(response, from, version, etag)) {
@@ -106,18 +108,18 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
     for await (const bytes of bodyOf(response, name, options)) {
       if (partial.size + bytes.byteLength > size) {
         await partial.reset();
-        throw damaged(wanted, `more than the ${size} bytes came that are promised`);
+        throw damaged(wanted, `more than the expected ${size} bytes arrived`);
       }
       hash.update(bytes);
       await partial.append(bytes);
-      // Bytes that came before and were dropped are no gain: else a server without ranges could go on for ever.
+      // Bytes that replace dropped ones are no progress; otherwise a server without ranges could continue forever.
       if (partial.size > most) gained(partial.size - most);
       most = Math.max(most, partial.size);
       options.onBytes?.(partial.size);
     }
     if (partial.size < size) {
-      const what = `only ${partial.size} of ${size} bytes came`;
-      throw new PassingFailure(new InputError(name, what, 'Try again: what came is kept'));
+      const what = `only ${partial.size} of ${size} bytes arrived`;
+      throw new PassingFailure(new InputError(name, what, 'Try again: the received bytes are kept'));
     }
   }, options);
   return hash.digest();
@@ -128,14 +130,14 @@ async function hashKept(hash: BlobHash, partial: PartialFile): Promise<void> {
     hash.update(await partial.read(at, Math.min(PIECE, partial.size - at)));
 }
 
-/** Whether the answer goes on at `from` with the file that began under the ETag `version`. */
+/** Whether the response continues at `from` the file with the ETag `version`. */
 function continues(response: Response, from: number, version: string | null, etag: string | null): boolean {
   const range = response.headers.get('content-range');
   const start = range === null ? from : Number(/^bytes (\d+)-/.exec(range)?.[1]);
   return start === from && (version === null || etag === null || etag === version);
 }
 
-/** The whole file's bytes, where the answer tells. */
+/** The size of the whole file, if the response states it. */
 function totalOf(response: Response): number | undefined {
   const { status, headers } = response;
   const range = headers.get('content-range');
@@ -145,16 +147,16 @@ function totalOf(response: Response): number | undefined {
   return text ? Number(text) : undefined;
 }
 
-/** A network that wants a login, or a proxy, answers in the hub's place. */
+/** A captive portal or a proxy responded instead of the hub. */
 function pageInPlace(name: string): InputError {
-  const what = 'a web page (HTML) came in its place';
-  return new InputError(name, what, 'Check HF_ENDPOINT, and whether the network wants a login');
+  const what = 'a web page (HTML) was sent instead';
+  return new InputError(name, what, 'Check HF_ENDPOINT, and whether the network requires a login');
 }
 
 function damaged({ name }: Wanted, what: string): DamagedDownloadError {
   return new DamagedDownloadError(
     name,
     what,
-    'What came has been removed: try again, or ask where it is from',
+    'The received bytes were removed: try again, or ask the owner of the repository',
   );
 }

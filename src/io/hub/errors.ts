@@ -1,6 +1,6 @@
 /**
- * What the hub's refusals mean, a row each: by the code that it sends along, or by the status alone. Says what a person can do
- * about it; never repeats a token.
+ * Explains the hub's errors, one row each: by its error code, or by the status alone. Says what the user can do; never
+ * repeats a token.
  */
 import { InputError, quote } from '../errors.ts';
 import { statusError } from '../http-failures.ts';
@@ -15,7 +15,7 @@ export interface Asked {
 }
 
 interface Refusal {
-  /** What the hub sends in `X-Error-Code`, or the status. */
+  /** The value of `X-Error-Code`, or the status. */
   code: string | number;
   what(asked: Asked): string;
   wayOut(asked: Asked): string;
@@ -31,13 +31,13 @@ const mayRead = (asked: Asked) =>
 const REFUSALS: readonly Refusal[] = [
   {
     code: 'GatedRepo',
-    what: () => 'is gated: it is given to those who have accepted its conditions',
+    what: () => 'is gated: it requires accepting its conditions',
     wayOut: (asked) =>
       asked.hasToken
         ? `Accept them at ${page(asked)} with the account of the token`
         : `Accept them at ${page(asked)}, then ${GIVE_TOKEN}`,
   },
-  { code: 'RepoNotFound', what: () => 'is not there, or is private', wayOut: mayRead },
+  { code: 'RepoNotFound', what: () => 'does not exist, or is private', wayOut: mayRead },
   {
     code: 'RevisionNotFound',
     what: ({ revision }) => `has no revision ${quote(revision ?? 'of that name')}`,
@@ -51,18 +51,18 @@ const REFUSALS: readonly Refusal[] = [
   { code: 'DisabledRepo', what: () => 'has been disabled', wayOut: () => 'Choose another' },
   {
     code: 401,
-    what: ({ hasToken }) => (hasToken ? 'the token is refused (401)' : 'is only given with a token (401)'),
+    what: ({ hasToken }) => (hasToken ? 'the token was rejected (401)' : 'requires a token (401)'),
     wayOut: mayRead,
   },
   {
     code: 403,
-    what: () => 'is not given to you (403)',
+    what: () => 'is not accessible to you (403)',
     wayOut: (asked) => `If ${page(asked)} has conditions, accept them there, and ${GIVE_TOKEN}`,
   },
-  { code: 404, what: () => 'is not there (404)', wayOut: mayRead },
+  { code: 404, what: () => 'does not exist (404)', wayOut: mayRead },
 ];
 
-/** The error for an answer that is neither what was asked for nor a passing failure. */
+/** The error for a response that is neither the requested one nor a temporary failure. */
 export function refusal(response: Response, asked: Asked): InputError {
   const code = response.headers.get('x-error-code');
   const row = [code, response.status].flatMap(

@@ -1,26 +1,26 @@
 /**
- * The list of a repository's files, as the hub sends it and as a cache keeps it: the size of each, and the name of its contents.
+ * The list of a repository's files, as sent by the hub and as stored in a cache: size and content name of each.
  */
 import { isObject } from '../json.ts';
 import { isBlobName } from './blob-hash.ts';
 
-/** What the hub says of a file. */
+/** The hub's data on a file. */
 export interface Entry {
   size: number;
-  /** The name of its contents: SHA-256 of a large file, git's name for a small one. */
+  /** The name of its content: SHA-256 for a large file, git's blob hash for a small one. */
   blob: string;
 }
 export type Listing = ReadonlyMap<string, Entry>;
 
-/** A listing in the words of Hugging Face's own cache (`trees/COMMIT.json`). */
+/** Version of the listing format of Hugging Face's own cache (`trees/COMMIT.json`). */
 const LISTING_VERSION = 1;
 /**
- * Where ours is kept. Not beside Hugging Face's: its tools would take a listing there as a promise that every file of it is
- * meant to be cached, and call a folder incomplete that holds all that a model needs.
+ * Our listings are stored separately from Hugging Face's: its tools would interpret a listing there as a complete download,
+ * and report a folder that contains all files of a model as incomplete.
  */
 export const listingPaths = (commit: string) => [`.webalign/${commit}.json`, `trees/${commit}.json`] as const;
 
-/** A file of the API's list. Folders, and what no hash is known of, are none. */
+/** A file of the API's list; undefined for folders and for files without a hash. */
 export function entryOf(item: unknown): Entry | undefined {
   if (!isObject(item) || item.type !== 'file' || typeof item.path !== 'string') return undefined;
   const { oid, size } = isObject(item.lfs) ? item.lfs : item;
@@ -41,7 +41,7 @@ export function writeListing(listing: Listing): string {
   return JSON.stringify({ format_version: LISTING_VERSION, files: Object.fromEntries(files) });
 }
 
-/** `undefined` for what is no listing: then the hub is asked. */
+/** Undefined for an invalid listing; then the hub is asked. */
 export function readListing(text: string | undefined): Listing | undefined {
   let json: unknown;
   try {

@@ -1,40 +1,41 @@
 /**
- * The cache of a page: the browser's private file system, which a reload and a restart leave alone. A file lies there in
- * segments, since a browser copies a whole file to write into it; each is kept as soon as it is written, so that a closed tab
- * costs at most one. Tabs take turns by a lock. Where nothing can be kept, memory stands in, and the person is told.
+ * The cache of a page: the browser's private file system, which survives reloads and restarts. Files are stored in
+ * segments, because browsers copy a whole file in order to write to it; each segment is stored as soon as it is complete,
+ * so that a closed tab loses at most one. Tabs take turns with a lock. If nothing can be stored, memory is used instead,
+ * and the user is told.
  */
 import { type ByteSource, blobSource } from '../byte-source.ts';
 import { missing, noRoom, privateFiles, writeWhole } from '../opfs.ts';
 import type { PartialFile } from '../partial-file.ts';
 import { CacheWriteError, type HubCache, memoryHubCache, repositoryFolder } from './cache.ts';
 
-/** The folder of all repositories, and that of files from addresses. */
+/** The folders of all repositories and of files from URLs. */
 const HUB = 'webalign-hub';
 const ADDRESSES = 'webalign-addresses';
-/** Bytes of a segment. */
+/** Bytes per segment. */
 const SEGMENT = 2 ** 24;
-/** Written when all segments are there and their hash was right. */
+/** Marker file, written when all segments are present and the hash was correct. */
 const WHOLE = 'whole';
 
-/** The page's cache; `undefined` where the browser has no file system for it, as in some private windows. */
+/** The page's cache; undefined if the browser has no private file system, as in some private windows. */
 export async function opfsHubCache(): Promise<HubCache | undefined> {
   const root = await opfsOfCaches();
   return root && new OpfsCache(root, HUB, memoryHubCache());
 }
 
-/** The page's cache of files from addresses, which are read without being kept where there is no room. */
+/** The page's cache for files from URLs; if there is no space, they are read without being stored. */
 export async function opfsAddressCache(): Promise<HubCache | undefined> {
   const root = await opfsOfCaches();
   return root && new OpfsCache(root, ADDRESSES, undefined);
 }
 
-/** Deletes all model files that this page's origin keeps: those of the hub and those of addresses. */
+/** Deletes all model files stored for this origin: from the hub and from URLs. */
 export async function clearPageCache(): Promise<void> {
   const root = await opfsOfCaches();
   for (const name of [HUB, ADDRESSES]) await root?.removeEntry(name, { recursive: true }).catch(missing);
 }
 
-/** The browser's file system where tabs can take turns on it. */
+/** The browser's file system, if tabs can lock it. */
 async function opfsOfCaches(): Promise<FileSystemDirectoryHandle | undefined> {
   const root = await privateFiles();
   return root && 'locks' in navigator ? root : undefined;
@@ -43,9 +44,9 @@ async function opfsOfCaches(): Promise<FileSystemDirectoryHandle | undefined> {
 class OpfsCache implements HubCache {
   constructor(
     private readonly root: FileSystemDirectoryHandle,
-    /** Its folder there. */
+    /** The folder's name in the file system. */
     private readonly name: string,
-    /** For what finds no room. */
+    /** The fallback if there is no space. */
     private readonly memory: HubCache | undefined,
   ) {}
 
@@ -57,7 +58,7 @@ class OpfsCache implements HubCache {
 
   async writeText(repository: string, path: string, text: string): Promise<void> {
     const { folder, name } = this.place(repository, path);
-    // Only another request the next time, where there is no room.
+    // Without space, this only causes another request later.
     await this.made(folder)
       .then((made) => writeWhole(made, name, [text]))
       .catch(noRoom);
@@ -85,15 +86,19 @@ class OpfsCache implements HubCache {
       } catch (error) {
         noRoom(error);
         await partial.reset();
-        const what = "finds no room in the browser's storage";
-        if (!this.memory) throw new CacheWriteError(file.path, what, 'Make room there and try again');
-        watch.onNotice?.(`${file.path} ${what}: it is kept until the page is closed`);
+        const what = "does not fit into the browser's storage";
+        if (!this.memory) throw new CacheWriteError(file.path, what, 'Free some space and try again');
+        watch.onNotice?.(`${file.path} ${what}: it is kept in memory until the page is closed`);
         return this.memory.add(file, fill, watch);
       }
       const kept = await this.open(file);
       if (kept) return kept;
       const where = `${file.repository}/${file.path}`;
-      throw new CacheWriteError(where, "is gone from the browser's storage", 'Make room there and try again');
+      throw new CacheWriteError(
+        where,
+        "was removed from the browser's storage",
+        'Free some space and try again',
+      );
     });
   }
 
@@ -127,7 +132,7 @@ class OpfsCache implements HubCache {
   }
 }
 
-/** A download on its way: segments that are written, and the bytes of the next one. */
+/** A download in progress: the written segments, and the bytes of the next one. */
 class SegmentedFile implements PartialFile {
   private waiting: Uint8Array<ArrayBuffer>[] = [];
   private waitingBytes = 0;
@@ -156,7 +161,7 @@ class SegmentedFile implements PartialFile {
     if (this.waitingBytes >= SEGMENT) await this.flush();
   }
 
-  /** Keeps what waits. */
+  /** Writes the pending bytes. */
   async flush(): Promise<void> {
     if (this.waitingBytes === 0) return;
     const file = await writeWhole(this.folder, segmentName(this.written.length), this.waiting);
@@ -166,7 +171,7 @@ class SegmentedFile implements PartialFile {
   }
 
   async reset(): Promise<void> {
-    // The last one first: what is left is always a beginning of the file.
+    // Starting with the last, so that the remaining ones are always a prefix of the file.
     for (const { name } of this.written.reverse()) await this.folder.removeEntry(name).catch(missing);
     this.written = [];
     this.waiting = [];
@@ -174,7 +179,7 @@ class SegmentedFile implements PartialFile {
   }
 }
 
-/** The segments that are there, in their order. */
+/** The existing segments, in order. */
 async function segments(folder: FileSystemDirectoryHandle): Promise<File[]> {
   const files: File[] = [];
   for (;;) {

@@ -1,15 +1,15 @@
 /**
- * Batches whose gradient is the expected one under a policy, for each kind of loss.
+ * Batches whose gradient equals the expected gradient under a policy, for each kind of loss.
  */
 import { generalizedAdvantages, type LABEL_RULES, tokenRewards } from 'webalign/rollouts';
 import type { CreditRule } from './expected.ts';
 import { type Completion, type Distribution, distribution, logRatios, type Problem, sum } from './problem.ts';
 import type { WeighedBatch } from './table.ts';
 
-/** Makes the batch of a policy. */
+/** Makes the batch for a policy. */
 export type BatchRule = (problem: Problem, policy: Distribution) => WeighedBatch;
 
-/** A loss on sampled tokens, on every completion twice: its advantage may be positive or negative. */
+/** A loss on sampled tokens, with every completion twice: its advantage may be positive or negative. */
 export function policyGradient(
   credit: CreditRule,
   returns: (problem: Problem, policy: Distribution) => readonly number[],
@@ -31,7 +31,7 @@ export function policyGradient(
   };
 }
 
-/** Values of the prefixes, by which advantages are estimated. */
+/** Values of the prefixes, for estimating advantages. */
 export type ValueRule = (problem: Problem, policy: Distribution) => readonly number[];
 
 /** Generalized advantages of every token of every completion. */
@@ -53,7 +53,7 @@ export function estimatedAdvantages(values: ValueRule, lam: number): BatchRule {
   };
 }
 
-/** Values that are right: what is earned from each prefix on, on average. */
+/** Exact values: the expected return from each prefix. */
 export const exactValues: ValueRule = (problem, policy) => {
   const earned = problem.prefixes.map(() => 0);
   const visits = problem.prefixes.map(() => 0);
@@ -74,7 +74,7 @@ function tokenReturns(problem: Problem, policy: Distribution): Float64Array[] {
   return ratios.map((own, y) => tokenRewards(own, problem.rewards[y] as number, { klCoef: problem.beta }));
 }
 
-/** All pairs of two completions that the policy writes, each in both orders as often as the rule labels it so. */
+/** All pairs of two completions of the policy, each in both orders, weighted by how often the rule labels it so. */
 export function labelledPairs(rule: LabelRule): BatchRule {
   const known = new WeakMap<Problem, Pair[]>();
   return (problem, { probabilities }) => {
@@ -99,7 +99,7 @@ interface Pair {
   share: number;
 }
 
-/** Pairs of two different completions; one beside itself has no gradient. */
+/** Pairs of two different completions; a pair of equal ones has no gradient. */
 function pairsOf({ completions, rewards }: Problem, rule: LabelRule): Pair[] {
   return completions.flatMap((_, chosen) =>
     completions.flatMap((_, rejected) => {
@@ -110,7 +110,7 @@ function pairsOf({ completions, rewards }: Problem, rule: LabelRule): Pair[] {
   );
 }
 
-/** How often the rule finds the first of two rewards the better one: the chance up to which it does, by bisection. */
+/** The probability that the rule prefers the first of two rewards, found by bisection. */
 function shareOfFirst(rule: LabelRule, first: number, second: number): number {
   let low = 0;
   let high = 1;
@@ -123,7 +123,7 @@ function shareOfFirst(rule: LabelRule, first: number, second: number): number {
   return high;
 }
 
-/** Every completion regressed on its advantage over a value of the prompt. */
+/** Regresses every completion on its advantage over a value of the prompt. */
 export function regressed(value: (problem: Problem) => number): BatchRule {
   return (problem, { probabilities }) => {
     const base = value(problem);

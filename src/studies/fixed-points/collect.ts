@@ -1,5 +1,5 @@
 /**
- * The figures of every method: J where its table comes to rest, and J where it should. What is kept is not made again.
+ * The results of every method: J where its table converges, and the predicted J. Stored results are not recomputed.
  */
 import type { Gpu } from 'webalign';
 import { adapterName } from '../../cli/open.ts';
@@ -9,7 +9,7 @@ import { METHODS, type Method } from './methods.ts';
 import { BANDIT, objectiveOf, type Problem, TREE } from './problem.ts';
 import { TRAINING, trainTable } from './train.ts';
 
-/** The problems, by the names that figures have. */
+/** The problems, by their names in results. */
 export const PROBLEMS = { tree: TREE, bandit: BANDIT } as const satisfies Readonly<Record<string, Problem>>;
 export type ProblemName = keyof typeof PROBLEMS;
 const NAMES = Object.keys(PROBLEMS) as ProblemName[];
@@ -17,7 +17,7 @@ const NAMES = Object.keys(PROBLEMS) as ProblemName[];
 export interface Figures {
   /** J of the trained table. */
   objective: number;
-  /** J where it should be. */
+  /** The predicted J. */
   predicted: number;
 }
 
@@ -28,12 +28,12 @@ export interface Collected {
   kept: Kept<MethodResult>;
 }
 
-/** Changes where what is measured does. */
+/** Increased when the measurements change. */
 const VERSION = 1;
-/** Of float32 sums no more is to be had. */
+/** Precision of float32 sums. */
 const DIGITS = 6;
 
-/** Where the figures of all methods are kept. */
+/** The stored results of all methods. */
 export function keptFigures(out: string): Promise<Collected[]> {
   const about = (method: Method) => {
     const { terms, about: unit, divergence } = method.loss(TREE);
@@ -49,7 +49,7 @@ export function keptFigures(out: string): Promise<Collected[]> {
   );
 }
 
-/** All figures where all are kept, without any device. */
+/** All results if all are stored, without a device. */
 export async function readFigures(
   collected: readonly Collected[],
 ): Promise<{ method: Method; result: MethodResult }[] | undefined> {
@@ -60,7 +60,7 @@ export async function readFigures(
   return found.length === all.length ? found : undefined;
 }
 
-/** Trains what is missing, and keeps it. */
+/** Trains and stores missing results. */
 export async function collectFigures(
   gpu: Gpu,
   collected: readonly Collected[],

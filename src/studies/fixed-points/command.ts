@@ -1,6 +1,6 @@
 /**
- * `webalign fixed-points`: where each on-policy method converges. Trains a table of logits by every method of the list on the
- * expected gradient and holds J against the policy that theory predicts.
+ * `webalign fixed-points`: where each on-policy method converges. Trains a table of logits with every method of the list on
+ * the expected gradient and compares J with the policy that theory predicts.
  */
 import { basename, dirname } from 'node:path';
 import { lockFolder, writeFiles } from 'webalign/node';
@@ -14,11 +14,11 @@ const OUT = 'docs/fixed-points';
 
 export const fixedPoints = command({
   name: 'fixed-points',
-  summary: 'where each on-policy method converges, beside its prediction',
+  summary: 'where each on-policy method converges, compared with its prediction',
   description:
     'Trains a table of logits by every on-policy method, on two small problems in which all completions can be listed, and ' +
-    'compares J with the prediction of theory. Writes OUT.md and keeps every figure in the folder OUT: what has not changed ' +
-    'is not trained again. Fails where a method is not at its predicted fixed point.',
+    'compares J with the prediction of theory. Writes OUT.md and stores every result in the folder OUT: unchanged results ' +
+    'are not computed again. Fails if a method is not at its predicted fixed point.',
   example: 'fixed-points',
   options: ['out'],
   required: [],

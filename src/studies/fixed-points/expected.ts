@@ -1,17 +1,17 @@
 /**
- * What a completion is worth to a method on average over the rest of its group, so that a step can follow the expected
- * gradient. Groups of two are listed, by the function that rollouts use; a large group has the statistics of the policy.
+ * The expected credit of a completion over the rest of its group, so that a step can follow the expected gradient. Groups
+ * of two are listed, with the function that rollouts use; a large group has the statistics of the policy.
  */
 import { DIVISORS, type Divisor, type DivisorContext } from 'webalign/losses';
 import { type AdvantageOptions, advantages } from 'webalign/rollouts';
 import { type Distribution, expectation, type Problem } from './problem.ts';
 
-/** Given that a completion is drawn: expectations over the others of its group. A is its advantage, w its weight. */
+/** Expectations over the other completions of a group, given that a completion is sampled. A is its advantage, w its weight. */
 export interface Credit {
-  /** E[w max(A, 0)] and E[w min(A, 0)], since formulas may tell them apart. */
+  /** E[w max(A, 0)] and E[w min(A, 0)], because formulas may treat signs differently. */
   positive: readonly number[];
   negative: readonly number[];
-  /** E[w]: how much of its own loss counts, whatever its advantage. */
+  /** E[w]: the weight of its own loss, whatever its advantage. */
   weight: readonly number[];
 }
 
@@ -19,9 +19,9 @@ export type CreditRule = (problem: Problem, policy: Distribution, returns: reado
 
 export type PairOptions = Omit<AdvantageOptions, 'numGenerations'>;
 
-/** Groups of two: all pairs of completions, with the advantages that rollouts would give them. */
+/** Groups of two: all pairs of completions, with the advantages that rollouts would compute. */
 export function groupsOfTwo(options: PairOptions, over: Divisor): CreditRule {
-  /** Rewards without a penalty stay the same from step to step. */
+  /** Rewards without a penalty do not change between steps. */
   const known = new WeakMap<readonly number[], Float64Array>();
   return ({ completions }, { probabilities }, returns) => {
     const values = known.get(returns) ?? advantagesOfPairs(returns, options);
@@ -49,15 +49,18 @@ function advantagesOfPairs(returns: readonly number[], options: PairOptions): Fl
   return advantages(pairs, { ...options, numGenerations: 2 });
 }
 
-/** What divides the sum over a completion's tokens in a group of these lengths. What does not depend on them the driver does. */
+/**
+ * The divisor of the sum over a completion's tokens in a group of these lengths. The driver applies divisors that do not
+ * depend on them.
+ */
 function divisorOf(over: Divisor): (lengths: readonly number[]) => number {
   const rule = DIVISORS[over] as (context: DivisorContext) => number;
   return (lengths) => rule({ batch: lengths, step: lengths, rollout: lengths, options: {} }) || 1;
 }
 
 /**
- * The mean of the others, whatever the size of the group: what is expected of a leave-one-out baseline is the policy's mean.
- * The two signs cannot be told apart, which does not matter where nothing is clipped.
+ * The mean of the others, for any group size: the expected value of a leave-one-out baseline is the policy's mean. Positive
+ * and negative advantages are not separated, which does not matter without clipping.
  */
 export const meanOfOthers: CreditRule = (_problem, policy, returns) => {
   const mean = expectation(policy, returns);
@@ -67,7 +70,7 @@ export const meanOfOthers: CreditRule = (_problem, policy, returns) => {
   );
 };
 
-/** Groups without end: mean, deviation and mean length are those of the policy. */
+/** Infinite groups: mean, deviation and mean length are those of the policy. */
 export function largeGroups(over: Divisor): CreditRule {
   return ({ completions }, policy, returns) => {
     const mean = expectation(policy, returns);
@@ -82,7 +85,7 @@ export function largeGroups(over: Divisor): CreditRule {
   };
 }
 
-/** As TRL's, and as that of `advantages`. */
+/** The same as in TRL and in `advantages`. */
 const DEVIATION_EPSILON = 1e-4;
 
 function bySign(values: readonly number[], weight: number): Credit {
@@ -93,7 +96,7 @@ function bySign(values: readonly number[], weight: number): Credit {
   };
 }
 
-/** The same where the driver divides by each completion's own length. */
+/** The same if the driver divides by each completion's own length. */
 export function perToken(rule: CreditRule): CreditRule {
   return (problem, policy, returns) => {
     const { positive, negative, weight } = rule(problem, policy, returns);

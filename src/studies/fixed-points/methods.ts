@@ -1,6 +1,6 @@
 /**
- * The methods, a row each: a loss of the catalogue, the batch that has its expected gradient under a policy, and where it
- * should come to rest.
+ * The methods, one row each: a loss of the catalogue, the batch with its expected gradient under a policy, and the
+ * predicted fixed point.
  */
 
 import { FAMILIES, type LossSettings, lossOf, type TrainingLoss } from 'webalign/losses';
@@ -18,17 +18,17 @@ import { balanced, collapsed, withValues } from './predictions.ts';
 import { optimumOf, type Problem, returnsOf } from './problem.ts';
 
 export interface Method {
-  /** Names its kept figures. */
+  /** Name of its stored results. */
   id: string;
   name: string;
-  /** What its gradient follows, in a sentence or two. */
+  /** What its gradient optimizes, in a sentence or two. */
   remark: string;
   loss(problem: Problem): TrainingLoss;
   /** The batch whose gradient is the expected one under this policy. */
   batch: BatchRule;
-  /** J where it should come to rest, computed without its loss, and how. */
+  /** The predicted J, computed without its loss, and how. */
   predicted: Prediction;
-  /** In the place of that of all. */
+  /** Overrides the common value. */
   adamBeta2?: number;
 }
 
@@ -39,7 +39,7 @@ export interface Prediction {
 
 const rewardsOf = ({ rewards }: Problem) => rewards;
 
-/** A loss of GRPO with β in it, or in the rewards. */
+/** A loss of GRPO with β in the loss, or in the rewards. */
 const grpo =
   (settings: Partial<LossSettings>) =>
   ({ beta }: Problem) =>
@@ -52,7 +52,7 @@ const COLLAPSE: Prediction = {
   objective: collapsed,
 };
 
-/** Groups of two as TRL's GRPO compares them. */
+/** Groups of two as in TRL's GRPO. */
 const standardized = { baseline: 'group_mean', scale: 'group' } as const;
 const dapoPairs = groupsOfTwo(standardized, 'rollout');
 const paperPairs = groupsOfTwo(standardized, 'sequence');
@@ -61,10 +61,10 @@ const meanPairs = groupsOfTwo({ baseline: 'group_mean' }, 'sum');
 const onlineDpo = ({ beta }: Problem) => lossOf(FAMILIES['online-dpo'], { lossType: 'sigmoid', beta });
 const a2po = ({ beta }: Problem) => lossOf(FAMILIES.a2po, { lossType: 'a2po', beta });
 
-/** Off by 1 in turn, at every prefix. */
+/** Wrong by ±1 alternately, at every prefix. */
 const wrongValues = ({ prefixes }: Problem) => prefixes.map((_, row) => (row % 2 === 0 ? 1 : -1));
 
-/** PPO with values that do not learn. */
+/** PPO with fixed values. */
 const ppo = ([lam, remark]: (typeof LAMBDAS)[number]): Method => ({
   id: `ppo-${lam}`,
   name: `PPO, λ = ${lam}, wrong values`,
@@ -77,7 +77,7 @@ const ppo = ([lam, remark]: (typeof LAMBDAS)[number]): Method => ({
   },
 });
 
-/** Values of λ, and what is to be said of each. */
+/** Values of λ, with a remark on each. */
 const LAMBDAS: readonly (readonly [lam: number, remark: string])[] = [
   [1, 'All rewards to come are counted as they were, and the value is a baseline: it cannot do harm.'],
   [
@@ -142,7 +142,8 @@ export const METHODS: readonly Method[] = [
       'In groups of two a standardized advantage is ±0.707 whatever the rewards: only which one is better counts.',
     loss: grpo({}),
     batch: policyGradient(dapoPairs, rewardsOf),
-    // What ranks and lengths ask for is not the gradient of an objective: with a small β2 J ends 0.0015 above or below, not at rest.
+    // The updates from ranks and lengths are not the gradient of an objective: with a small β2, J oscillates by 0.0015
+    // instead of converging.
     adamBeta2: 0.999,
     predicted: {
       how: 'π ∝ π_ref e^(Q/b), Q and b of ranks and lengths',

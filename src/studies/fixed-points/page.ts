@@ -1,5 +1,5 @@
 /**
- * Where each method converges, as a page of Markdown and as lines for a terminal. The same figures give the same bytes.
+ * The results as a page of Markdown and as lines for a terminal. Equal results give equal bytes.
  */
 import type { MethodResult } from './collect.ts';
 import type { Method } from './methods.ts';
@@ -11,7 +11,7 @@ export interface Row {
   result: MethodResult;
 }
 
-/** How near a method is that has come to rest. */
+/** Maximum distance of a converged method from its prediction. */
 const CLOSE = 1e-3;
 
 export function fixedPointsPage(rows: readonly Row[]): string {
@@ -64,7 +64,7 @@ changed, the command writes this page again without training.
 `;
 }
 
-/** One line a method, for a terminal. */
+/** One line per method, for a terminal. */
 export function fixedPointLines(rows: readonly Row[]): string[] {
   const width = Math.max(...rows.map(({ method }) => method.name.length));
   return rows.map(
@@ -73,14 +73,14 @@ export function fixedPointLines(rows: readonly Row[]): string[] {
   );
 }
 
-/** Methods that are not where they should be, on either problem. */
+/** Methods that are not at their prediction, on either problem. */
 export function strayed(rows: readonly Row[]): Row[] {
   return rows.filter(({ result: { tree, bandit } }) => {
     return [tree, bandit].some(({ objective, predicted }) => !(Math.abs(objective - predicted) <= CLOSE));
   });
 }
 
-/** Methods that have a β₂ of their own. */
+/** Methods with their own β₂. */
 function otherwise(rows: readonly Row[]): string {
   const own = rows.flatMap(({ method: { name, adamBeta2 } }) =>
     adamBeta2 === undefined ? [] : [`${name} has ${adamBeta2}, since it does not come to rest otherwise`],

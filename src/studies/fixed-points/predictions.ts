@@ -1,13 +1,13 @@
 /**
- * Where a method should come to rest, by its equation and without its loss: at a fixed point nothing that a prefix may be
- * followed by is worth more than anything else there, KL included. Float64; shares no code with what trains.
+ * Predicts the fixed point of a method from its equation, without its loss: at a fixed point, all tokens that may follow a
+ * prefix have equal value, including the KL. Float64; shares no code with training.
  */
 import { type CreditRule, meanAdvantages } from './expected.ts';
 import { type Distribution, distribution, logSumExp, objectiveOf, type Problem, sum } from './problem.ts';
 
 /**
- * KL in the loss, token by token: the probability of a token whose credit is q and whose loss counts b = β E[w], at a given
- * level λ of the prefix. They sum to 1 at the right one.
+ * KL in the loss, token by token: the probability of a token with credit q and KL weight b = β E[w], at a given level λ of
+ * the prefix. With the right λ they sum to 1.
  */
 const TOKEN_KL = {
   /** k1²/2, or k3 times the ratio: q − b log π/π_ref = λ. */
@@ -26,11 +26,11 @@ const TOKEN_KL = {
 export type TokenKl = keyof typeof TOKEN_KL;
 
 const ROUNDS = 600;
-/** How far a round moves: whole steps may go to and fro. */
+/** Step size of an iteration, below 1 because full steps may oscillate. */
 const PACE = 0.3;
 const HALVINGS = 100;
 
-/** J where rewards without a penalty and a KL in the loss balance, found from π_ref on by going there again and again. */
+/** J of the policy at which unpenalized rewards and a KL in the loss balance, found by fixed-point iteration from π_ref. */
 export function balanced(problem: Problem, credit: CreditRule, kl: TokenKl): number {
   const { vocabulary, prefixes, rewards, beta } = problem;
   const { cells: reference } = distribution(problem, problem.reference);
@@ -70,7 +70,7 @@ function solved(
   const { share, least } = TOKEN_KL[kl];
   const at = (level: number) =>
     reference.map((p, token) => p * share(q[token] as number, b[token] as number, level));
-  // At the largest credit nothing is likelier than in the reference.
+  // At the largest credit, no token is more likely than in the reference.
   let high = Math.max(...q);
   let low = least(q, b);
   for (let halving = 0; halving < HALVINGS; halving++) {
@@ -81,7 +81,7 @@ function solved(
   return at(high);
 }
 
-/** E[value of the completion | its prefix and the token behind it]. */
+/** E[value of the completion | its prefix and the next token]. */
 function perCell(
   { vocabulary, completions }: Problem,
   { cells, probabilities }: Distribution,
@@ -101,9 +101,8 @@ function perCell(
 }
 
 /**
- * J where advantages are estimated with a value V of each prefix that stays as it is: what a token is worth is (1 − λ) V of
- * where it leads, and λ times the soft value of what the policy does from there on. By the equation, from the longest
- * prefixes up.
+ * J if advantages are estimated with fixed values V of the prefixes: the value of a token is (1 − λ) V of the next prefix,
+ * plus λ times the soft value of the policy from there. Solved by the equation, starting from the longest prefixes.
  */
 export function withValues(problem: Problem, values: readonly number[], lam: number): number {
   const { vocabulary, prefixes, completions, rewards, beta } = problem;
@@ -128,7 +127,7 @@ export function withValues(problem: Problem, values: readonly number[], lam: num
   return objectiveOf(problem, logits);
 }
 
-/** J of the policy that gives nothing but the best completion. */
+/** J of the policy that always gives the best completion. */
 export function collapsed(problem: Problem): number {
   const { rewards, beta } = problem;
   const best = Math.max(...rewards);

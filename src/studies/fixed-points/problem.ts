@@ -1,29 +1,29 @@
 /**
- * A problem in which every completion can be listed: completions of a few tokens, of which token 0 ends, each with a reward,
- * and a policy that is a table of logits, a row for every prefix. What a policy is worth, exactly, in float64.
+ * A problem whose completions can all be listed: completions of a few tokens, of which token 0 is the end token, each with
+ * a reward, and a policy that is a table of logits, one row per prefix. Computes exact values of a policy in float64.
  */
 import problems from './problems.json' with { type: 'json' };
 
-/** A completion, its end token included. */
+/** A completion, including its end token. */
 export interface Completion {
   tokens: readonly number[];
-  /** The row of the table that each token is drawn from. */
+  /** The row of the table from which each token is sampled. */
   rows: readonly number[];
 }
 
 export interface Problem {
   vocabulary: number;
-  /** Prefixes that a token may follow: rows of a table. The empty one comes first. */
+  /** The prefixes that may precede a token: rows of a table. The empty one comes first. */
   prefixes: readonly (readonly number[])[];
   completions: readonly Completion[];
   rewards: readonly number[];
   beta: number;
-  /** Logits (prefixes, vocabulary) of π_ref, and of another policy, at which gradients are compared. */
+  /** Logits (prefixes, vocabulary) of π_ref, and of another policy for comparing gradients. */
   reference: Float64Array;
   policy: Float64Array;
 }
 
-/** What a table of logits makes of the completions. */
+/** The distribution over completions for a table of logits. */
 export interface Distribution {
   /** (prefixes, vocabulary): log π(token | prefix). */
   cells: Float64Array;
@@ -75,7 +75,7 @@ export const TREE = problemOf(problems.tree);
 /** Six answers of one token. */
 export const BANDIT = problemOf(problems.bandit);
 
-/** The distribution of a policy that is a table of logits. */
+/** The distribution of a policy given as a table of logits. */
 export function distribution({ vocabulary, completions }: Problem, logits: ArrayLike<number>): Distribution {
   const cells = new Float64Array(logits.length);
   for (let start = 0; start < logits.length; start += vocabulary) {
@@ -113,7 +113,7 @@ export function objectiveOf(problem: Problem, logits: ArrayLike<number>): number
   return expectation(policy, returnsOf(problem, policy));
 }
 
-/** β log Z, the most that any policy reaches (Theorem 1). */
+/** β log Z, the maximum of J over all policies (Theorem 1). */
 export function optimumOf(problem: Problem): number {
   const { beta, rewards } = problem;
   const { tokens } = distribution(problem, problem.reference);
@@ -126,8 +126,8 @@ export function expectation({ probabilities }: Distribution, values: readonly nu
 }
 
 /**
- * Σ c ∇ log π(token | prefix) with a coefficient c for every token of every completion: what any policy gradient is. By the
- * logits of the table, (prefixes, vocabulary).
+ * Σ c ∇ log π(token | prefix) with a coefficient c for every token of every completion, the form of every policy gradient.
+ * With respect to the logits of the table, (prefixes, vocabulary).
  */
 export function scoreGradient(
   { vocabulary, completions }: Problem,
@@ -149,7 +149,7 @@ export function scoreGradient(
   );
 }
 
-/** A coefficient for every completion, given to each of its tokens. */
+/** Repeats the coefficient of each completion for each of its tokens. */
 export function toTokens({ completions }: Problem, values: readonly number[]): number[][] {
   return completions.map(({ tokens }, y) => tokens.map(() => values[y] as number));
 }

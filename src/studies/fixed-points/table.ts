@@ -1,7 +1,7 @@
 /**
- * A table of logits on the device, trained as a model is: rows are gathered, log-probabilities taken, the loss run by its
- * driver, the tape run backwards, the optimizer run. The batch is all completions, each weighed by how often it would be
- * drawn, so that a step follows the expected gradient and nothing is sampled.
+ * A table of logits on the device, trained like a model: gathers rows, computes log-probabilities, runs the loss with its
+ * driver, the tape backwards, and the optimizer. The batch contains all completions, weighted by their probabilities, so
+ * that a step follows the expected gradient without sampling.
  */
 
 import {
@@ -21,27 +21,27 @@ import { Optimizer, resolveConfig, TRAINERS, type TrainingConfig } from 'webalig
 import { own } from '../../base/lookup.ts';
 import { type Completion, distribution, type Problem } from './problem.ts';
 
-/** Completions by their number, in the order that the loss expects them, and what it reads of each. */
+/** Completions by index, in the order that the loss expects, and the columns that it reads. */
 export interface WeighedBatch {
   completions: readonly number[];
-  /** How much each counts, in place of 1 / their number. */
+  /** The weight of each, instead of 1 / their number. */
   weights: readonly number[];
-  /** By name: for each completion a number, or one for each of its tokens. */
+  /** By name: for each completion one number, or one per token. */
   columns: Readonly<Record<string, readonly (number | readonly number[])[]>>;
 }
 
 const LOGITS = 'logits';
-/** Divisors that depend on lengths are in the weights, since an expectation has no batch. */
+/** Divisors that depend on lengths are part of the weights, because an expectation has no batch. */
 const UNIT_LENGTHS = { batch: [1], step: [1] };
 
 export class Table {
   private readonly store: ParameterStore;
   private readonly optimizer: Optimizer;
-  /** Of the tokens of all completions, one after the other: the rows that they are drawn from, the tokens, log π_ref. */
+  /** For the concatenated tokens of all completions: their rows in the table, the tokens, log π_ref. */
   private readonly rows: GatherIndex;
   private readonly tokens: Tensor;
   private readonly reference: readonly number[];
-  /** Where the tokens of each completion are among them. */
+  /** The positions of each completion's tokens among them. */
   private readonly placesOf: readonly (readonly number[])[];
   private readonly uploaded: Uploads;
   private steps = 0;
@@ -55,7 +55,7 @@ export class Table {
     const { prefixes, vocabulary, reference } = problem;
     const shape = [prefixes.length, vocabulary];
     this.store = new ParameterStore(gpu, [{ name: LOGITS, shape, values: Float32Array.from(logits) }]);
-    // Adam alone, and nothing else that moves a fixed point.
+    // Only Adam: weight decay or clipping would move a fixed point.
     this.optimizer = new Optimizer(
       gpu,
       this.store,
@@ -80,7 +80,7 @@ export class Table {
     return (await this.store.read('values')).get(LOGITS) as Float32Array;
   }
 
-  /** Adds the gradient of the weighed loss to the store's. */
+  /** Adds the gradient of the weighted loss to the store's. */
   private backward(loss: TrainingLoss, { completions, weights, columns }: WeighedBatch): void {
     const { gpu, problem } = this;
     const lengths = completions.map((y) => (problem.completions[y] as Completion).tokens.length);
@@ -91,7 +91,7 @@ export class Table {
       });
     const tape = Tape.forTraining(gpu);
     const uploaded = new Uploads(gpu);
-    // Every completion is computed once, however often it stands in the batch.
+    // Every completion is computed once, however often it occurs in the batch.
     const logits = gather(tape, this.store.get(LOGITS), this.rows);
     const { logprobs } = tokenLogprobs(tape, logits, this.tokens);
     const places = completions.flatMap((y) => this.placesOf[y] as number[]);
@@ -118,7 +118,7 @@ export class Table {
     uploaded.release();
   }
 
-  /** The gradient of the weighed loss by the logits; none is left behind. */
+  /** The gradient of the weighted loss with respect to the logits; the store's gradient is zero afterwards. */
   async gradient(loss: TrainingLoss, batch: WeighedBatch): Promise<Float32Array> {
     this.backward(loss, batch);
     const gradient = (await this.store.read('gradients')).get(LOGITS) as Float32Array;
@@ -142,7 +142,7 @@ export class Table {
   }
 }
 
-/** x (n) → (n, 1), a table of rows of one number. */
+/** x (n) → (n, 1), a table with rows of one number. */
 function asColumn(tape: Tape, x: Tensor): Tensor {
   const { gpu } = tape;
   const y = tape.empty([x.length, 1], x.label);
@@ -155,7 +155,7 @@ function asColumn(tape: Tape, x: Tensor): Tensor {
   return y;
 }
 
-/** Tensors with host data, to be released together. */
+/** Tensors with host data that are released together. */
 class Uploads {
   private readonly tensors: Tensor[] = [];
 
@@ -169,7 +169,7 @@ class Uploads {
     return this.keep(Uint32Array.from(values), label);
   }
 
-  /** An index of rows of a table, and its inverse: for every row, which places of the index read it. */
+  /** An index of a table's rows, and its inverse: for every row, the positions in the index that read it. */
   index(rows: readonly number[], count: number): GatherIndex {
     const readers = Array.from({ length: count }, (): number[] => []);
     rows.forEach((row, place) => {

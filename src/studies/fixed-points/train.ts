@@ -1,5 +1,5 @@
 /**
- * Trains a table by a method from π_ref on.
+ * Trains a table with a method, starting from π_ref.
  */
 import type { Gpu } from 'webalign';
 import type { Method } from './methods.ts';
@@ -7,13 +7,13 @@ import { distribution, type Problem } from './problem.ts';
 import { Table } from './table.ts';
 
 /**
- * Of Adam, whose other numbers are TRL's defaults. With their β2 of 0.999 the large gradients of the beginning divide the steps for a
- * thousand steps: after 400 the table still moves, in float64 too. With a small β2 steps stay large to the end, so they shrink over
- * the last `falling` of them.
+ * Settings of Adam; the others are TRL's defaults. With its β2 of 0.999 the large initial gradients reduce the step size
+ * for a thousand steps: after 400 steps the table still moves, even in float64. With a small β2 steps stay large to the
+ * end, so the learning rate decreases over the last `falling` steps.
  */
 export const TRAINING = { steps: 400, learningRate: 0.05, adamBeta2: 0.9, falling: 100 } as const;
 
-/** The logits that a method comes to rest at. */
+/** The logits to which a method converges. */
 export async function trainTable(
   gpu: Gpu,
   problem: Problem,

@@ -1,7 +1,7 @@
 /**
- * What the samples say: the optimum's curve and best-of-n from the reference's rewards, reward and KL of each method, how
- * much room Theorem 1 leaves above it, and how far it is ahead of best-of-n. Pure arithmetic on numbers per prompt;
- * standard errors are the spread between prompts, so that they include what varies together from prompt to prompt.
+ * Computes from the samples: the optimum's curve and best-of-n from the reference's rewards, reward and KL of each method,
+ * its distance to the limit of Theorem 1, and its lead over best-of-n. Arithmetic on numbers per prompt; standard errors
+ * are the spread between prompts, so they include covariances between prompts.
  */
 import { estimateBestOfN, estimateOptimum, KL_ESTIMATORS } from 'webalign/theory';
 import { type Estimate, estimate } from '../../cli/statistics.ts';
@@ -16,20 +16,23 @@ export interface Place {
   reward: Estimate;
 }
 
-/** The optimal policy for one β, corrected by the jackknife within each prompt. */
+/** The optimal policy for one β, with jackknife correction within each prompt. */
 export interface CurvePoint extends Place {
   beta: number;
-  /** As the samples have it: weights of few samples make the optimum look worse than it is. */
+  /** Without correction: with few effective samples, the optimum appears worse than it is. */
   plain: Place;
-  /** By how much the corrected figures rose from half of each prompt's samples to all of them: what may be left of the bias. */
+  /**
+   * The increase of the corrected values from half of each prompt's samples to all of them: an estimate of the remaining
+   * bias.
+   */
   rise: Place;
-  /** How many samples of π* those of the reference are worth, a prompt. */
+  /** Effective number of samples of π* per prompt, from the reference's samples. */
   effectiveSamples: number;
   /** log Z of each prompt, corrected. */
   logPartitions: readonly number[];
 }
 
-/** The optimum for each of `betas`, which fall, as far as the samples are worth `leastEffective` of its own. */
+/** The optimum for each of the descending `betas`, as long as there are `leastEffective` effective samples. */
 export function optimumCurve(
   rewards: Groups,
   betas: readonly number[],
@@ -91,8 +94,8 @@ export function measure({ rewards, logRatios }: Samples): Measured {
 }
 
 /**
- * The most that a policy of this KL can earn: the least over the β of the curve of β KL + β log Z, its tangents, which meet
- * it from above. Beyond its end that is the tangent there.
+ * The maximum reward of a policy with this KL: the minimum of β KL + β log Z over the β of the curve. These are the curve's
+ * tangents, which approach it from above. Beyond its end, the tangent there is used.
  */
 export function limitAt(curve: readonly CurvePoint[], kl: number): Estimate {
   return curve
@@ -101,19 +104,19 @@ export function limitAt(curve: readonly CurvePoint[], kl: number): Estimate {
 }
 
 export interface Room {
-  /** The β whose optimum limits the method. */
+  /** The β whose optimum gives the limit. */
   beta: number;
-  /** The most that any policy of this KL can earn. */
+  /** The maximum reward of any policy with this KL. */
   limit: number;
   /** Limit − reward: β KL(π ‖ π*), below 0 only by chance. */
   room: Estimate;
-  /** Whether its KL lies beyond the curve, so that the limit is the tangent at the curve's end. */
+  /** Whether its KL is beyond the curve, so that the limit is the tangent at the curve's end. */
   beyond: boolean;
 }
 
 /**
- * Theorem 1 as a limit: E_π[r] ≤ β KL(π ‖ π_ref) + β log Z for every π and every β, of which the least counts, as in
- * {@link limitAt}. Reward, KL and log Z are compared prompt by prompt, so that the error is that of their difference.
+ * Theorem 1 as a limit: E_π[r] ≤ β KL(π ‖ π_ref) + β log Z for every π and every β; uses the minimum over β, as in {@link
+ * limitAt}. Reward, KL and log Z are compared prompt by prompt, so that the error is that of their difference.
  */
 export function roomBelow(curve: readonly CurvePoint[], samples: Samples): Room {
   const [reward, kl] = [means(samples.rewards), means(samples.logRatios)];
@@ -135,14 +138,14 @@ export function roomBelow(curve: readonly CurvePoint[], samples: Samples): Room 
 /** Best-of-n for one n. */
 export interface BestPoint {
   n: number;
-  /** log n − (n − 1)/n, which its KL does not exceed. */
+  /** log n − (n − 1)/n, an upper bound of its KL. */
   kl: number;
   reward: Estimate;
   /** Reward of each prompt. */
   rewards: readonly number[];
 }
 
-/** Best-of-n for every n up to the samples of a prompt. */
+/** Best-of-n for every n up to the number of samples per prompt. */
 export function bestOfCurve(rewards: Groups): BestPoint[] {
   const most = Math.min(...rewards.map((group) => group.length));
   return Array.from({ length: most }, (_, i) => {
@@ -154,8 +157,8 @@ export function bestOfCurve(rewards: Groups): BestPoint[] {
 }
 
 /**
- * Reward − that of best-of-n at the same KL, between the two n around it; undefined beyond the largest n. The error
- * heeds that of the KL by the slope there.
+ * The reward minus that of best-of-n at the same KL, interpolated between two values of n; undefined beyond the largest n.
+ * The error includes that of the KL, through the slope there.
  */
 export function leadOverBest(best: readonly BestPoint[], samples: Samples): Estimate | undefined {
   const [reward, kl] = [means(samples.rewards), means(samples.logRatios)];
@@ -174,37 +177,37 @@ export function leadOverBest(best: readonly BestPoint[], samples: Samples): Esti
   );
 }
 
-/** The least n whose best has at least this reward; undefined where none of the curve has. */
+/** The smallest n whose best-of-n has at least this reward; undefined if there is none. */
 export function sameReward(best: readonly BestPoint[], reward: number): number | undefined {
   return best.find((point) => point.reward.mean >= reward)?.n;
 }
 
-/** What a method was given, in units that all share. */
+/** The cost of a method, in common units. */
 export interface Effort {
-  /** Stories that were written to learn from, by the model itself or for its pairs. */
+  /** Stories generated for training, by the model itself or for its pairs. */
   stories: number;
   /** Optimizer steps. */
   steps: number;
-  /** Training, writing included; undefined where it was not timed. */
+  /** Training time, including generation; undefined if it was not measured. */
   seconds: number | undefined;
 }
 
-/** A method with everything that is said of it. */
+/** A method with all of its results. */
 export interface MethodPoint extends Measured, Room {
   id: string;
   family: string;
   label: string;
   effort: Effort;
   priced: Priced;
-  /** Reward − that of best-of-n at its KL. */
+  /** Reward minus that of best-of-n at its KL. */
   lead: Estimate | undefined;
-  /** The n of best-of-n that earns as much. */
+  /** The n of best-of-n with the same reward. */
   sameAsBestOf: number | undefined;
 }
 
 export interface Frontier {
   curve: readonly CurvePoint[];
-  /** With the room above each at its KL bound, beyond which its KL is not. */
+  /** With the distance of each to the limit at its KL bound, which its KL does not exceed. */
   best: readonly (BestPoint & { room: Estimate })[];
   points: readonly MethodPoint[];
 }
@@ -247,13 +250,13 @@ export function frontierOf(
   };
 }
 
-/** What is held against the samples, each by more than `errors` standard errors. Nothing may be above the optimum. */
+/** Checks of the samples, each by more than `errors` standard errors. Nothing may exceed the optimum. */
 export interface Checks {
   /** Methods above the optimum. */
   crossing: readonly MethodPoint[];
-  /** Each n whose best is above it. */
+  /** Each n whose best-of-n exceeds it. */
   crossingBest: readonly number[];
-  /** Those of the family that are ahead of best-of-n: a finding, whichever way it goes. */
+  /** Members of the family that are ahead of best-of-n: a finding, not a requirement. */
   ahead: readonly MethodPoint[];
 }
 

@@ -1,7 +1,7 @@
 /**
- * The frontier's samples: stories of the model as it is, and for each method an adapter, its stories and how far they are
- * from the model. Every result is kept as soon as it is there, the reference's after every few openings, and what is kept
- * is not made again.
+ * The frontier's samples: stories of the original model, and for each method an adapter, its stories and their log-ratios
+ * to the model. Every result is stored as soon as it is complete, the reference's after every few openings, and stored
+ * results are not recomputed.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,17 +22,17 @@ import type { Samples } from './analysis.ts';
 import type { GivenRun } from './given.ts';
 import { type Entry, FRONTIER_SAMPLING, FRONTIER_TRAINING, type FrontierTask } from './task.ts';
 
-/** Openings that the reference continues at a time. */
+/** Number of openings that the reference continues at a time. */
 const AT_A_TIME = 8;
-/** Log-ratios are kept to a ten-thousandth of a nat: float32 sums of forty tokens have no more. */
+/** Log-ratios are stored to a ten-thousandth of a nat: float32 sums over forty tokens are not more precise. */
 const PRECISION = 1e4;
-/** Of many stories an opening to a hundredth, which is lost in their mean and keeps the files small. */
+/** With many stories per opening, a hundredth is enough for their mean and keeps the files small. */
 const PRECISION_OF_MANY = 1e2;
 const FEW = 8;
-/** Changes where what is measured does. */
+/** Increased when the measurements change. */
 const VERSION = 1;
 
-/** Rewards of the reference's stories, prompt by prompt; fewer prompts than there are where it was stopped. */
+/** Rewards of the reference's stories, prompt by prompt; fewer prompts if it was stopped. */
 export interface ReferenceResult {
   adapter: string;
   rewards: number[][];
@@ -41,13 +41,13 @@ export interface ReferenceResult {
 export interface MethodResult extends Samples {
   adapter: string;
   steps: number;
-  /** Of the last step, where it was trained here. */
+  /** Loss of the last step, if it was trained here. */
   loss?: number;
-  /** Stories that the policy wrote to learn from, where it wrote its own. */
+  /** Number of stories generated for training, if the policy generated them. */
   written?: number;
-  /** Training, where it was done in one go. */
+  /** Training time, if it was not interrupted. */
   seconds?: number;
-  /** Hash of the adapter's weights, where it was given. */
+  /** Hash of the adapter's weights, if it was given. */
   weights?: string;
 }
 
@@ -56,12 +56,12 @@ export interface Job {
   /** Hash of the model's files. */
   fingerprint: string;
   openings: readonly string[];
-  /** JSON lines of the pairs to train on. */
+  /** The training pairs as JSON lines. */
   pairs: string;
-  /** Where results are kept, and where runs that were stopped are. */
+  /** Folder of results, and of stopped runs. */
   out: string;
   work: string;
-  /** Runs that were made apart, to be measured. */
+  /** Runs made separately, to be measured. */
   given: readonly GivenRun[];
 }
 
@@ -71,12 +71,12 @@ export interface Collected {
 }
 
 export interface Results {
-  /** All sets together. */
+  /** All sets combined. */
   reference: ReferenceResult;
   methods: { entry: Entry; result: MethodResult }[];
 }
 
-/** Where the results of a job are kept. */
+/** The locations of a job's results. */
 export async function keptResults({ task, fingerprint, openings, pairs, out }: Job): Promise<Collected> {
   const { referenceStories, referenceSets, maxNewTokens, maxSteps, entries } = task;
   const { temperature, seed } = FRONTIER_SAMPLING;
@@ -100,7 +100,7 @@ export async function keptResults({ task, fingerprint, openings, pairs, out }: J
 const seedOf = (set: number) => FRONTIER_SAMPLING.referenceSeed + FRONTIER_SAMPLING.betweenSets * set;
 const storiesOf = (entry: Entry, task: FrontierTask) => entry.stories ?? task.stories;
 
-/** All results where all are kept, without any device. A run that has to be given may be missing. */
+/** All results if all are stored, without a device. A given run may be missing. */
 export async function readResults(
   { openings }: Job,
   { reference, methods }: Collected,
@@ -116,14 +116,14 @@ export async function readResults(
   return whole.length === reference.length ? { reference: joined(whole), methods: others } : undefined;
 }
 
-/** The sets of each opening behind each other. */
+/** Concatenates the sets of each opening. */
 function joined(sets: readonly ReferenceResult[]): ReferenceResult {
   const [first] = sets as [ReferenceResult];
   const rewards = first.rewards.map((_, p) => sets.flatMap((set) => set.rewards[p] as number[]));
   return { adapter: first.adapter, rewards };
 }
 
-/** Makes what is missing, and keeps it. */
+/** Computes and stores missing results. */
 export async function collect(
   gpu: Gpu,
   job: Job,
@@ -149,7 +149,7 @@ export async function collect(
   return results;
 }
 
-/** The reference's rewards, from where an earlier run was stopped. */
+/** The reference's rewards, continuing from a stopped run. */
 async function collectReference(
   { model, tokenizer }: OpenModel,
   { task, openings }: Job,
@@ -166,7 +166,7 @@ async function collectReference(
   while (rewards.length < openings.length) {
     terminal.progress('Reference', rewards.length, openings.length, 'openings');
     const some = openings.slice(rewards.length, rewards.length + AT_A_TIME);
-    // Every group has random numbers of its own, wherever a run was stopped.
+    // Every group uses different random numbers, wherever a run was stopped.
     const seed = firstSeed + 2 ** 32 * rewards.length;
     const options = { maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
     rewards.push(...rewardsOf(await continueOpenings(model, tokenizer, some, options), copies));
@@ -176,7 +176,7 @@ async function collectReference(
   return result;
 }
 
-/** Trains a method, from its checkpoint where it has one, and measures what it writes. */
+/** Trains a method, from its checkpoint if there is one, and measures its stories. */
 async function collectMethod(
   open: OpenModel,
   job: Job,
@@ -222,7 +222,7 @@ async function collectMethod(
   }
 }
 
-/** Measures the adapter of a run that was made apart. */
+/** Measures the adapter of a run that was made separately. */
 async function measureGiven(
   open: OpenModel,
   job: Job,
@@ -249,7 +249,7 @@ async function measureGiven(
   }
 }
 
-/** Stories of the model with its adapters: what they earn and how far they are from the model without. */
+/** Stories of the model with its adapters: their rewards and log-ratios to the model without adapters. */
 async function measured(
   open: OpenModel,
   { task, openings }: Job,

@@ -1,7 +1,7 @@
 /**
  * `webalign frontier`: reward against KL on the embedded task, figure 2 of the DPO paper (Rafailov et al. 2023). Trains
- * every method of the list, measures what each has reached and what it cost in KL, and holds it against best-of-n and
- * against the optimum of Theorem 1, which nothing may cross.
+ * every method of the list, measures its reward and KL, and compares it with best-of-n and with the optimum of Theorem 1,
+ * which nothing may exceed.
  */
 import { basename, dirname } from 'node:path';
 import { lockFolder, writeFiles } from 'webalign/node';
@@ -24,11 +24,11 @@ export const frontier = command({
   name: 'frontier',
   summary: 'reward against KL: methods, best-of-n and the optimum',
   description:
-    'Trains the embedded model with DPO, its relatives and RLOO, measures reward and KL of each, and draws them below the ' +
-    'optimum of Theorem 1. Writes OUT.md and OUT.svg and keeps every result in the folder OUT: stopped, it goes on when ' +
-    'it is started again, and what has not changed is only drawn. --adapter measures a long run of rloo that was made ' +
-    'apart, by the folder it wrote. Fails where something is above the optimum by more than its error; with --quick there ' +
-    'is too little to tell.',
+    'Trains the embedded model with DPO, related methods and RLOO, measures reward and KL of each, and plots them with the ' +
+    'optimum of Theorem 1. Writes OUT.md and OUT.svg and stores every result in the folder OUT: a stopped study continues when ' +
+    'it is started again, and unchanged results are reused. --adapter measures a long run of rloo that was made ' +
+    'separately, given by its folder. Fails if something exceeds the optimum by more than its error; --quick has too few ' +
+    'samples for this check.',
   example: 'frontier --quick',
   options: ['out', 'work', 'adapter', 'quick'],
   required: [],

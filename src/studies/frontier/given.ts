@@ -1,5 +1,6 @@
 /**
- * A run that was made apart from the study, by its folder: which entry of the frontier it is, and what it was given to learn.
+ * A run that was made separately from the study, given by its folder: finds its entry of the frontier, and its amount of
+ * training.
  */
 
 import { contentHash, InputError } from 'webalign/files';
@@ -14,13 +15,13 @@ export interface GivenRun {
   entry: Entry;
   adapter: Adapter;
   steps: number;
-  /** Stories that it wrote to learn from. */
+  /** Number of stories generated for training. */
   written: number;
   /** Hash of its weights. */
   weights: string;
 }
 
-/** Throws {@link InputError} for a folder that is no finished run, or one that the frontier has no entry for. */
+/** Throws {@link InputError} for a folder that is not a finished run, or that has no entry in the frontier. */
 export async function readGiven(
   folder: string,
   { entries }: FrontierTask,
@@ -39,7 +40,7 @@ export async function readGiven(
     throw new InputError(folder, `is a run of ${method} at beta ${beta}`, wayOut);
   }
   if (!(maxSteps > 0))
-    throw new InputError(folder, 'does not say how many steps it had', 'Train with --max-steps');
+    throw new InputError(folder, 'does not state its number of steps', 'Train with --max-steps');
   const files = folderFiles(folder);
   return {
     entry,

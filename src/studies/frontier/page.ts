@@ -1,6 +1,6 @@
 /**
- * The frontier in words and tables: a page of Markdown for the documentation, and the same few lines for a terminal. All
- * that it says is computed from the results; the same results give the same bytes.
+ * The frontier as a page of Markdown for the documentation, and as a few lines for a terminal. All statements are computed
+ * from the results; equal results give equal bytes.
  */
 import { LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import type { Estimate } from '../../cli/statistics.ts';
@@ -13,13 +13,13 @@ export interface PageData {
   frontier: Frontier;
   checks: Checks;
   task: FrontierTask;
-  /** What the results were made on. */
+  /** The adapters that produced the results. */
   adapters: readonly string[];
   /** The plot, relative to the page. */
   plot: string;
 }
 
-/** β of the optimum's table: whole octaves. */
+/** β of the optimum's table: powers of two. */
 const isShown = ({ beta }: CurvePoint) => Number.isInteger(Math.log2(beta));
 const isPowerOfTwo = ({ n }: BestPoint) => Number.isInteger(Math.log2(n));
 
@@ -83,7 +83,7 @@ without training.
 `;
 }
 
-/** Points that are not where their method ends. */
+/** Points that are not at their method's convergence. */
 function shortRuns({ frontier: { points }, task }: PageData): string {
   const short = task.entries.filter(({ method, isGiven }) => method === 'rloo' && !isGiven);
   const drawn = points.filter(({ id }) => short.some((entry) => entry.id === id));
@@ -111,7 +111,7 @@ opening${task.entries.some(({ stories }) => stories) ? `, ${Math.max(...task.ent
 
 const storiesOf = ({ referenceStories, referenceSets }: FrontierTask) => referenceStories * referenceSets;
 
-/** What is left of the bias, in the figures themselves. */
+/** An estimate of the remaining bias, from the results themselves. */
 function optimumSection({ frontier, task }: PageData): string {
   const { curve } = frontier;
   return `## The optimum, and what few samples do to it
@@ -180,7 +180,7 @@ ${[optimum, ...own].join(' ')} Stories written to learn from are those of the po
 a pair). Seconds are those of the training on the machine below, writing included, where they were taken; other work may have run beside it.`;
 }
 
-/** The outcome of the checks, a sentence each. */
+/** The outcome of the checks, one sentence each. */
 export function verdict({ frontier, checks }: Pick<PageData, 'frontier' | 'checks'>): string[] {
   const { points, best } = frontier;
   const { crossing, crossingBest, ahead } = checks;
@@ -201,7 +201,7 @@ export function verdict({ frontier, checks }: Pick<PageData, 'frontier' | 'check
   return [bound, lead, ...work(points, best)];
 }
 
-/** What the contender saves: it draws one story where best-of-n draws n. */
+/** What the contender saves: it samples one story where best-of-n samples n. */
 function work(points: readonly MethodPoint[], best: readonly BestPoint[]): string[] {
   const own = points.filter(({ family }) => family === CONTENDER);
   if (own.length === 0) return [];
@@ -213,7 +213,7 @@ function work(points: readonly MethodPoint[], best: readonly BestPoint[]): strin
   ];
 }
 
-/** One line a method, for a terminal. */
+/** One line per method, for a terminal. */
 export function frontierLines({ points }: Frontier): string[] {
   return points.map((point) => {
     const { reward, kl, room, lead } = point;

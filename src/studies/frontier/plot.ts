@@ -1,5 +1,5 @@
 /**
- * The frontier as a plot: the optimum's limit, best-of-n, and a mark and a colour for each family of methods.
+ * The frontier as a plot: the optimum's limit, best-of-n, and a mark and a color for each family of methods.
  */
 import { type Html, html } from '../../cli/report/html.ts';
 import {
@@ -22,16 +22,16 @@ import {
 } from '../shared/svg.ts';
 import { type Frontier, limitAt, type MethodPoint } from './analysis.ts';
 
-/** Nats that stand below the axis, far enough apart by their roots. */
+/** KL ticks in nats, far enough apart on the square-root axis. */
 const KL_TICKS = [0, 0.25, 1, 2, 4, 6, 9, 12, 16, 20, 25, 30, 36, 49, 64, 81, 100];
-/** Best-of-n is marked where n is a power of two. */
+/** Best-of-n is marked if n is a power of two. */
 const isMarked = (n: number) => Number.isInteger(Math.log2(n));
 
 const STYLE = `.optimum{stroke:var(--ink);stroke-width:2.4} .plain{stroke:var(--ink);stroke-width:1;opacity:.6} .band{fill:var(--ink);opacity:.13} .dashed{stroke-dasharray:6 5}
 .best{stroke:var(--muted);stroke-width:1.6;stroke-dasharray:1.5 4;stroke-linecap:round} .ring{fill:var(--paper);stroke:var(--muted);stroke-width:1.6}
 `;
 
-/** Draws it. `title` is read out in place of the picture. */
+/** Draws the plot. `title` is its text for screen readers. */
 export function frontierPlot(frontier: Frontier, title: string): string {
   const { best, points } = frontier;
   const families = [...new Set(points.map(({ family }) => family))];
@@ -65,7 +65,7 @@ interface Axes {
   top: number;
 }
 
-/** Room for every point with its error bars, for best-of-n and for the optimum's curve. */
+/** Axes that fit every point with its error bars, best-of-n and the optimum's curve. */
 function axesOf({ curve, best, points }: Frontier): Axes {
   const right =
     1.06 * Math.max(...points.map(upperKl), ...best.map(({ kl }) => kl), ...curve.map(({ kl }) => kl.mean));
@@ -77,7 +77,7 @@ function axesOf({ curve, best, points }: Frontier): Axes {
   return {
     x: {
       name: 'KL to the model it was, in nats a story (axis by its root)',
-      // By the root, along which rewards rise about evenly: small divergences are where the curves part.
+      // A square-root scale, on which rewards rise almost evenly: the curves differ at small KL.
       scale: (kl) => FRAME.left + (FRAME.right - FRAME.left) * Math.sqrt(Math.max(0, kl) / right),
       ticks: KL_TICKS.filter((kl) => kl <= right),
     },
@@ -86,7 +86,7 @@ function axesOf({ curve, best, points }: Frontier): Axes {
   };
 }
 
-/** The limit of Theorem 1: solid as far as the curve goes, with two standard errors to both sides, and its tangent. */
+/** The limit of Theorem 1: a solid line along the curve, with a band of two standard errors, and its dashed tangent. */
 function optimum({ curve, best }: Frontier, x: Scale, y: Scale, top: number): Html {
   const limits = curve.map(({ kl }) => ({ kl: kl.mean, ...limitAt(curve, kl.mean) }));
   const end = limits.at(-1) as (typeof limits)[number];

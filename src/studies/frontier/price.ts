@@ -1,23 +1,23 @@
 /**
- * Methods at one price of a nat: their objective J = E[r] − β KL, what is left up to the optimum by the reference's samples,
- * and by their own.
+ * Methods at one β: their objective J = E[r] − β KL, and the gap to the optimum, from the reference's samples and from
+ * their own.
  */
 import { estimateGap, type GapEstimate } from 'webalign/theory';
 import { type Estimate, estimate } from '../../cli/statistics.ts';
 import { means } from '../shared/groups.ts';
 import type { CurvePoint, Samples } from './analysis.ts';
 
-/** A method at a price of β for a nat. */
+/** A method at a given β. */
 export interface Priced {
   /** J = E[r] − β KL. */
   objective: Estimate;
-  /** J* − J, with J* of the reference's samples. Undefined where the curve does not reach this β. */
+  /** J* − J, with J* from the reference's samples. Undefined if the curve does not reach this β. */
   gap: Estimate | undefined;
-  /** From the method's own samples, where there are `least` for each prompt. */
+  /** From the method's own samples, if there are enough per prompt. */
   certificate: GapEstimate | undefined;
 }
 
-/** Least samples of a prompt for a certificate. */
+/** Minimum samples per prompt for a certificate. */
 const LEAST_FOR_CERTIFICATE = 64;
 
 export function pricedAt(beta: number, curve: readonly CurvePoint[], samples: Samples): Priced {

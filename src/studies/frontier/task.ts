@@ -1,56 +1,59 @@
 /**
- * What the frontier is made of: which methods are trained, on what, and how many stories are written to measure them.
- * Plain data. Every method has the same pairs in the same order, steps, learning rate and adapter; only its loss differs.
+ * Configuration of the frontier: the methods and their training, and the number of stories for measuring them. Plain data.
+ * Every method has the same pairs in the same order, steps, learning rate and adapter; only its loss differs.
  */
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
 import type { Settings } from '../../cli/options.ts';
 
 export interface Entry {
-  /** Names its files. */
+  /** Name of its files. */
   id: string;
-  /** Whose curve it lies on: points of a family have one colour and mark. */
+  /** The curve to which it belongs: points of a family share color and mark. */
   family: string;
-  /** What sets it apart from others of its family. */
+  /** Its label within the family. */
   label: string;
-  /** The row of the table of methods that trains it. */
+  /** The method that trains it. */
   method: 'dpo' | 'kto' | 'cpo' | 'orpo' | 'rloo';
-  /** What differs from {@link FRONTIER_TRAINING}. */
+  /** The differences from {@link FRONTIER_TRAINING}. */
   settings: Settings;
-  /** A long run that was made apart: its folder is measured when `--adapter` names it, and it is drawn once that is kept. */
+  /**
+   * A long run that was made separately: it is measured when `--adapter` names its folder, and plotted once the result is
+   * stored.
+   */
   isGiven?: boolean;
-  /** Stories for each opening, where it is not the task's number. */
+  /** Stories per opening, if different from the task's number. */
   stories?: number;
 }
 
 const { beta: _, ...training } = ALIGN_TRAINING;
 
-/** Half of the learning rate that `align` has, so that points of small KL are within reach. */
+/** Half of the learning rate of `align`, to get points with a small KL. */
 export const FRONTIER_TRAINING = {
   ...training,
   ...ALIGN_LORA,
   learningRate: 1e-3,
 } as const satisfies Settings;
 
-/** The family that the page holds against best-of-n. */
+/** The family that the page compares with best-of-n. */
 export const CONTENDER = 'DPO';
 
-/** The price of a nat at which all methods are compared. */
+/** The β at which all methods are compared. */
 export const PRICE = 2;
 
-/** What the pairs cost: 6 stories were written for each of 1100 openings, which gave 800 pairs, those held out included. */
+/** The cost of a pair: 6 stories for each of 1100 openings gave 800 pairs, including the held-out ones. */
 export const STORIES_PER_PAIR = (1100 * 6) / 800;
 
 const dpo = (beta: number): Entry => entry('dpo', CONTENDER, beta, { lossType: ['sigmoid'] });
 const ipo = (beta: number): Entry => entry('ipo', 'IPO', beta, { lossType: ['ipo'] });
 const hinge = (beta: number): Entry => entry('hinge', 'hinge', beta, { lossType: ['hinge'] });
-/** Twice the completions a step are as many pairs, split in two. */
+/** A step with twice the completions has the same number of pairs, each split in two. */
 const kto = (beta: number): Entry =>
   entry('kto', 'KTO', beta, { perDeviceTrainBatchSize: 2 * FRONTIER_TRAINING.perDeviceTrainBatchSize });
 const simpo = (beta: number): Entry =>
   entry('simpo', 'SimPO', beta, { lossType: ['simpo'], cpoAlpha: 0, simpoGamma: 0.5 });
 const orpo = (beta: number): Entry => entry('orpo', 'ORPO', beta, {});
 
-/** The policy writes its own stories, for the openings of the pairs, and learns from the sentiment itself. */
+/** The policy generates its own stories for the openings of the pairs, and learns from the sentiment directly. */
 const rloo = (beta: number, maxSteps: number, size = { batch: 64, group: 8 }): Entry => ({
   ...entry('rloo', 'RLOO', beta, {
     reward: ['sentiment'],
@@ -62,10 +65,10 @@ const rloo = (beta: number, maxSteps: number, size = { batch: 64, group: 8 }): E
   label: `β ${beta}, ${maxSteps} steps`,
 });
 
-/** Enough to show where a β leads, and far from where it ends. */
+/** Enough to show the direction of a β, but far from convergence. */
 const SHORT = 20;
 
-/** A long run of RLOO, measured well enough for a certificate from its own stories. */
+/** A long run of RLOO, with enough stories for a certificate. */
 const longRun = (beta: number): Entry => ({
   ...entry('rloo', 'RLOO', beta, {}),
   id: `rloo-${beta}-long`,
@@ -95,16 +98,16 @@ function entry(name: keyof typeof METHOD, family: string, beta: number, settings
 }
 
 export interface FrontierTask {
-  /** Pairs to train on. */
+  /** Number of training pairs. */
   pairs: number;
   maxSteps: number;
-  /** The first held-out openings. */
+  /** Number of held-out openings, from the first. */
   openings: number;
-  /** Stories of the model as it is, for each opening: for the optimum and best-of-n. */
+  /** Stories of the original model per opening: for the optimum and best-of-n. */
   referenceStories: number;
-  /** How many times over, each kept apart. */
+  /** Number of sets of these stories, stored separately. */
   referenceSets: number;
-  /** Stories of a trained one, for each opening. */
+  /** Stories of a trained model per opening. */
   stories: number;
   maxNewTokens: number;
   entries: readonly Entry[];
@@ -137,7 +140,7 @@ export const FRONTIER: FrontierTask = {
   ],
 };
 
-/** What is left of it all where someone only wants to see that it works. */
+/** A reduced version for a quick test. */
 export const FRONTIER_QUICK: FrontierTask = {
   pairs: 4,
   maxSteps: 2,
@@ -150,13 +153,13 @@ export const FRONTIER_QUICK: FrontierTask = {
 };
 
 /**
- * Stories are drawn from the whole of the model's distribution, which the KL is of. Those of the reference, each set of them,
- * and those of methods have random numbers apart.
+ * Stories are sampled from the model's full distribution, to which the KL refers. The sets of the reference and those of
+ * the methods use different random numbers.
  */
 export const FRONTIER_SAMPLING = { temperature: 1, referenceSeed: 7, betweenSets: 100, seed: 8 } as const;
 
-/** β of the optimum's curve, from high to low, four to an octave. */
+/** β of the optimum's curve, from high to low, four per octave. */
 export const CURVE_BETAS: readonly number[] = Array.from({ length: 37 }, (_, i) => 2 ** (6 - i / 4));
 
-/** Standard errors beyond which a difference is taken to be one. */
+/** Number of standard errors for a significant difference. */
 export const ERRORS = 2;

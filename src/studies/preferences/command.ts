@@ -1,6 +1,6 @@
 /**
  * `webalign preferences`: the controlled-sentiment task of the DPO paper (Rafailov et al. 2023, section 6) for any model.
- * For each opening the model writes several continuations; the gladdest and the saddest become a pair.
+ * For each opening the model generates several continuations; the most positive and the most negative become a pair.
  */
 
 import { InputError } from 'webalign';
@@ -17,7 +17,7 @@ export const preferences = command({
   name: 'preferences',
   summary: 'make preference pairs by sentiment',
   description:
-    'Continues every opening several times and pairs the gladdest continuation with the saddest, by the words of\n' +
+    'Continues every opening several times and pairs the most positive continuation with the most negative, by the words of\n' +
     'AFINN-165. Writes train.jsonl and eval.jsonl, which share no opening, and a README.md that says how.',
   example: 'preferences --model demos/align/model --openings demos/align/recipe/openings.txt --out pairs',
   options: [
@@ -39,7 +39,7 @@ export const preferences = command({
   ],
   required: ['model', 'openings', 'out'],
   defaults: {
-    // The same pairs come with any, but not the same fingerprint of the model beside them.
+    // Other types give the same pairs, but not the same fingerprint of the model in the README.
     dtype: 'float32',
     pairs: 640,
     heldOut: 160,

@@ -1,6 +1,6 @@
 /**
- * Pairs of a model's own continuations: of each opening the gladdest and the saddest, where the two differ enough. What a
- * pair is made of is the model's; only the order of the two is new to it.
+ * Pairs of a model's own continuations: the most positive and the most negative for each opening, if they differ enough.
+ * Both texts are the model's own; only their order is new to it.
  */
 import { type Tokenizer, wholeSentences } from 'webalign/data';
 import type { GenerationOptions } from 'webalign/models';
@@ -8,7 +8,7 @@ import { sentiment } from 'webalign/rollouts';
 import { type Continuation, continueOpenings } from '../../cli/continuations.ts';
 import type { OpenModel } from '../../cli/open.ts';
 
-/** Openings that are continued at a time. */
+/** Number of openings that are continued at a time. */
 const AT_A_TIME = 50;
 
 export interface Pair {
@@ -19,15 +19,15 @@ export interface Pair {
 
 export interface PairOptions extends GenerationOptions {
   seed: number;
-  /** Continuations of each opening. */
+  /** Continuations per opening. */
   numReturnSequences: number;
-  /** Least difference in sentiment. */
+  /** Minimum difference in sentiment. */
   margin: number;
 }
 
 /**
- * The pairs that each group of openings gives, and how many openings it had. Every group has random numbers of its own,
- * so the pairs of the first openings do not depend on how many follow.
+ * The pairs from each group of openings, and the number of its openings. Every group uses different random numbers, so the
+ * pairs of the first openings do not depend on how many follow.
  */
 export async function* makePairs(
   { model, tokenizer }: OpenModel,
@@ -46,7 +46,7 @@ export async function* makePairs(
   }
 }
 
-/** The two continuations that differ most, ended at a sentence; undefined where they differ by less than `margin`. */
+/** The two continuations with the largest difference, cut at a sentence; undefined if they differ by less than `margin`. */
 function bestAndWorst(
   prompt: string,
   written: readonly Continuation[],
@@ -63,7 +63,7 @@ function bestAndWorst(
   return { prompt, chosen: best.text, rejected: worst.text };
 }
 
-/** Whether the tokens of prompt and completion begin with the prompt's own, and say the same text. */
+/** Whether the tokens of prompt and completion begin with the prompt's own tokens, and decode to the same text. */
 function tokenizesApart(prompt: string, completion: string, tokenizer: Tokenizer): boolean {
   const alone = tokenizer.encode(prompt);
   const whole = tokenizer.encode(prompt + completion);

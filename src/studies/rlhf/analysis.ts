@@ -1,7 +1,7 @@
 /**
- * What the samples say: both rewards, KL and objective of each road over its steps, how far the optimum of the learned reward is,
- * and where a road went on to gain by the learned reward while it lost by the true one. Pure arithmetic on numbers per opening;
- * standard errors are the spread between openings, differences are taken opening by opening.
+ * Computes from the samples: both rewards, KL and objective of each method over its steps, the gap to the optimum of the
+ * learned reward, and where a method continued to gain learned reward while losing true reward. Arithmetic on numbers per
+ * opening; standard errors are the spread between openings, differences are computed opening by opening.
  */
 import { estimateOptimum, LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import { type Estimate, estimate } from '../../cli/statistics.ts';
@@ -15,19 +15,19 @@ export interface Point {
   seconds: number;
   /** The learned reward. */
   proxy: Estimate;
-  /** The learned reward in units of the true one, by mean and spread on the untrained model's stories. */
+  /** The learned reward in units of the true one, matched by mean and spread on the untrained model's stories. */
   scaled: Estimate;
   /** The true reward. */
   gold: Estimate;
-  /** In nats a story. */
+  /** In nats per story. */
   kl: Estimate;
-  /** J = E[learned reward] − β KL, at the road's β. */
+  /** J = E[learned reward] − β KL, at the method's β. */
   objective: Estimate;
-  /** J* − J, with J* = β log Z of the untrained model's stories by the learned reward. */
+  /** J* − J, with J* = β log Z from the untrained model's stories and the learned reward. */
   gap: Estimate;
 }
 
-/** From a road's best by the true reward to its end, where the true reward falls and the learned one rises. */
+/** From a method's highest true reward to its end, if the true reward falls and the learned one rises. */
 export interface Overoptimized {
   from: number;
   to: number;
@@ -40,15 +40,15 @@ export interface RoadOutcome {
   written: number;
   bytes: number;
   points: readonly Point[];
-  /** What the last point has over the untrained model. */
+  /** The improvement of the last point over the untrained model. */
   gain: { proxy: Estimate; gold: Estimate };
   overoptimized: Overoptimized | undefined;
-  /** Whether gaps are lower bounds, because the untrained model's stories are worth too few of the optimum's. */
+  /** Whether gaps are lower bounds, because the untrained model's stories have too few effective samples of the optimum. */
   isGapLowerBound: boolean;
   samples: readonly string[];
 }
 
-/** A reward model, and how its scores of the untrained model's single stories agree with the true reward. */
+/** A reward model, and how well its scores of the untrained model's single stories agree with the true reward. */
 export interface LearnedOutcome {
   pairs: number;
   of: RewardModelResult;
@@ -118,7 +118,10 @@ function optima(rewards: Groups, beta: number): { each: number[]; effectiveSampl
   };
 }
 
-/** From the learned reward to the true one, by mean and spread of single stories, and how well the two agree. */
+/**
+ * Converts the learned reward to the scale of the true one, by mean and spread of single stories, and measures how well
+ * they agree.
+ */
 function scaleOf(proxy: Groups, gold: Groups): { of: (value: number) => number; correlation: number } {
   const [a, b] = [proxy.flat(), gold.flat()];
   const [x, y] = [estimate(a), estimate(b)];
@@ -138,8 +141,8 @@ function difference(before: Groups, after: Groups): Estimate {
 }
 
 /**
- * Whether the true reward fell from its highest point to the end, and the learned one rose, each by more than `errors` standard
- * errors. The highest of several points is high by chance too, so this asks for more than one error.
+ * Whether the true reward fell from its maximum to the end, and the learned one rose, each by more than `errors` standard
+ * errors. The maximum of several points is partly high by chance, so one error is not enough.
  */
 function overoptimization(
   looks: readonly Look[],

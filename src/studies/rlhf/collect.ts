@@ -1,6 +1,7 @@
 /**
- * The study's samples: a reward model learned from the pairs, and for each road how its policy stands after every so many steps,
- * by the reward that was learned and by the true one. Every look is kept as soon as it is there, and what is kept is not made again.
+ * The study's samples: a reward model trained on the pairs, and for each method measurements of its policy at intervals,
+ * with the learned and the true reward. Every measurement is stored as soon as it is complete, and stored results are not
+ * recomputed.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -32,9 +33,9 @@ import {
 } from './results.ts';
 import { RLHF_SAMPLING, RLHF_TRAINING, type Road, rewardEpochs, SHOWN, writtenUntil } from './task.ts';
 
-/** Scores and log-ratios are kept to a thousandth. */
+/** Scores and log-ratios are stored to a thousandth. */
 const PRECISION = 1e3;
-/** Makes what is missing, keeps it, and gives back all. */
+/** Computes and stores missing results, and returns all. */
 export async function collect(
   gpu: Gpu,
   job: Job,
@@ -62,7 +63,7 @@ class Study {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** The reward that the first `pairs` pairs teach, trained where it is not there yet. */
+  /** The reward model of the first `pairs` pairs, trained if necessary. */
   async rewardModel(pairs: number, kept: Kept<RewardModelResult>): Promise<RewardModel> {
     const { job, open } = this;
     const folder = join(job.work, `reward-model-${kept.key.slice(0, 12)}`);
@@ -74,7 +75,7 @@ class Study {
     return RewardModel.on(open.model, await readAdapter(files), { tokenizer, name });
   }
 
-  /** Leaves its adapter in `folder`. */
+  /** Stores its adapter in `folder`. */
   private async trainRewardModel(pairs: number, kept: Kept<RewardModelResult>, folder: string) {
     const { job, open, terminal } = this;
     terminal.info(`Reward model, ${pairs} pairs`);
@@ -103,7 +104,7 @@ class Study {
     open.model.detach(adapter);
   }
 
-  /** The same stories of the untrained model by every learned reward. */
+  /** Scores the same stories of the untrained model with every learned reward. */
   async measureBase(kept: Kept<BaseResult>, learned: ReadonlyMap<number, RewardModel>): Promise<void> {
     const { referenceStories: copies } = this.job.task;
     const { stories, rewards, samples } = await this.stories(copies, RLHF_SAMPLING.referenceSeed);
@@ -112,7 +113,7 @@ class Study {
     await kept.write({ proxy, gold: rewards, samples });
   }
 
-  /** Trains along a road, and looks at the policy after every checkpoint. */
+  /** Trains a method, and measures the policy after every checkpoint. */
   async walk(road: Road, kept: Kept<RoadResult>, learned: RewardModel): Promise<void> {
     const { job, open, terminal } = this;
     terminal.info(road.name);
@@ -125,7 +126,7 @@ class Study {
       if (event.type === 'start') {
         stand.bytes = event.plan.plannedBytes;
         stand.steps = event.plan.totalSteps;
-        // A road that starts again has no looks yet.
+        // A method that starts again has no measurements yet.
         if (event.resumedFrom === undefined) looks.length = 0;
       }
       if (
@@ -137,7 +138,7 @@ class Study {
         const found = await this.look(learned, at);
         looks.push(found.look);
         samples = found.samples;
-        // Done is a road whose last look is at its last step: until then its steps are not told.
+        // A method is finished if its last measurement is at its last step, so the number of steps is only stored then.
         const steps = event.step === stand.steps ? stand.steps : 0;
         const written = writtenUntil(road, event.step);
         await kept.write({ steps, written, bytes: stand.bytes, looks, samples });
@@ -146,7 +147,7 @@ class Study {
     };
     const method = methodOf(road.method);
     const { trainer } = await this.train({
-      // The learned reward is one object here, whichever road asks for it.
+      // All methods share one learned reward object.
       method: method.extra
         ? { ...method, extra: { options: [], load: async () => ({ rewardFuncs: learned }) } }
         : method,
@@ -168,7 +169,7 @@ class Study {
     return goesOn(runTraining(this.open, training, this.terminal, this.signal));
   }
 
-  /** Stories of the model as it stands, by both rewards. */
+  /** Stories of the current model, with both rewards. */
   private async look(learned: RewardModel, at: { step: number; seconds: number }) {
     const copies = this.job.task.stories;
     const { stories, rewards, logRatios, samples } = await this.stories(copies, RLHF_SAMPLING.seed);

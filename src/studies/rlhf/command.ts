@@ -1,5 +1,6 @@
 /**
- * `webalign rlhf`: figure 1 of the DPO paper on the embedded task: reward model and reinforcement learning beside DPO.
+ * `webalign rlhf`: figure 1 of the DPO paper on the embedded task: reward model and reinforcement learning compared with
+ * DPO.
  */
 import { basename, dirname } from 'node:path';
 import { lockFolder, writeFiles } from 'webalign/node';
@@ -19,12 +20,12 @@ const WORK = 'webalign-out/rlhf';
 
 export const rlhf = command({
   name: 'rlhf',
-  summary: 'two roads side by side: reward model with RLOO or PPO, and DPO',
+  summary: 'compares a reward model with RLOO or PPO, and DPO',
   description:
-    'Learns a reward model from the pairs of the embedded task and lets the model learn from it with RLOO and PPO, beside DPO on\n' +
+    'Trains a reward model on the pairs of the embedded task and optimizes it with RLOO and PPO, compared with DPO on\n' +
     'the same pairs, and measures learned reward, true reward, KL and objective over the steps. Writes OUT.md and OUT.svg, and\n' +
-    `keeps every result in OUT (${OUT}): stopped, it goes on when it is started again, and what has not changed is drawn\n` +
-    'only. --quick shows the direction in a few minutes. Fails where a road does not gain by the learned reward.',
+    `stores every result in OUT (${OUT}): a stopped study continues when it is started again, and unchanged results are\n` +
+    'reused. --quick shows the direction in a few minutes. Fails if a method does not increase the learned reward.',
   example: 'rlhf --quick',
   options: ['out', 'work', 'quick'],
   required: [],

@@ -1,6 +1,6 @@
 /**
- * The study for readers: the two roads from preferences to a policy, as a page of Markdown and as lines for a terminal. All
- * figures are computed from the results; the same results give the same bytes.
+ * The study for readers: the two ways from preferences to a policy, as a page of Markdown and as lines for a terminal. All
+ * statements are computed from the results; equal results give equal bytes.
  */
 import { formatBytes } from 'webalign/gpu';
 import { number, plusMinus } from '../shared/figures.ts';
@@ -10,7 +10,7 @@ import { ERRORS, RLHF_TRAINING, type RlhfTask } from './task.ts';
 export interface PageData {
   rlhf: Rlhf;
   task: RlhfTask;
-  /** Whether it is the short form. */
+  /** Whether this is the quick version. */
   isQuick: boolean;
   openings: readonly string[];
   /** The plot, relative to the page. */
@@ -78,7 +78,7 @@ training. Stopped, it goes on where it was.
 `;
 }
 
-/** What a batch of stories is, a phrase for each way. */
+/** The size of a batch of stories, one phrase per method. */
 function storiesOf(roads: readonly RoadOutcome[]): string {
   const told = roads.flatMap(({ road: { method, settings } }) => {
     const { numGenerations, numPpoEpochs, perDeviceTrainBatchSize } = settings;
@@ -137,7 +137,7 @@ function sampleList(opening: string, i: number, { base, roads }: Rlhf): string {
   return `*${opening}* …\n\n${told.map(({ name, text = '' }) => `- ${name}: …${text.replace(/\s+/g, ' ')}`).join('\n')}`;
 }
 
-/** The outcome, a sentence each. */
+/** The outcome, one sentence each. */
 export function verdict({ roads }: Rlhf): string[] {
   const gains = roads.map(({ road, gain, points }) => {
     const last = points.at(-1) as Point;
@@ -154,7 +154,7 @@ export function verdict({ roads }: Rlhf): string[] {
   return [...gains, ...(told.length > 0 ? told : [nowhere])];
 }
 
-/** One line a road, for a terminal. */
+/** One line per method, for a terminal. */
 export function rlhfLines({ base, rewardModels, roads }: Rlhf): string[] {
   const lines = roads.map(({ road, points }) => {
     const { proxy, gold, kl } = points.at(-1) as Point;

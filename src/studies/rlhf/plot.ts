@@ -1,6 +1,6 @@
 /**
- * Both rewards against KL along each road: the true one solid, the learned one open, in the same units. Where the lines part, the
- * reward model is being exploited.
+ * Both rewards against KL for each method: the true one as filled marks, the learned one as open marks, in the same units.
+ * Where the lines diverge, the reward model is being exploited.
  */
 import { html } from '../../cli/report/html.ts';
 import type { Estimate } from '../../cli/statistics.ts';
@@ -20,7 +20,7 @@ import type { Point, Rlhf } from './analysis.ts';
 
 const STYLE = '.open{fill:var(--paper);stroke-width:1.6} .proxy{stroke-dasharray:5 4}\n';
 
-/** Draws it. `title` is read out in place of the picture. */
+/** Draws the plot. `title` is its text for screen readers. */
 export function rlhfPlot({ base, roads }: Rlhf, title: string): string {
   const none = { mean: 0, standardError: 0 };
   const start = { kl: none, gold: base.gold, scaled: base.gold, step: 0 };
@@ -62,7 +62,7 @@ ${legend(
   );
 }
 
-/** From the least to the most with its error, and some room. */
+/** From the minimum to the maximum including errors, with some margin. */
 function range(values: readonly Estimate[]): [number, number] {
   const low = Math.min(...values.map(({ mean, standardError }) => mean - standardError));
   const high = Math.max(...values.map(({ mean, standardError }) => mean + standardError));

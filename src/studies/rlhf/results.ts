@@ -1,39 +1,39 @@
-/** What the study keeps: results by part, and the keys of all that each depends on. */
+/** The study's stored results, and keys of everything that each depends on. */
 import { Kept } from '../shared/kept-results.ts';
 import { RLHF_SAMPLING, RLHF_TRAINING, type RlhfTask, type Road, rewardEpochs } from './task.ts';
 
-/** Changes where what is measured does. */
+/** Increased when the measurements change. */
 const VERSION = 1;
 
-/** A policy after some steps: a list for each opening, a number for each of its stories. */
+/** Measurements of a policy: a list for each opening, with a number for each of its stories. */
 export interface Look {
   step: number;
-  /** Of training, from the road's start on. */
+  /** Seconds of training since the start. */
   seconds: number;
   /** The learned reward. */
   proxy: number[][];
-  /** The true one, sentiment. */
+  /** The true reward, sentiment. */
   gold: number[][];
   /** log π − log π_ref in nats. */
   logRatios: number[][];
 }
 
-/** How a reward model was learned. */
+/** The training of a reward model. */
 export interface RewardModelResult {
-  /** What it was made on. */
+  /** The adapter that it was trained on. */
   adapter: string;
   steps: number;
-  /** On pairs held out. */
+  /** On held-out pairs. */
   accuracy: number;
   margin: number;
   seconds: number;
-  /** GPU memory that the training planned with. */
+  /** Planned GPU memory of the training. */
   bytes: number;
 }
 
-/** Of the model as it is. */
+/** Measurements of the original model. */
 export interface BaseResult {
-  /** The learned reward, by the pairs that its model learned from. */
+  /** The learned reward, by the number of pairs of its model. */
   proxy: Record<number, number[][]>;
   gold: number[][];
   samples: string[];
@@ -41,7 +41,7 @@ export interface BaseResult {
 
 export interface RoadResult {
   steps: number;
-  /** Stories that the policy wrote to learn from. */
+  /** Number of stories generated for training. */
   written: number;
   bytes: number;
   looks: Look[];
@@ -54,10 +54,10 @@ export interface Job {
   /** Hash of the model's files. */
   fingerprint: string;
   openings: readonly string[];
-  /** Rows of JSON: to learn from, and held out. */
+  /** Rows of JSON: training and held-out. */
   pairs: readonly string[];
   heldOut: string;
-  /** Where results are kept, and where runs are. */
+  /** Folders of results and of runs. */
   out: string;
   work: string;
 }
@@ -70,7 +70,7 @@ interface ByPart<R, B, T> {
 export type KeptResults = ByPart<Kept<RewardModelResult>, Kept<BaseResult>, Kept<RoadResult>>;
 export type Results = ByPart<RewardModelResult, BaseResult, RoadResult>;
 
-/** Where the results of a job are kept. */
+/** The locations of a job's results. */
 export async function keptResults(job: Job): Promise<KeptResults> {
   const { task, fingerprint, openings, heldOut, out } = job;
   const { stories, referenceStories, maxNewTokens, roads } = task;
@@ -106,12 +106,12 @@ export async function keptResults(job: Job): Promise<KeptResults> {
   };
 }
 
-/** The first of the pairs to learn from, as a file has them. */
+/** The first training pairs, as the text of a file. */
 export function firstPairs({ pairs }: Pick<Job, 'pairs'>, count: number): string {
   return pairs.slice(0, count).join('\n');
 }
 
-/** All results where all are kept, without any device. */
+/** All results if all are stored, without a device. */
 export async function readResults(kept: KeptResults): Promise<Results | undefined> {
   const base = await kept.base.read();
   const rewardModels: Results['rewardModels'] = [];
@@ -128,7 +128,7 @@ export async function readResults(kept: KeptResults): Promise<Results | undefine
   return base && isWhole ? { rewardModels, base, roads } : undefined;
 }
 
-/** The last look is at the end of the road. */
+/** The last measurement is at the end of training. */
 export function isDone({ looks, steps }: RoadResult): boolean {
   return steps > 0 && looks.at(-1)?.step === steps;
 }

@@ -1,49 +1,49 @@
 /**
- * What the study of figure 1 of the DPO paper is made of: the pairs, the reward model, the roads from the pairs to a policy, and
- * how often each is looked at. Plain data.
+ * Configuration of the study of figure 1 of the DPO paper: the pairs, the reward model, the methods, and how often each is
+ * measured. Plain data.
  */
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
 import type { Settings } from '../../cli/options.ts';
 
-/** A way from pairs to a policy. One of another method is one more row. */
+/** A way from pairs to a policy. Another method is another row. */
 export interface Road {
-  /** Names its files. */
+  /** Name of its files. */
   id: string;
   name: string;
-  /** The row of the table of methods that trains it. */
+  /** The method that trains it. */
   method: 'dpo' | 'rloo' | 'ppo';
-  /** The first so many pairs: what DPO learns from, and the reward model of the others. */
+  /** Number of pairs, from the first: the training data of DPO, or of the reward model of the others. */
   pairs: number;
-  /** Price of a nat in units of the learned reward. */
+  /** β, in units of the learned reward per nat. */
   beta: number;
-  /** What differs from {@link RLHF_TRAINING}. */
+  /** The differences from {@link RLHF_TRAINING}. */
   settings: Settings;
 }
 
 const { beta: _, ...training } = ALIGN_TRAINING;
 
-/** What all trainings share, that of the reward model included. */
+/** The settings common to all trainings, including the reward model's. */
 export const RLHF_TRAINING = { ...training, ...ALIGN_LORA } as const satisfies Settings;
 
-/** The roads' β, with which DPO has the optimum of the learned reward by Theorem 1, and one that pulls back too little. */
+/** β of the methods, with which DPO has the same optimum as the learned reward by Theorem 1. */
 const BETA = 0.5;
 const SMALL_BETA = 0.05;
-/** Pairs of a reward model that knows too little of the true reward. */
+/** Number of pairs for a reward model that is a poor model of the true reward. */
 const FEW_PAIRS = 48;
 
 export interface RlhfTask {
-  /** Pairs that reward models are judged by. */
+  /** Number of pairs for evaluating reward models. */
   heldOut: number;
-  /** Openings that no road was trained on, and stories for each at every look. */
+  /** Number of openings that no method was trained on, and stories per opening in every measurement. */
   openings: number;
   stories: number;
-  /** Stories of the untrained model for each opening: where the optimum is estimated from. */
+  /** Stories of the untrained model per opening, for estimating the optimum. */
   referenceStories: number;
   maxNewTokens: number;
   roads: readonly Road[];
 }
 
-/** How long roads of stories are: batches of stories, stories a batch and an opening, batches between looks. */
+/** Length of training on stories: number of batches, stories per batch and opening, batches between measurements. */
 interface Length {
   batches: number;
   stories: number;
@@ -51,7 +51,7 @@ interface Length {
   every: number;
 }
 
-/** Optimizer steps that PPO makes with a batch of stories, where RLOO makes one. */
+/** Number of optimizer steps of PPO per batch of stories; RLOO makes one. */
 const PPO_PASSES = 2;
 
 function rloo(id: string, pairs: number, beta: number, { batches, stories, group, every }: Length): Road {
@@ -102,7 +102,7 @@ export const RLHF: RlhfTask = {
   roads: roadsOf(640, 10, { batches: 100, stories: 64, group: 8, every: 20 }),
 };
 
-/** The direction, in a few minutes on two cores. */
+/** Shows the direction, in a few minutes on two cores. */
 export const RLHF_QUICK: RlhfTask = {
   heldOut: 32,
   openings: 32,
@@ -112,21 +112,21 @@ export const RLHF_QUICK: RlhfTask = {
   roads: roadsOf(320, 10, { batches: 16, stories: 48, group: 8, every: 8 }),
 };
 
-/** Stories are drawn from all of the distribution, which the KL is of; those of the untrained model by themselves. */
+/** Stories are sampled from the full distribution, to which the KL refers; those of the untrained model use a different seed. */
 export const RLHF_SAMPLING = { temperature: 1, referenceSeed: 7, seed: 8 } as const;
 
-/** Openings of which a story is shown. */
+/** Number of openings whose stories are shown. */
 export const SHOWN = 3;
 
-/** Standard errors beyond which a difference is taken to be one. */
+/** Number of standard errors for a significant difference. */
 export const ERRORS = 2;
 
-/** Passes of a reward model over its pairs: it makes as many steps as one of the most pairs makes in a pass. */
+/** Passes of a reward model over its pairs: all make as many steps as the one with the most pairs makes in one pass. */
 export function rewardEpochs({ roads }: Pick<RlhfTask, 'roads'>, pairs: number): number {
   return Math.max(...roads.map((road) => road.pairs)) / pairs;
 }
 
-/** Stories that the policy has written to learn from after so many steps; none where it learns from the pairs. */
+/** Number of stories that the policy has generated for training after this many steps; none if it learns from the pairs. */
 export function writtenUntil({ method, settings }: Road, step: number): number {
   if (method === 'dpo') return 0;
   const { perDeviceTrainBatchSize = 0, numPpoEpochs = 1 } = settings;

@@ -1,5 +1,5 @@
 /**
- * What studies of the embedded model stand on, read without any device.
+ * The inputs of studies of the embedded model, read without a device.
  */
 import { readPreferenceRows } from 'webalign';
 import { contentHash } from 'webalign/files';
@@ -14,7 +14,7 @@ export async function embeddedFingerprint(): Promise<string> {
   return contentHash(...(await Promise.all(names.map((name) => files.read(name)))));
 }
 
-/** The first of the openings that no pair for training has. */
+/** The first openings that are not in any training pair. */
 export async function heldOutOpenings(count: number): Promise<string[]> {
   const rows = readPreferenceRows(await readText(EMBEDDED.evaluation), EMBEDDED.evaluation);
   return rows.slice(0, count).map(({ prompt }) => prompt as string);

@@ -1,5 +1,5 @@
 /**
- * Numbers as pages and terminals show them.
+ * Formats numbers for pages and terminals.
  */
 import type { Estimate } from '../../cli/statistics.ts';
 
@@ -8,7 +8,7 @@ export function plusMinus({ mean, standardError }: Estimate): string {
   return `${number(mean)} ± ${number(standardError)}`;
 }
 
-/** Two decimals, or three digits where it is larger. */
+/** Two decimals, or three significant digits for larger numbers. */
 export function number(value: number): string {
   const digits =
     Math.abs(value) >= 1000 ? value.toExponential(1) : value.toFixed(Math.abs(value) >= 100 ? 0 : 2);

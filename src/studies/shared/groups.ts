@@ -1,5 +1,5 @@
 /**
- * Numbers by opening: what studies measure is a group of numbers for each opening, one for each of its stories.
+ * Numbers by opening: studies measure a group of numbers for each opening, one for each of its stories.
  */
 
 /** A group of numbers for each prompt: one number for each of its samples. */
@@ -14,7 +14,7 @@ export function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
-/** Values in a row, cut into groups of `size`. */
+/** Splits consecutive values into groups of `size`. */
 export function inGroups<T>(values: readonly T[], size: number): T[][] {
   return Array.from({ length: values.length / size }, (_, i) => values.slice(i * size, (i + 1) * size));
 }

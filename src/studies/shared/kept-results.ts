@@ -1,6 +1,6 @@
 /**
- * Results that are kept: one JSON file each, with a key of all that it depends on. A file whose key is another's, or that
- * cannot be read, counts as not there.
+ * Stored results: one JSON file each, with a key of everything that it depends on. A file with another key, or an
+ * unreadable one, counts as missing.
  */
 import { join } from 'node:path';
 import { contentHash, parseJsonObject } from 'webalign/files';
@@ -12,7 +12,7 @@ export class Kept<Result extends object> {
     readonly key: string,
   ) {}
 
-  /** The result `name` in `folder`, which is a matter of `about` alone. */
+  /** The result `name` in `folder`, which depends only on `about`. */
   static async of<Result extends object>(
     folder: string,
     name: string,
@@ -32,7 +32,7 @@ export class Kept<Result extends object> {
     }
   }
 
-  /** Arrays of numbers stand in a line. */
+  /** Arrays of numbers are written on one line. */
   write(result: Result): Promise<void> {
     const text = JSON.stringify({ key: this.key, ...result }, null, 1);
     const inLines = text.replace(/\[[^[\]{}"]*\]/g, (list) => list.replace(/\s+/g, ''));

@@ -1,5 +1,5 @@
 /**
- * Stories of a model as a study measures it: those to every opening, and how far the model's adapters have taken it.
+ * Measures a model's stories for a study: one group per opening, with log-ratios to the model without adapters.
  */
 import type { GenerationOptions } from 'webalign/models';
 import { type Continuation, continueOpenings } from '../../cli/continuations.ts';
@@ -11,11 +11,11 @@ export interface MeasuredStories {
   stories: Continuation[];
   /** Sentiment, opening by opening. */
   rewards: number[][];
-  /** log π − log π_ref in nats, rounded to one in `precision`. */
+  /** log π − log π_ref in nats, rounded to multiples of 1 / `precision`. */
   logRatios: number[][];
 }
 
-/** Writes `numReturnSequences` stories to each opening and scores them. */
+/** Generates `numReturnSequences` stories per opening and scores them. */
 export async function measureStories(
   open: OpenModel,
   openings: readonly string[],
@@ -35,7 +35,7 @@ export async function measureStories(
   };
 }
 
-/** To one in `precision`, so that files stay small. */
+/** Rounds to multiples of 1 / `precision`, so that files stay small. */
 export function rounded(values: readonly number[], precision: number): number[] {
   return values.map((value) => Math.round(value * precision) / precision);
 }

@@ -1,16 +1,16 @@
 /**
- * What the plots of studies share: an SVG that stands by itself, light and dark by the reader's choice, axes, marks with
- * error bars of one standard error, and labels that keep clear of them. Colours are Okabe and Ito's, which colour-blind
- * readers tell apart. The same numbers give the same bytes.
+ * Shared parts of the studies' plots: a standalone SVG in light or dark by the reader's preference, axes, marks with error
+ * bars of one standard error, and labels that avoid them. The colors are those of Okabe and Ito, which color-blind readers
+ * can distinguish. Equal numbers give equal bytes.
  */
 import { Html, html } from '../../cli/report/html.ts';
 import type { Estimate } from '../../cli/statistics.ts';
 
 const SIZE = { width: 948, height: 600 } as const;
-/** Where the axes stand; to the right of it is the legend. */
+/** The frame of the axes; the legend is to its right. */
 export const FRAME = { left: 66, top: 28, right: 742, bottom: 538 } as const;
 
-/** Colour and mark of each look, by its number. */
+/** Color and mark of each series, by index. */
 const MARKS: readonly { light: string; dark: string; path: string }[] = [
   { light: '#0072b2', dark: '#56b4e9', path: 'M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0z' },
   { light: '#b87500', dark: '#e69f00', path: 'M-5.5 -5.5h11v11h-11z' },
@@ -24,7 +24,7 @@ const MARKS: readonly { light: string; dark: string; path: string }[] = [
     path: 'M0 -8.5L2.4 -2.8L8.5 -2.6L3.8 1.3L5.3 7.4L0 4L-5.3 7.4L-3.8 1.3L-8.5 -2.6L-2.4 -2.8z',
   },
 ];
-/** How many looks there are. */
+/** Number of different series. */
 export const LOOKS = MARKS.length;
 
 const colours = (tone: 'light' | 'dark') => MARKS.map((mark, i) => `--c${i}:${mark[tone]}`).join(';');
@@ -45,7 +45,7 @@ export interface Place {
 }
 export type Scale = (value: number) => number;
 
-/** The plot as text. `title` is read out in place of the picture; `style` adds what is this plot's alone. */
+/** The plot as text. `title` is its text for screen readers; `style` adds rules for this plot only. */
 export function svgDocument(title: string, style: string, body: Html): string {
   return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${SIZE.width} ${SIZE.height}" width="${SIZE.width}" height="${SIZE.height}" role="img">
 <title>${title}</title>
@@ -59,11 +59,11 @@ ${body}
 export interface Axis {
   scale: Scale;
   ticks: readonly number[];
-  /** What it measures, and in what. */
+  /** The quantity and its unit. */
   name: string;
 }
 
-/** An even axis from `low` to `high`, along the frame's lower edge or its left one. */
+/** A linear axis from `low` to `high`, along the frame's lower or left edge. */
 export function evenAxis(name: string, low: number, high: number, along: 'x' | 'y'): Axis {
   const [from, to] = along === 'x' ? [FRAME.left, FRAME.right] : [FRAME.bottom, FRAME.top];
   return {
@@ -85,7 +85,7 @@ export function axes(x: Axis, y: Axis): Html {
 <text class="middle" transform="translate(20 ${(top + bottom) / 2}) rotate(-90)">${y.name}</text>`;
 }
 
-/** A faint line through places, from the left to the right one. */
+/** A faint line through places, from left to right. */
 export function joined(places: readonly Place[], look: number): Html {
   const sorted = [...places].sort((a, b) => a.x - b.x);
   return html`${places.length > 1 && html`<polyline class="join s${look}" points="${line(sorted)}"/>`}`;
@@ -104,7 +104,7 @@ export function mark({ x, y }: Place, look: number): Html {
 `;
 }
 
-/** Labels beside their marks, each at the first place where it covers no other label and no mark. */
+/** Labels beside their marks, each at the first position where it covers no other label and no mark. */
 export function labels(points: readonly (Place & { label: string })[]): Html {
   const taken = points.map(boxAround);
   const placed = points.map(({ x, y, label }) => {
@@ -145,7 +145,7 @@ const boxAround = ({ x, y }: Place): Box => ({ left: x - 7, right: x + 7, top: y
 const overlap = (a: Box, b: Box) =>
   a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
-/** A row of the legend: what is drawn at its place, and the name for it. Notes stand below all rows. */
+/** A row of the legend: the drawing and its name. Notes are below all rows. */
 export function legend(
   rows: readonly { name: string; drawn: (left: number, y: number) => Html }[],
   notes: readonly string[],
@@ -165,7 +165,7 @@ export function legend(
   )}`;
 }
 
-/** The mark of a look, for a row of the legend. */
+/** The mark of a series, for a row of the legend. */
 export function legendMark(look: number): (left: number, y: number) => Html {
   return (left, y) => mark({ x: left + 14, y }, look);
 }
@@ -186,7 +186,7 @@ export function line(places: readonly Place[]): string {
   return places.map(({ x, y }) => `${px(x)},${px(y)}`).join(' ');
 }
 
-/** A tenth of a pixel is enough. */
+/** A resolution of a tenth of a pixel is enough. */
 export function px(value: number): number {
   return Number(value.toFixed(1)) + 0;
 }

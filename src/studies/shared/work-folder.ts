@@ -1,6 +1,6 @@
 /**
- * The runs of a study: many trainings that go on by themselves when the study is started again, and share the reference's
- * log-probabilities. What is kept of them are results; the folder may be removed.
+ * The runs of a study: many trainings that resume when the study is started again, and share the reference's
+ * log-probabilities. Results are stored elsewhere, so the folder may be removed.
  */
 import { join } from 'node:path';
 import { fileCheckpointStore, nodeReferenceCache } from 'webalign/node';
@@ -19,13 +19,13 @@ export function workFolder(path: string, work: string): RunFolder {
   };
 }
 
-/** Where a signal stopped it, says that the study goes on by the same command. */
+/** If a signal stops the training, the message says that the same command continues the study. */
 export function goesOn<T>(training: Promise<T>): Promise<T> {
   return training.catch((error) => {
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(
       error.signal,
-      'Stopped; what is done is kept. Give the same command to go on.',
+      'Stopped; finished results are stored. Run the same command to continue.',
     );
   });
 }

@@ -1,24 +1,24 @@
 /**
- * What the samples say: both criteria and the KL of each model, what the second stage gained and cost, whether q moves
- * between the stages, and whether the first one was left as it was. Pure arithmetic on numbers per opening; standard errors
- * are the spread between openings, differences are taken opening by opening.
+ * Computes from the samples: both criteria and the KL of each model, the gain and cost of the second stage, whether q
+ * interpolates between the stages, and whether the first stage is unchanged. Arithmetic on numbers per opening; standard
+ * errors are the spread between openings, differences are computed opening by opening.
  */
 import { type Estimate, estimate } from '../../cli/statistics.ts';
 import { means } from '../shared/groups.ts';
 import type { ByModel, Result, Samples } from './collect.ts';
 
 export interface Point {
-  /** What it is, for a table. */
+  /** Its description, for a table. */
   name: string;
-  /** Scale of the second stage, where there is one. */
+  /** Scale of the second stage, if there is one. */
   q?: number;
-  /** Optimizer steps that led to it. */
+  /** Number of optimizer steps. */
   steps: number;
   sentiment: Estimate;
   calm: Estimate;
-  /** KL to the model as it was, by Schulman's k1, in nats. */
+  /** KL to the original model, by Schulman's k1, in nats. */
   kl: Estimate;
-  /** Tokens of a story. */
+  /** Tokens per story. */
   tokens: Estimate;
 }
 
@@ -27,7 +27,7 @@ export interface Change {
   calm: Estimate;
 }
 
-/** From one scale to the next. */
+/** The change from one scale to the next. */
 export interface Move extends Change {
   from: number;
   to: number;
@@ -38,13 +38,13 @@ export interface Tradeoff {
   reward: Point;
   scaled: readonly Point[];
   both: Point;
-  /** What the first stage changed, the second, and the two together. */
+  /** The changes by the first stage, the second, and both together. */
   first: Change;
   second: Change;
   whole: Change;
-  /** From scale to scale. */
+  /** The changes between consecutive scales. */
   moves: readonly Move[];
-  /** From both stages to both criteria at once. */
+  /** The difference of training on both criteria at once to the two stages. */
   atOnce: Change;
 }
 
@@ -82,13 +82,13 @@ function difference(from: readonly (readonly number[])[], to: readonly (readonly
   return estimate(means(to).map((value, i) => value - (before[i] as number)));
 }
 
-/** What must hold, each by more than so many standard errors, or against it by no more. */
+/** Checks, each by more than the given number of standard errors. */
 export interface Checks {
-  /** Calm rises by the second stage. */
+  /** Calm increases in the second stage. */
   calmer: boolean;
-  /** Moves of q in which calm falls or sentiment rises, by more than chance. */
+  /** Changes of q in which calm decreases or sentiment increases, by more than chance. */
   back: readonly Move[];
-  /** The first stage's weights are the same bytes in all samples, and at q = 0 every story is the same. */
+  /** Whether the first stage's weights have the same bytes in all samples, and all stories are equal at q = 0. */
   untouched: boolean;
 }
 

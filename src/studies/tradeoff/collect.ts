@@ -1,6 +1,6 @@
 /**
- * The study's samples: the embedded model as it is, after the first stage, after the second at each scale, and trained
- * on both criteria at once. Every result is kept as soon as it is there, and what is kept is not made again.
+ * The study's samples: the original embedded model, after the first stage, after the second at each scale, and trained on
+ * both criteria at once. Every result is stored as soon as it is complete, and stored results are not recomputed.
  */
 import { join } from 'node:path';
 import type { Gpu } from 'webalign';
@@ -23,27 +23,27 @@ import { Kept } from '../shared/kept-results.ts';
 import { goesOn, workFolder } from '../shared/work-folder.ts';
 import { TRADEOFF_SAMPLING, type TradeoffTask } from './task.ts';
 
-/** Log-ratios are kept to a ten-thousandth of a nat: float32 sums of forty tokens have no more. */
+/** Log-ratios are stored to a ten-thousandth of a nat: float32 sums over forty tokens are not more precise. */
 const PRECISION = 1e4;
-/** Changes where what is measured does. */
+/** Increased when the measurements change. */
 const VERSION = 1;
 
-/** What a model writes: a list for each opening, a number for each of its stories. */
+/** Measurements of a model's stories: a list for each opening, with a number for each of its stories. */
 export interface Samples {
   sentiment: number[][];
   calm: number[][];
-  /** Tokens written, without the one that ends a text. */
+  /** Number of generated tokens, without the end token. */
   tokens: number[][];
   /** log π − log π_ref in nats. */
   logRatios: number[][];
 }
 
 export interface Result extends Samples {
-  /** What it was made on. */
+  /** The adapter that it was computed on. */
   adapter: string;
-  /** Optimizer steps that led to it. */
+  /** Number of optimizer steps. */
   steps: number;
-  /** Hash of the first stage's weights as they were when these samples were drawn, where it was there. */
+  /** Hash of the first stage's weights when these samples were generated, if it was used. */
   firstStage?: string;
 }
 
@@ -52,15 +52,15 @@ export interface Job {
   /** Hash of the model's files. */
   fingerprint: string;
   openings: readonly string[];
-  /** Pairs of the first criterion, and those that the second orders. */
+  /** Pairs of the first criterion, and those that the second one orders. */
   reward: readonly PreferenceRow[];
   calm: readonly PreferenceRow[];
-  /** Where results are kept, and where runs are. */
+  /** Folders of results and of runs. */
   out: string;
   work: string;
 }
 
-/** Results by what wrote them: `base`, `reward` after the first stage, `scaled` after the second, `both` at once. */
+/** Results by model: `base`, `reward` after the first stage, `scaled` after the second, `both` at once. */
 export interface ByModel<T> {
   base: T;
   reward: T;
@@ -68,7 +68,7 @@ export interface ByModel<T> {
   both: T;
 }
 
-/** The pairs as calm orders them; a pair that is equally calm says nothing. */
+/** The pairs as ordered by calm; a pair with equal calm is dropped. */
 export function relabelled(rows: readonly PreferenceRow[]): PreferenceRow[] {
   return rows.flatMap((row): PreferenceRow[] => {
     const [chosen, rejected] = [calm(row.chosen as string), calm(row.rejected as string)];
@@ -77,12 +77,12 @@ export function relabelled(rows: readonly PreferenceRow[]): PreferenceRow[] {
   });
 }
 
-/** Steps of a training on so many pairs. */
+/** Number of steps of a training on this many pairs. */
 function stepsOf(pairs: number, { maxSteps }: TradeoffTask): number {
   return maxSteps > 0 ? maxSteps : Math.ceil(pairs / ALIGN_TRAINING.perDeviceTrainBatchSize);
 }
 
-/** Where the results of a job are kept. */
+/** The locations of a job's results. */
 export async function keptResults(job: Job): Promise<ByModel<Kept<Result>>> {
   const { task, fingerprint, openings, out } = job;
   const kept = (name: string, ...about: unknown[]) =>
@@ -102,7 +102,7 @@ export async function keptResults(job: Job): Promise<ByModel<Kept<Result>>> {
   };
 }
 
-/** All results where all are kept, without any device. */
+/** All results if all are stored, without a device. */
 export async function readResults({
   base,
   reward,
@@ -119,7 +119,7 @@ export async function readResults({
   return complete ? (read as ByModel<Result>) : undefined;
 }
 
-/** Makes what is missing, keeps it, and gives back all. */
+/** Computes and stores missing results, and returns all. */
 export async function collect(
   gpu: Gpu,
   job: Job,
@@ -158,7 +158,7 @@ class Study {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Writes stories with the model as it stands, rates them, and keeps what was found. */
+  /** Generates stories with the current model, rates them, and stores the results. */
   async measure(kept: Kept<Result>, what: string, steps: number, first?: LoraAdapter): Promise<void> {
     const { open, job, signal, terminal } = this;
     const { stories: copies, maxNewTokens } = job.task;
@@ -179,7 +179,7 @@ class Study {
     });
   }
 
-  /** Trains the first `count` stages, or takes them from their checkpoints; the model has them while `use` runs. */
+  /** Trains the first `count` stages, or restores them from their checkpoints; the model has them while `use` runs. */
   async withStages(
     count: number,
     { reward, scaled }: ByModel<Kept<Result>>,
@@ -189,7 +189,7 @@ class Study {
     const { task, work } = job;
     const runs = [
       { name: 'reward', lambda: 1, rows: job.reward, key: reward.key },
-      // What the scales share is the last one's, q = 1.
+      // All scales share the training of the last one, q = 1.
       { name: 'calm', lambda: task.lambda, rows: job.calm, key: scaled.at(-1)?.of.key ?? '' },
     ].map(({ name, lambda, rows, key }) => {
       const folder = workFolder(join(work, `${name}-${key.slice(0, 12)}`), work);
@@ -217,7 +217,7 @@ class Study {
     }
   }
 
-  /** One adapter for both criteria, on all pairs of both at once. */
+  /** One adapter for both criteria, trained on all pairs of both at once. */
   async trainBoth(kept: Kept<Result>, steps: number): Promise<void> {
     const { open, job, terminal, signal } = this;
     terminal.info('Both criteria at once');
@@ -238,7 +238,7 @@ class Study {
   }
 }
 
-/** Of the file that the adapter would be written as. */
+/** Hash of the adapter's file content. */
 async function weightsHash(adapter: LoraAdapter): Promise<string> {
   return contentHash(writeAdapter(await adapter.toAdapter())[ADAPTER_WEIGHTS]);
 }

@@ -1,5 +1,5 @@
 /**
- * `webalign tradeoff`: what a second criterion costs the first, on the embedded task.
+ * `webalign tradeoff`: the cost of a second criterion to the first, on the embedded task.
  */
 import { basename, dirname } from 'node:path';
 import { readPreferenceRows } from 'webalign';
@@ -21,11 +21,11 @@ export const tradeoff = command({
   name: 'tradeoff',
   summary: 'two criteria in tension: in steps, by q, and at once',
   description:
-    'Aligns the embedded model to glad stories and then to calm ones (SACPO), scales the second stage by q, trains on\n' +
-    `both at once for comparison, and measures all. Writes OUT.md and OUT.svg, and keeps every result in OUT (${OUT}):\n` +
-    'stopped, it goes on when it is started again, and what has not changed is drawn only. Fails where calm does not\n' +
-    'rise, where q does not move between the stages, or where the first stage was touched; with --quick there is too\n' +
-    'little to tell.',
+    'Aligns the embedded model to happy stories and then to calm ones (SACPO), scales the second stage by q, trains on\n' +
+    `both at once for comparison, and measures all. Writes OUT.md and OUT.svg, and stores every result in OUT (${OUT}):\n` +
+    'a stopped study continues when it is started again, and unchanged results are reused. Fails if calm does not\n' +
+    'increase, if q does not interpolate between the stages, or if the first stage changed; --quick has too few\n' +
+    'samples for these checks.',
   example: 'tradeoff --quick',
   options: ['out', 'work', 'quick'],
   required: [],
@@ -34,7 +34,7 @@ export const tradeoff = command({
     await using _ = await lockFolder(settings.work);
     const { quick = false, out = quick ? WORK : OUT } = settings;
     const task = quick ? TRADEOFF_QUICK : TRADEOFF;
-    // Without their place in a file, which is no part of what they are.
+    // Without their positions in a file, which are not part of their content.
     const reward = readPreferenceRows(await readText(EMBEDDED.train), EMBEDDED.train)
       .slice(0, task.pairs)
       .map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }));

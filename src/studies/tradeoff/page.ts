@@ -1,6 +1,6 @@
 /**
- * Stepwise alignment for readers: what it is, how to use it, and what it does on the embedded task, as a page of Markdown
- * and as lines for a terminal. All figures are computed from the results; the same results give the same bytes.
+ * Stepwise alignment for readers: what it is, how to use it, and its results on the embedded task, as a page of Markdown
+ * and as lines for a terminal. All statements are computed from the results; equal results give equal bytes.
  */
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
 import type { Estimate } from '../../cli/statistics.ts';
@@ -12,17 +12,17 @@ export interface PageData {
   tradeoff: Tradeoff;
   checks: Checks;
   task: TradeoffTask;
-  /** Pairs of each criterion, and how many of the second order the completions the other way round. */
+  /** Pairs of each criterion, and the number whose order the second criterion reverses. */
   pairs: { reward: number; calm: number; opposed: number };
-  /** What the results were made on. */
+  /** The adapters that produced the results. */
   adapters: readonly string[];
   /** The plot, relative to the page. */
   plot: string;
 }
 
-/** In the order of the work: before, each stage by q, at once. */
+/** In order: before, each stage by q, at once. */
 function pointsOf({ base, reward, scaled, both }: Tradeoff): Point[] {
-  // At q = 0 it is the first stage.
+  // At q = 0 the model is that of the first stage.
   return [base, { ...reward, q: 0 }, ...scaled.filter(({ q }) => q !== 0), both];
 }
 
@@ -114,7 +114,7 @@ function row({ name, q, steps, sentiment, calm, kl }: Point): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-/** The outcome, a sentence each. */
+/** The outcome, one sentence each. */
 export function verdict({ tradeoff, checks }: Pick<PageData, 'tradeoff' | 'checks'>): string[] {
   const { first, second, whole, moves, both, atOnce } = tradeoff;
   const against = moves.filter(({ calm, sentiment }) => calm.mean < 0 || sentiment.mean > 0);
@@ -138,7 +138,7 @@ function told({ from, to, calm, sentiment }: Move): string {
   return `${from} to ${to}: calm ${signed(calm)}, gladness ${signed(sentiment)}`;
 }
 
-/** A line for each model, for a terminal. */
+/** One line per model, for a terminal. */
 export function tradeoffLines(tradeoff: Tradeoff): string[] {
   return pointsOf(tradeoff).map(
     ({ name, sentiment, calm, kl }) =>

@@ -1,5 +1,5 @@
 /**
- * The two criteria against each other: the stages joined by q, the model as it was, and both criteria at once.
+ * The two criteria against each other: the stages connected by q, the original model, and both criteria at once.
  */
 import { html } from '../../cli/report/html.ts';
 import {
@@ -15,7 +15,7 @@ import {
 } from '../shared/svg.ts';
 import type { Point, Tradeoff } from './analysis.ts';
 
-/** A look for each kind of model. */
+/** The series of each kind of model. */
 const KINDS = ['as it was', 'in steps, by q', 'both at once'] as const;
 const LOOK: Record<(typeof KINDS)[number], number> = {
   'as it was': 5,
@@ -23,7 +23,7 @@ const LOOK: Record<(typeof KINDS)[number], number> = {
   'both at once': 3,
 };
 
-/** Draws it. `title` is read out in place of the picture. */
+/** Draws the plot. `title` is its text for screen readers. */
 export function tradeoffPlot({ base, scaled, both }: Tradeoff, title: string): string {
   const of = (point: Point, kind: (typeof KINDS)[number], label: string) => ({
     ...point,
@@ -61,12 +61,12 @@ ${legend(
   );
 }
 
-/** q, and the stage that its ends are. */
+/** q, and the stage at its ends. */
 function labelOf({ q }: Point): string {
   return q === 0 ? 'q 0: the first stage' : q === 1 ? 'q 1: all of the second' : `q ${q}`;
 }
 
-/** From the least to the most with its error, and some room. */
+/** From the minimum to the maximum including errors, with some margin. */
 function range(values: readonly { mean: number; standardError: number }[]): [number, number] {
   const low = Math.min(...values.map(({ mean, standardError }) => mean - standardError));
   const high = Math.max(...values.map(({ mean, standardError }) => mean + standardError));

@@ -1,17 +1,17 @@
 /**
- * What the study of two criteria is made of: gladness first, calm second, on the pairs of the embedded task, which calm
- * labels again, every training with the settings of `align`. Plain data.
+ * Configuration of the study of two criteria: happiness first, calm second, on the pairs of the embedded task, which calm
+ * labels again; every training uses the settings of `align`. Plain data.
  */
 export interface TradeoffTask {
-  /** Pairs to label. */
+  /** Number of pairs to label. */
   pairs: number;
-  /** Weight of calm beside gladness: the second stage trains with β/λ. */
+  /** Weight of calm relative to sentiment: the second stage trains with β/λ. */
   lambda: number;
-  /** Most steps of a stage; −1 for one epoch. */
+  /** Maximum steps of a stage; −1 for one epoch. */
   maxSteps: number;
-  /** Scales of the second stage, rising from 0 to 1. */
+  /** Scales of the second stage, ascending from 0 to 1. */
   scales: readonly number[];
-  /** The first held-out openings, and stories for each. */
+  /** Number of held-out openings, from the first, and stories per opening. */
   openings: number;
   stories: number;
   maxNewTokens: number;
@@ -27,7 +27,7 @@ export const TRADEOFF: TradeoffTask = {
   maxNewTokens: 40,
 };
 
-/** What is left of it all where someone only wants to see that it works. */
+/** A reduced version for a quick test. */
 export const TRADEOFF_QUICK: TradeoffTask = {
   ...TRADEOFF,
   pairs: 32,
@@ -38,8 +38,8 @@ export const TRADEOFF_QUICK: TradeoffTask = {
   maxNewTokens: 8,
 };
 
-/** Every model writes with the same random numbers, from the whole distribution, which the KL is of. */
+/** Every model uses the same random numbers, and the full distribution, to which the KL refers. */
 export const TRADEOFF_SAMPLING = { temperature: 1, seed: 7 } as const;
 
-/** Standard errors within which an order may be broken by chance. */
+/** Number of standard errors within which an order may be violated by chance. */
 export const ERRORS = 2;

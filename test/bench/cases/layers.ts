@@ -1,6 +1,6 @@
 /**
- * The operations of a layer that are not products, attention and the norm, and the fused head, each forward and forward
- * with its way back, over the lengths and widths that decide what they cost.
+ * The operations of a layer that are not products, attention and the norm, and the fused head, each forward alone and with
+ * its backward pass, over the lengths and widths that decide what they cost.
  */
 import { packSequences } from '../../../src/data/packing.ts';
 import { attention } from '../../../src/ops/attention.ts';
@@ -11,7 +11,7 @@ import type { Case } from '../bench.ts';
 import { tokens } from '../inputs.ts';
 import { bothWaysRun, forwardRun, randomTensor } from './run.ts';
 
-/** Operations of a visible pair of tokens and a number of a head's width: forward, and forward and back. */
+/** Operations per visible pair of tokens and number of a head's width: forward alone, and with the backward pass. */
 const ATTENTION_FLOP = { forward: 4, both: 14 } as const;
 type Way = keyof typeof ATTENTION_FLOP;
 const WAYS: readonly Way[] = ['forward', 'both'];
@@ -44,7 +44,7 @@ function normCase(rows: number, cols: number, quick: boolean): Case {
     id: `rms-norm and back ${rows} × ${cols}`,
     group: 'rms-norm',
     size: { rows, cols },
-    // Forward reads x and writes y; back reads x and dy and writes dx.
+    // Forward reads x and writes y; backward reads x and dy and writes dx.
     work: { bytes: 5 * 4 * rows * cols },
     quick,
     async make(gpu) {
@@ -62,7 +62,7 @@ function headCase(rows: number, vocabulary: number, quick: boolean): Case {
     id: `head and back ${rows} × ${vocabulary}`,
     group: 'head',
     size: { rows, vocabulary, width },
-    // The logits, and the vocabulary's pull on each hidden state.
+    // The logits, and the gradient of each hidden state.
     work: { flop: 4 * rows * vocabulary * width },
     quick,
     async make(gpu) {

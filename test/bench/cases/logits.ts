@@ -1,6 +1,6 @@
 /**
- * What is computed on logits (N, V) that exist: probabilities, log-sum-exp, KL, cross-entropy, and the loss of DPO with
- * its gradient. The widest ones are for a GPU with memory to spare.
+ * What is computed on logits (N, V) in memory: probabilities, log-sum-exp, KL, cross-entropy, and the loss of DPO with its
+ * gradient. The widest ones are for a GPU with enough memory.
  */
 import type { Gpu } from '../../../src/gpu/device.ts';
 import { type DpoResult, dpo } from '../../../src/losses/logits.ts';
@@ -15,7 +15,7 @@ import { numbers, tokens } from '../inputs.ts';
 import { STEP } from '../jobs.ts';
 import { forwardRun, randomTensor, readNumbers, runOn } from './run.ts';
 
-/** (N, V), and whether `--quick` takes it. */
+/** (N, V), and whether `--quick` runs it. */
 const SIZES: readonly (readonly [rows: number, cols: number, quick: boolean])[] = [
   [64, 512, true],
   [256, 4096, false],
@@ -31,7 +31,7 @@ export const COMPLETION = 32;
 const logits = (gpu: Gpu, seed: number, rows: number, cols: number) =>
   randomTensor(gpu, seed, [rows, cols], SPREAD);
 
-/** An operation and the times that it goes through a matrix of logits. */
+/** An operation, and how often it reads or writes a matrix of logits. */
 interface Passes {
   name: string;
   passes: number;
@@ -87,9 +87,9 @@ const OPERATIONS: readonly Passes[] = [
   },
   {
     name: 'DPO and gradient',
-    // Both policies forward, the policy once more for its gradient, which is written.
+    // Both policies forward, and the policy once more for its gradient, which is written.
     passes: 4,
-    // The gradient takes the place of the policy's logits, which come anew from the host before every start.
+    // The gradient overwrites the policy's logits, which are uploaded again before every start.
     make(gpu, rows, cols) {
       const values = numbers(1, rows * cols, SPREAD);
       const policy = Tensor.reserve(gpu, [rows, cols], 'f32', 'policy');

@@ -1,6 +1,6 @@
 /**
- * Matrix products: squares in the three layouts, and the shapes that training asks for, which are not square: LoRA's
- * (tokens, width) · (r, width)ᵀ and its ways back, and the head's (tokens, width) · (vocabulary, width)ᵀ.
+ * Matrix products: squares in the three layouts, and the shapes of training, which are not square: LoRA's (tokens, width) ·
+ * (r, width)ᵀ and its gradients, and the head's (tokens, width) · (vocabulary, width)ᵀ.
  */
 import { product } from '../../../src/ops/product.ts';
 import type { Layout, ProductSize } from '../../../src/ops/product-size.ts';

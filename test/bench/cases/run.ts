@@ -1,6 +1,6 @@
 /**
- * What our own runs are made of: tensors from seeds, and the two ways in which an operation is started again and again,
- * forward alone or forward and back.
+ * What our own runs consist of: tensors from seeds, and two ways of starting an operation again and again, forward alone or
+ * with the backward pass.
  */
 import type { Gpu } from '../../../src/gpu/device.ts';
 import type { BufferView } from '../../../src/gpu/pool.ts';
@@ -25,7 +25,7 @@ export async function readNumbers(gpu: Gpu, view: BufferView, length = COMPARED)
   return new Float32Array(await gpu.read({ buffer, offset, size: 4 * count }), 0, count);
 }
 
-/** A run on tensors that live as long as it. `result` is the one that the work writes. */
+/** A run on tensors that live as long as the run. `result` is the one that the work writes. */
 export function runOn(gpu: Gpu, start: () => void, held: readonly Tensor[], result?: Tensor): Run {
   return {
     start,
@@ -41,7 +41,7 @@ export function runOn(gpu: Gpu, start: () => void, held: readonly Tensor[], resu
   };
 }
 
-/** Forward alone; what `op` returned last is the result. */
+/** Forward alone; the result is what `op` returned last. */
 export function forwardRun(gpu: Gpu, op: (tape: Tape) => Tensor, held: readonly Tensor[]): Run {
   let tape = Tape.forInference(gpu);
   let last: Tensor | undefined;
@@ -62,7 +62,7 @@ export function forwardRun(gpu: Gpu, op: (tape: Tape) => Tensor, held: readonly 
   };
 }
 
-/** Forward and back, to `inputs`, from a random gradient of what `op` returns. */
+/** Forward, and backward to `inputs` from a random gradient of what `op` returns. */
 export function bothWaysRun(
   gpu: Gpu,
   op: (tape: Tape) => Tensor,

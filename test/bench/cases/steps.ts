@@ -1,6 +1,6 @@
 /**
- * Whole steps of DPO, one curve for each thing that their cost may depend on; pairs with their prompt shared and without;
- * and generation. Of models by their shape, with random weights.
+ * Whole steps of DPO, one curve for each quantity that their cost may depend on; pairs with a shared prompt and without;
+ * and generation. The models have given shapes and random weights.
  */
 import { packExamples, packPairs, packSequences, sequencesOf } from '../../../src/data/packing.ts';
 import { parseConfigText } from '../../../src/io/config.ts';
@@ -60,13 +60,13 @@ function stepCase(
   };
 }
 
-/** Eight batches whose completions differ in length: the cost is to be linear in the tokens, attention's share aside. */
+/** Eight batches whose completions differ in length: apart from attention, the cost should be linear in the tokens. */
 const LENGTHS = [16, 32, 48, 64, 80, 96, 112, 128].map((completion) => ({
   pairs: 4,
   prompt: 16,
   completion,
 }));
-/** What a software adapter gets through with a model of a hundred million weights. */
+/** The largest that a software adapter can measure in reasonable time with a model of a hundred million weights. */
 const LEAST: BatchShape = { pairs: 1, prompt: 8, completion: 8 };
 const SHORT: BatchShape = { pairs: 2, prompt: 8, completion: 16 };
 const BATCH: BatchShape = { pairs: 4, prompt: 32, completion: 32 };
@@ -77,7 +77,7 @@ const model = (vocabulary: number, width: number, layers = 4) =>
 const RIVAL = model(2048, 128);
 const TINY = model(256, 64, 2);
 
-/** The same batches' attention alone, in all layers. */
+/** The same batches, attention alone, in all layers. */
 function attentionCase(batch: BatchShape): Case {
   const { numHiddenLayers, ...heads } = headsOf(MODELS.embedded);
   const packed = packPairs(randomPairs(batch, MODELS.embedded.vocab_size));
@@ -168,7 +168,7 @@ const models: readonly Case[] = [
   ),
 ];
 
-/** The same step by what it keeps of its layers' activations: bytes against time. */
+/** The same step by the activations that it keeps: memory against time. */
 const activations: readonly Case[] = (
   [
     ['activations in float32', 'float32'],
@@ -181,8 +181,8 @@ const activations: readonly Case[] = (
 }));
 
 /**
- * Prompts of half the length of a sequence, packed once for both completions, or for each: 190 tokens a pair or 254. What a
- * token costs in the layers is spared, and nothing of the head, which sees completions alone.
+ * Prompts of half the length of a sequence, packed once for both completions, or for each: 190 tokens per pair or 254. This
+ * saves the cost of the prompt's tokens in the layers, but not in the head, which computes completions alone.
  */
 const prompts: readonly Case[] = (['shared', 'repeated'] as const).map((way) => {
   const json = model(1024, 256);
@@ -201,7 +201,7 @@ const prompts: readonly Case[] = (['shared', 'repeated'] as const).map((way) => 
 
 const GROUP = 8;
 
-/** Groups of completions with their prompt packed once, or once for each; prompts as long as a completion, and twice. */
+/** Groups of completions whose prompt is packed once or once for each; prompts as long as a completion, and twice as long. */
 const groups: readonly Case[] = [64, 128].flatMap((prompt) =>
   (['shared', 'repeated'] as const).map((way): Case => {
     const json = model(1024, 256);

@@ -1,6 +1,6 @@
 /**
- * A step of DPO as the trainer does it, on models by their shape: a batch of pairs forward and back, and the optimizer.
- * And the same from a packed batch of one's own, to compare ways of packing.
+ * A step of DPO as the trainer runs it, on models of a given shape: a batch of pairs forward and backward, and the
+ * optimizer. And the same step on a batch that was packed beforehand, to compare ways of packing.
  */
 import { exampleOf, type PackedBatch, packExamples } from '../../../src/data/packing.ts';
 import type { Gpu } from '../../../src/gpu/device.ts';
@@ -37,12 +37,12 @@ const CONFIG: DPOConfig = {
 interface Training {
   model: CausalLM;
   optimizer: Optimizer;
-  /** Steps begun. */
+  /** Steps started so far. */
   steps: number;
   dispose(): void;
 }
 
-/** A model of random weights with an adapter that trains. */
+/** A model of random weights with an adapter that is trained. */
 async function training(gpu: Gpu, json: JsonObject, rank: number): Promise<Training> {
   const model = await CausalLM.load(gpu, randomModel(json, 'random'));
   const adapter = model.attach(await randomAdapter(json, rank), { trainable: true });
@@ -54,7 +54,7 @@ async function training(gpu: Gpu, json: JsonObject, rank: number): Promise<Train
   return { model, optimizer, steps: 0, dispose };
 }
 
-/** What a trainer's step is given. The reference is computed here, ahead of the steps. */
+/** The input of a trainer's step. The reference is computed here, before the steps. */
 async function contextOf({ model }: Training, pairs: readonly Pair[], kept: Kept = 'float32') {
   const examples = pairs.map(exampleOf);
   const [without] = model.adapters;
@@ -66,7 +66,7 @@ async function contextOf({ model }: Training, pairs: readonly Pair[], kept: Kept
   return { context, examples };
 }
 
-/** Steps on these pairs. The result are the losses of the first ones. */
+/** Steps on these pairs. The result is the losses of the first ones. */
 export async function stepRun(
   gpu: Gpu,
   json: JsonObject,
@@ -104,7 +104,7 @@ export async function stepRun(
   };
 }
 
-/** Kernels of a step on a device that only counts: how many, and what they are compiled from. */
+/** Kernels of a step on a device that only counts: how many there are, and the sources they are compiled from. */
 export async function countStep(gpu: Gpu, json: JsonObject, pairs: readonly Pair[], rank: number) {
   const counting = gpu.countingCopy();
   const trained = await training(counting, json, rank);
@@ -115,7 +115,7 @@ export async function countStep(gpu: Gpu, json: JsonObject, pairs: readonly Pair
   return counting.wantedPipelines.slice(before);
 }
 
-/** Forward and back from a batch of one's own, without the trainer around it. The result is the mean loss. */
+/** Forward and backward on a batch that the caller has packed, without the trainer around it. The result is the mean loss. */
 export async function packedRun(gpu: Gpu, json: JsonObject, packed: PackedBatch, rank: number): Promise<Run> {
   const trained = await training(gpu, json, rank);
   const batch = new DeviceBatch(gpu, packed);
@@ -145,7 +145,7 @@ export async function packedRun(gpu: Gpu, json: JsonObject, packed: PackedBatch,
   };
 }
 
-/** Operations of a step, LoRA's small products left out: the linear layers and the head forward and back, attention. */
+/** Operations of a step without LoRA's small products: the linear layers and the head forward and backward, and attention. */
 export function stepWork(config: ModelConfig, pairs: readonly Pair[]): Work {
   const packed = packExamples(pairs.map(exampleOf));
   const { hiddenSize, vocabSize, numHiddenLayers, numAttentionHeads, headDim } = config;

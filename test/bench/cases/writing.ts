@@ -57,7 +57,7 @@ const generation: readonly Case[] = [1, 16, 64, 256].flatMap((sequences) =>
   ),
 );
 
-/** A word a token. */
+/** One token per word. */
 function tokenizer(): Promise<Tokenizer> {
   const vocab = Object.fromEntries(Array.from({ length: VOCABULARY }, (_, i) => [`w${i}`, i]));
   const file = {
@@ -124,7 +124,8 @@ const rollouts: readonly Case[] = [4, 8].flatMap((group) =>
           maxCompletionLength: COMPLETION,
           learningRate: 1e-3,
           seed: 1,
-          // PPO compares a completion with its own value: as many prompts as completions. One pass, so that a step is a rollout.
+          // PPO compares a completion with its value: as many prompts as completions. One pass, so that a step is a
+          // rollout.
           ...(name === 'RLOO' ? { numGenerations: group } : { numPpoEpochs: 1 }),
         };
         const trainer = new TRAINERS[name]({

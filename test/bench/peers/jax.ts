@@ -1,6 +1,6 @@
 /**
- * jax-js as a contestant: every job one function under `jit`, written as its documentation writes. Arrays are counted by
- * reference there: to pass one on is to give it away, `.ref` keeps it. It knows nothing of our kernels.
+ * jax-js as a contestant: every job is one function under `jit`, written as its documentation recommends. Its arrays are
+ * counted by reference: passing one gives it away, `.ref` keeps it. It shares no kernels with us.
  */
 import * as jax from '@jax-js/jax';
 import { jit, nn, numpy as np, valueAndGrad } from '@jax-js/jax';
@@ -23,7 +23,7 @@ const random = (seed: number, shape: number[], spread = 1) =>
     .reshape(shape);
 const ids = (values: number[], shape: number[]) => np.array(Int32Array.from(values)).reshape(shape);
 
-/** A run whose last results are held until the next start. The first array is waited for; `shown` is compared. */
+/** A run whose last results are kept until the next start. The first array is awaited; `shown` is compared. */
 function heldRun(start: () => Array[], held: Array[], shown: number, first = 2 ** 20): Run {
   let last: Array[] = [];
   return {
@@ -43,8 +43,8 @@ function heldRun(start: () => Array[], held: Array[], shown: number, first = 2 *
 }
 
 /**
- * The values at the targets' places, zero elsewhere. By a comparison, which `jit` joins with what is around it: `oneHot` makes
- * a matrix of V × V there, and the gradient of `takeAlongAxis` cannot be compiled.
+ * The values at the targets' places, zero elsewhere. Computed by a comparison, which `jit` fuses with the code around it:
+ * `oneHot` makes a matrix of V × V there, and the gradient of `takeAlongAxis` cannot be compiled.
  */
 function picked(values: Array, targets: Array): Array {
   const places = np.arange(values.shape.at(-1) as number);
@@ -189,7 +189,7 @@ async function trainingRun(job: JobOf<'dpoStep'>): Promise<Run> {
     const head = (all['model.embed_tokens.weight'] as Array).ref.transpose();
     return sequenceLogps(np.matmul(rows, head), targetsIn);
   };
-  /** What is captured by `jit` is given away there. */
+  /** What `jit` captures is given away there. */
   const spend = <T extends Weights | Lora>(tree: T) => jax.tree.dispose(tree);
 
   const scored = jit((all: Weights, x: Array, y: Array) => {
@@ -259,7 +259,7 @@ async function trainingRun(job: JobOf<'dpoStep'>): Promise<Run> {
   return run;
 }
 
-/** What jax-js's einsum asks of iterators, and Node has from version 22 on. */
+/** Methods of iterators that jax-js's einsum uses, and Node has from version 22 on. */
 function completeIterators(): void {
   const prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values())) as Record<string, unknown>;
   prototype.map ??= function* (this: Iterable<unknown>, change: (value: unknown) => unknown) {

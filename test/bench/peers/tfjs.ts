@@ -1,6 +1,6 @@
 /**
- * TensorFlow.js as a contestant, on its WebGPU backend: eager, with `tidy` around every job, gradients by its own
- * functions and its own Adam. It knows nothing of our kernels.
+ * TensorFlow.js as a contestant, on its WebGPU backend: eager, with `tidy` around every job, its own gradient functions and
+ * its own Adam. It shares no kernels with us.
  */
 
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu/dist/backend_webgpu';
@@ -23,7 +23,7 @@ const random = (seed: number, shape: number[], spread = 1) =>
   );
 const ids = (values: number[], shape: number[]) => tf.tensor(Int32Array.from(values), shape, 'int32');
 
-/** A run whose last results are held until the next start. One number of the first is waited for; `shown` is compared. */
+/** A run whose last results are kept until the next start. One number of the first is awaited; `shown` is compared. */
 function heldRun(start: () => tf.Tensor[], held: tf.Tensor[], shown: number): Run {
   let last: tf.Tensor[] = [];
   const read = async (tensor: tf.Tensor, length: number) => {
@@ -209,7 +209,7 @@ async function trainingRun(job: JobOf<'dpoStep'>): Promise<Run> {
       if (losses.length < checkedAfter) losses.push(await run.finish());
     },
     async finish() {
-      // The loss is there before the last update is; one number of that is waited for.
+      // The loss is ready before the last update is, so one number of the update is awaited.
       const [moved] = variables as [tf.Variable];
       const part = tf.tidy(() => tf.slice(tf.reshape(moved, [-1]), 0, 1));
       await part.data();
@@ -232,7 +232,7 @@ async function trainingRun(job: JobOf<'dpoStep'>): Promise<Run> {
 
 export const name = 'tfjs';
 export const version = dependencies['@tensorflow/tfjs-core'];
-/** What lies beyond the end of a buffer gets into its sums, times zero, and that may be no number. */
+/** Values beyond the end of a buffer get into its sums, multiplied by zero, which gives NaN if they are NaN or infinite. */
 export const needsClamping = true;
 
 const BACKEND = 'webgpu';

@@ -1,5 +1,5 @@
 /**
- * The page of the documentation on speed: tables and plots out of the kept results, one part for each world that was
+ * The documentation's page on speed: tables and plots of the stored results, one part for each environment that was
  * measured. The same results give the same bytes.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ import {
 const WORLDS = { node: 'In Node', chromium: 'In Chromium' } as const;
 type World = keyof typeof WORLDS;
 
-/** Draws the page beside the folder of kept results; the files that were written. */
+/** Writes the page beside the folder of stored results; returns the written files. */
 export async function speedPage(folder: string): Promise<string[]> {
   const written: string[] = [];
   const write = async (path: string, text: string) => {

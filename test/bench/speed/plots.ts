@@ -1,6 +1,6 @@
 /**
- * The plots of the page on speed: what peers take on the same job, in times of ours, and how the cost of a step grows with
- * each thing that it may depend on. Both axes go by powers of two, so that what is proportional is a straight line.
+ * The plots of the page on speed: how many times as long peers take on the same job, and how the cost of a step grows with
+ * each quantity that it may depend on. Both axes are logarithmic, so that a proportional cost is a straight line.
  */
 import { type Html, html } from '../../../src/cli/report/html.ts';
 import {
@@ -18,7 +18,7 @@ import {
 import { OURS } from '../suite.ts';
 import type { Row } from './tables.ts';
 
-/** An axis by powers of two, from 2^low to 2^high. */
+/** An axis in powers of two, from 2^low to 2^high. */
 function doublings(name: string, low: number, high: number, along: 'x' | 'y'): Axis {
   const [from, to] = along === 'x' ? [FRAME.left, FRAME.right] : [FRAME.bottom, FRAME.top];
   const ticks = Array.from({ length: high - low + 1 }, (_, i) => 2 ** (low + i));
@@ -32,13 +32,13 @@ function doublings(name: string, low: number, high: number, along: 'x' | 'y'): A
 const STYLE = `.even{stroke:var(--ink);stroke-width:1.4;stroke-dasharray:6 5} .track{stroke:var(--grid);stroke-width:1}
 `;
 
-/** One of the jobs that peers share, a line each: a mark for each peer at how many times as long it takes. */
+/** The jobs that peers share, one line each: a mark for each peer at its time divided by ours. */
 export function peersPlot(rows: readonly Row[], title: string): string {
   const peers = [...new Set(rows.flatMap(({ times }) => Object.keys(times)))].filter((name) => name !== OURS);
   const ratios = rows.flatMap(({ times }) => peers.flatMap((peer) => ratioOf(times, peer) ?? []));
   const low = Math.min(-1, Math.floor(Math.log2(Math.min(...ratios))));
   const high = Math.max(2, Math.ceil(Math.log2(Math.max(...ratios))));
-  // Names of jobs need more room than an axis gives.
+  // Names of jobs need more space than the labels of an axis.
   const left = FRAME.left + 190;
   const x = doublings('times as long as webalign', low, high, 'x');
   const at = (ratio: number) =>
@@ -78,13 +78,13 @@ function shortly(value: number): string {
   return value < 1 ? `1/${1 / value}` : String(value);
 }
 
-/** A thing that a step's cost may depend on, and the times at its sizes. */
+/** A quantity that a step's cost may depend on, and the times at its values. */
 export interface Curve {
   name: string;
   points: readonly (readonly [size: number, milliseconds: number])[];
 }
 
-/** Times over the first one, by sizes over the first one. */
+/** Times divided by the first one, against sizes divided by the first one. */
 export function growthPlot(curves: readonly Curve[], title: string): string {
   const relative = curves.map(({ name, points }) => {
     const [size, time] = points[0] as [number, number];

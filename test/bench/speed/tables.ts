@@ -1,5 +1,5 @@
 /**
- * What the page on speed shows, taken out of a book: rows of tables and curves. Arithmetic and Markdown, no prose.
+ * What the page on speed shows, computed from stored results: rows of tables and curves. Arithmetic and Markdown, no prose.
  */
 import { formatBytes } from '../../../src/gpu/errors.ts';
 import type { Measured, Result } from '../bench.ts';
@@ -13,7 +13,7 @@ import type { Curve } from './plots.ts';
 /** A job that peers share. */
 export interface Row {
   id: string;
-  /** Milliseconds by contestant; those that could do it. */
+  /** Milliseconds by contestant, for those that could run it. */
   times: Record<string, number>;
 }
 
@@ -24,7 +24,7 @@ export function ours(result: Result | undefined): Measured | undefined {
 
 const hasPeers = ({ by }: Result) => Object.keys(by).length > 1;
 
-/** Results in the order of the cases, in whatever pieces they were measured. */
+/** Results in the order of the cases, in whatever order they were measured. */
 export function inOrder(results: Book['results']): Result[] {
   return CASES.flatMap(({ id }) => results[id] ?? []);
 }
@@ -90,7 +90,7 @@ export function sharedTable(book: Book): string {
   );
 }
 
-/** Our own cases of some groups, with what they reach of the peak. */
+/** Our own cases of some groups, with the share of the peak that they reach. */
 export function ownTable({ results, peak }: Book, groups: readonly string[]): string {
   const rows = inOrder(results)
     .filter(({ group }) => groups.includes(group))
@@ -116,7 +116,7 @@ export function ownTable({ results, peak }: Book, groups: readonly string[]): st
   );
 }
 
-/** What a step's cost is drawn over, by group. */
+/** What a step's cost is plotted against, by group. */
 const GROWTH: readonly (readonly [group: string, axis: string, name: string])[] = [
   ['step by tokens', 'tokens', 'tokens'],
   ['step by pairs', 'pairs', 'pairs'],
@@ -136,7 +136,7 @@ export function growthCurves({ results }: Book): Curve[] {
   })).filter(({ points }) => points.length > 1);
 }
 
-/** How a curve grows, a sentence each: the exponent between its ends. */
+/** How a curve grows, one sentence each: the exponent between its two ends. */
 export function growthLines(curves: readonly Curve[]): string[] {
   return curves.map(({ name, points }) => {
     const { slope } = straightLine(points.map(([size, time]) => [Math.log(size), Math.log(time)]));

@@ -1,4 +1,4 @@
-/** The configuration that a GGUF file stands for: what its keys say, what they leave unsaid, and what nothing here computes. */
+/** The configuration of a GGUF file: what its keys say, what they omit, and what webalign cannot compute. */
 import { expect } from 'chai';
 import { memorySource } from '../../../src/io/byte-source.ts';
 import { parseConfig } from '../../../src/io/config.ts';
@@ -18,7 +18,7 @@ const f32 = (shape: number[], values: readonly number[] = []): GgufTensor => {
   return { dtype: 'F32', shape, data: new Uint8Array(data.buffer) };
 };
 
-/** The configuration of the tiny llama, or another architecture, with other values; `undefined` takes a key away. */
+/** The configuration of the tiny llama, or another architecture, with other values; `undefined` removes a key. */
 async function config(
   values: Values = {},
   tensors: Readonly<Record<string, GgufTensor>> = {},
@@ -41,7 +41,7 @@ const parsed = async (...given: Parameters<typeof config>) =>
   parseConfig(await config(...given), 'm.gguf/config.json', DIALECTS);
 
 describe('io/gguf-config', () => {
-  it('is what transformers writes of the same model', async () => {
+  it('equals the configuration that transformers writes for the same model', async () => {
     expect(
       await config({ 'tokenizer.ggml.bos_token_id': 1, 'tokenizer.ggml.eos_token_id': 2 }),
     ).to.deep.equal({
@@ -68,7 +68,7 @@ describe('io/gguf-config', () => {
     });
   });
 
-  it('takes what the metadata leave out from the tensors and from llama.cpp’s defaults', async () => {
+  it('gets missing metadata from the tensors and from llama.cpp’s defaults', async () => {
     const bare = { 'llama.attention.head_count_kv': undefined, 'llama.rope.freq_base': undefined };
     const tensors = { 'output.weight': f32([9, 8]), 'blk.0.attn_q.bias': f32([8]) };
     expect(await config(bare, tensors)).to.include({
@@ -85,7 +85,7 @@ describe('io/gguf-config', () => {
     expect(await config(wide)).to.include({ head_dim: 6 });
   });
 
-  it('knows all ends of a text', async () => {
+  it('finds all end tokens', async () => {
     const ends = {
       'tokenizer.ggml.eos_token_id': 2,
       'tokenizer.ggml.eot_token_id': 3,
@@ -145,11 +145,11 @@ describe('io/gguf-config', () => {
       (await parsed({ 'gemma3.block_count': layers, 'gemma3.attention.key_length': 6 }, {}, 'gemma3'))
         .queryScale;
     expect(await scale(7)).to.be.closeTo(6 ** -0.5, 1e-12);
-    // llama.cpp knows the 27B by its layers: 8 wide, 2 heads.
+    // llama.cpp recognizes the 27B by its number of layers: width 8, 2 heads.
     expect(await scale(62)).to.be.closeTo(4 ** -0.5, 1e-12);
   });
 
-  it('takes a llama with windows for a Mistral', async () => {
+  it('converts a llama with windows to a Mistral', async () => {
     const all = Array(7).fill('5 500');
     expect(await windows('llama', { 'llama.attention.sliding_window': 5 })).to.deep.equal([
       'mistral',
@@ -159,7 +159,7 @@ describe('io/gguf-config', () => {
     expect(await windows('qwen2', { 'qwen2.attention.sliding_window': 5 })).to.deep.equal(['qwen2', ...all]);
   });
 
-  it("reads Granite's factors, and scales scores as Llama does where there is none", async () => {
+  it("reads Granite's factors, and scales scores like Llama by default", async () => {
     const factors = {
       'granite.attention.scale': 0.25,
       'granite.embedding_scale': 12,
@@ -174,13 +174,13 @@ describe('io/gguf-config', () => {
     await expectRefused(() => config(hybrid, {}, 'granite'), 'granite.rope.scaling.finetuned', 'rotary');
   });
 
-  it('gives SmolLM3 layers without positions, each fourth', async () => {
+  it('gives SmolLM3 layers without positions, every fourth', async () => {
     const { layers } = await parsed({ 'smollm3.block_count': 9 }, {}, 'smollm3');
     const without = layers.flatMap(({ rotary }, i) => (rotary ? [] : [i]));
     expect(without).to.deep.equal([3, 7]);
   });
 
-  it('reads Phi: a part of a head that turns, factors of short and of long contexts', async () => {
+  it('reads Phi: partial rotation of heads, factors for short and long contexts', async () => {
     const values: Values = {
       'phi3.attention.key_length': 8,
       'phi3.attention.value_length': 8,

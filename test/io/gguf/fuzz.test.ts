@@ -1,4 +1,4 @@
-/** Damaged GGUF files: whatever is wrong, what comes is an `InputError`, from the reader, the configuration and the tokenizer. */
+/** Damaged GGUF files: for any damage, the reader, the configuration and the tokenizer throw an `InputError`. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../../src/data/tokenizer.ts';
 import { byteSource } from '../../../src/io/byte-source.ts';
@@ -9,7 +9,7 @@ import { openModelWeights } from '../../../src/model/stored-weights.ts';
 import { BYTE_TOKENIZER, PIECE_TOKENIZER, tinyGguf } from '../../support/gguf.ts';
 import { mutants } from './mutants.ts';
 
-/** Everything that is done with a file before the device sees it; whether it was found to be sound. */
+/** Everything that is done with a file before the device gets it; returns whether the file is valid. */
 async function survives(file: Uint8Array<ArrayBuffer>): Promise<boolean> {
   const source = byteSource('mutant.gguf', file.length, async (offset, length) =>
     file.slice(offset, offset + length),
@@ -35,7 +35,7 @@ describe('io/gguf: damaged files', () => {
     it(`${name}: cut short at every byte`, async () => {
       expect(await survives(file)).to.equal(true);
       for (let length = 0; length < file.length; length++) {
-        // What is cut off at the end is padding.
+        // The bytes cut off at the end are padding.
         if (file.length - length > 31)
           expect(await survives(file.slice(0, length)), String(length)).to.equal(false);
       }
@@ -44,7 +44,7 @@ describe('io/gguf: damaged files', () => {
     it(`${name}: bits turned, numbers replaced, pieces moved`, async () => {
       let sound = 0;
       for (const mutant of mutants(file, 1500, 77)) if (await survives(mutant)) sound++;
-      // Bits of weights may turn; that some files are sound shows that not everything is refused.
+      // Changed bits of weights are valid; that some files are valid shows that not everything is refused.
       expect(sound).to.be.within(50, 1000);
     });
   }

@@ -1,10 +1,10 @@
 /**
- * Damaged files, the same ones from the same seed: cut short, bits turned, numbers replaced by huge ones, pieces moved. For
- * tests of readers that must refuse all of them in words.
+ * Damaged files, the same ones from the same seed: truncated, bits flipped, numbers replaced by huge ones, pieces moved.
+ * For tests of readers that must refuse all of them with a message.
  */
 import { Random } from '../../../src/data/random.ts';
 
-/** Numbers at which lengths, counts and offsets overflow something. */
+/** Numbers for which lengths, counts and offsets overflow. */
 const NUMBERS = [
   0n,
   1n,
@@ -17,7 +17,7 @@ const NUMBERS = [
   (1n << 64n) - 1n,
 ];
 
-/** `count` files made of `file`, none of them longer than it. */
+/** `count` files made from `file`, none of them longer than it. */
 export function* mutants(
   file: Uint8Array<ArrayBuffer>,
   count: number,

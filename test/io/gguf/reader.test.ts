@@ -1,4 +1,4 @@
-/** The reader of GGUF: what gguf-py writes it reads, and of everything else it says what is wrong and where. */
+/** The reader of GGUF: it reads what gguf-py writes, and for everything else it says what is wrong and where. */
 import { expect } from 'chai';
 import { byteSource, memorySource } from '../../../src/io/byte-source.ts';
 import { openGguf, parseGgufHeader } from '../../../src/io/gguf/reader.ts';
@@ -65,7 +65,7 @@ describe('io/gguf-reader', () => {
     });
   });
 
-  it('reads tensors of every type, each only when it is asked for', async () => {
+  it('reads tensors of every type, each only on request', async () => {
     const reads: number[] = [];
     const source = byteSource(FILE, written.length, async (offset, length) => {
       reads.push(length);
@@ -87,7 +87,7 @@ describe('io/gguf-reader', () => {
     expect([...new Float32Array((await cube.read()).slice().buffer)]).to.deep.equal([...Array(24).keys()]);
   });
 
-  it('reads what it writes, and version 2', async () => {
+  it('reads its own files, and version 2', async () => {
     const tiny = tinyGguf();
     const { metadata, tensors } = await open(tiny);
     const again = new Map<string, GgufTensor>();
@@ -109,7 +109,7 @@ describe('io/gguf-reader', () => {
     expect(most).to.be.below(4 * (file.length - 2 ** 22));
   });
 
-  it('asks for more where the first bytes do not hold the header, wherever they end', () => {
+  it('reads more if the first bytes do not contain the whole header, wherever they end', () => {
     const tiny = tinyGguf();
     const whole = parseGgufHeader(tiny, tiny.length, FILE)!;
     const end = Math.min(...[...whole.tensors.values()].map(({ begin }) => begin));
@@ -126,7 +126,7 @@ describe('io/gguf-reader', () => {
       await expectRefused(() => open(patched(tiny, 4, version)), FILE, `version ${version}`, '2 and 3');
   });
 
-  it('takes no memory for what a count claims', async () => {
+  it('allocates no memory for a false count', async () => {
     const tiny = tinyGguf();
     for (const count of [3000n, 2n ** 40n, 2n ** 53n, 2n ** 64n - 1n]) {
       await expectRefused(() => open(patched(tiny, 8, count)), FILE, 'claims');
@@ -137,7 +137,7 @@ describe('io/gguf-reader', () => {
     }
   });
 
-  it('names the key that is wrong', async () => {
+  it('names the invalid key', async () => {
     const tiny = tinyGguf();
     const key = find(tiny, 'llama.block_count');
     const type = key + 'llama.block_count'.length;
@@ -166,7 +166,7 @@ describe('io/gguf-reader', () => {
     }
   });
 
-  it('names the tensor that is wrong', async () => {
+  it('names the invalid tensor', async () => {
     const two = (a: GgufTensor, b: GgufTensor) => writeGguf(new Map(), new Map([['one', a], ['two', b]])); // biome-ignore format: short
     const file = two(tensor([1]), tensor([1]));
     const entry = (name: string) => find(file, name) + 3;
@@ -174,10 +174,10 @@ describe('io/gguf-reader', () => {
     const change = (at: number, value: number | bigint) => () => open(patched(file, at, value));
     await expectRefused(change(one, 5), FILE, 'tensor "one"', '5 dimensions');
     await expectRefused(change(one + 4, 2n ** 50n), 'tensor "one"', 'larger than the file');
-    await expectRefused(change(one + 12, 99), 'tensor "one"', 'number 99', 'Q4_K');
-    await expectRefused(change(one + 12, 8), 'tensor "one"', 'no whole blocks of Q8_0');
+    await expectRefused(change(one + 12, 99), 'tensor "one"', 'GGUF type 99', 'Q4_K');
+    await expectRefused(change(one + 12, 8), 'tensor "one"', 'not a multiple of the block size of Q8_0');
     await expectRefused(change(two_ + 16, 0n), 'tensor "two"', 'overlaps');
-    await expectRefused(change(two_ + 16, 33n), 'tensor "two"', 'no multiple of 32');
+    await expectRefused(change(two_ + 16, 33n), 'tensor "two"', 'not a multiple of 32');
     await expectRefused(change(two_ + 16, 2n ** 52n), 'tensor "two"', 'ends at byte');
     await expectRefused(change(two_ + 16, 2n ** 60n), 'tensor "two"', 'claims');
     const same = file.slice();

@@ -1,4 +1,4 @@
-/** Tokenizers out of GGUF's metadata: the ids that llama.cpp gives, and what is refused. */
+/** Tokenizers from GGUF's metadata: the ids are those of llama.cpp, and some are refused. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../../src/io/files.ts';
@@ -53,26 +53,26 @@ describe('io/gguf-tokenizer', () => {
         expect(found.vocabSize).to.equal(tokenizer.tokens.length);
         for (const [i, text] of fixture.texts.entries()) {
           expect(found.encode(text), JSON.stringify(text)).to.deep.equal(expected[i]);
-          // Behind a token that is found whole, SentencePiece's texts begin with a space again.
+          // After a token that is matched as a whole, SentencePiece's text begins with a space again.
           if (!text.includes('<')) expect(found.decode(found.encode(text))).to.equal(text);
         }
       });
     }
   }
 
-  it('holds a case of llama.cpp against every way to cut a text', () => {
+  it('tests every pre-tokenizer against llama.cpp', () => {
     const [bytes] = fixture.tokenizers;
     const names = bytes!.cases.map(([settings]) => (settings as { pre: string }).pre);
     expect(names.sort()).to.deep.equal(PRE_TOKENIZERS.map(({ names: [first] }) => first).sort());
   });
 
-  it('puts unknown characters into bytes, and composes what Qwen composes', async () => {
+  it('splits unknown characters into bytes, and composes characters like Qwen', async () => {
     const [bytes] = fixture.tokenizers;
     const qwen = await load({ ...metadataOfFixture(bytes!), 'tokenizer.ggml.pre': 'qwen2' });
     expect(qwen.encode('e\u0301')).to.deep.equal(qwen.encode('é'));
   });
 
-  it('names ends, template and special tokens as a folder does', async () => {
+  it('names end tokens, template and special tokens like a folder', async () => {
     const tokenizer = await load(BYTE_TOKENIZER);
     expect([tokenizer.bosToken, tokenizer.bosId]).to.deep.equal(['<s>', 0]);
     expect([tokenizer.eosToken, tokenizer.eosId]).to.deep.equal(['</s>', 1]);
@@ -82,7 +82,7 @@ describe('io/gguf-tokenizer', () => {
     expect(ggufTokenizer(metadataOf({ 'tokenizer.ggml.model': 'none' }))).to.equal(undefined);
   });
 
-  it('merges by score what a file lists no merges of', async () => {
+  it('derives merges from scores if the file has none', async () => {
     const tokenizer = await load(PIECE_TOKENIZER);
     expect(tokenizer.encode('ab ab')).to.deep.equal([1, 7, 7]);
     expect(tokenizer.encode('abz')).to.deep.equal([1, 7, 0]);

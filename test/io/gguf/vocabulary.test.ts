@@ -1,4 +1,7 @@
-/** Tokenizers as GGUF's metadata and back: every text of the fixture gets the same ids, and what llama.cpp needs is there. */
+/**
+ * Tokenizers written as GGUF's metadata and read back: every text of the fixture gets the same ids, and everything that
+ * llama.cpp needs is written.
+ */
 import { expect } from 'chai';
 import { Tokenizer } from '../../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../../src/io/files.ts';
@@ -17,7 +20,7 @@ function load({ tokenizer, config }: GgufTokenizer): Promise<Tokenizer> {
   return Tokenizer.fromFiles(memoryFiles(files, 'm.gguf'));
 }
 
-/** To metadata and back, in a model of three more embeddings than tokens. */
+/** To metadata and back, in a model with three more embeddings than tokens. */
 async function around(given: GgufTokenizer): Promise<[GgufMetadata, GgufTokenizer]> {
   const before = await load(given);
   const { bosId, addsEos, special, chatTemplate, vocabSize } = before;
@@ -67,7 +70,7 @@ describe('io/gguf-vocabulary', () => {
     }
   }
 
-  it('knows pieces by the other way of writing them', async () => {
+  it('recognizes SentencePiece in its other notation', async () => {
     const pieces = fixture.tokenizers[1]!;
     const model = {
       type: 'BPE',

@@ -50,7 +50,7 @@ describe('io/hub', () => {
   });
   const paths = (seen: Seen[]) => seen.map(({ method, path }) => `${method} ${path}`);
 
-  it('says which file to name where a repository holds GGUF files alone', async () => {
+  it('says which file to name if a repository only has GGUF files', async () => {
     hub.repositories['org/gguf'] = { commit: COMMIT, files: { 'a-q8_0.gguf': WEIGHTS, 'b.gguf': WEIGHTS } };
     const files = await openSource('org/gguf', options());
     const refused = () => files.readText('config.json');
@@ -58,7 +58,7 @@ describe('io/hub', () => {
     expect(await files.exists('config.json')).to.equal(false);
   });
 
-  it('is a folder: files are fetched when they are asked for, and no others', async () => {
+  it('is a folder whose files are downloaded on demand', async () => {
     const files = await openSource('org/tiny', options());
     expect([files.name, files.revision]).to.deep.equal(['org/tiny', COMMIT]);
     expect(await files.exists('model.safetensors')).to.equal(true);
@@ -83,7 +83,7 @@ describe('io/hub', () => {
     expect(told.join()).to.include(`main is commit ${COMMIT.slice(0, 8)}`);
   });
 
-  it('makes no request for what the cache has', async () => {
+  it('makes no request for cached data', async () => {
     const cache = memoryHubCache();
     const load = async (more: SourceOptions = {}, name = 'org/tiny') => {
       const files = await openSource(name, options({ cache, ...more }));
@@ -116,7 +116,7 @@ describe('io/hub', () => {
     expect(hub.seen).to.deep.equal([]);
   });
 
-  it('tells what comes', async () => {
+  it('reports progress', async () => {
     const seen: unknown[] = [];
     const files = await openSource(
       'org/tiny',
@@ -128,7 +128,7 @@ describe('io/hub', () => {
     expect(seen.at(-1)).to.deep.equal({ file, loaded: 5000, total: 5000 });
   });
 
-  it('sends the token to the hub and to nobody else, and does not show it', async () => {
+  it('sends the token only to the hub, and does not show it', async () => {
     const files = await openSource('org/private', options({ token: TOKEN }));
     hub.faults.push(cutAt(100));
     expect(await files.read('model.safetensors')).to.deep.equal(WEIGHTS);
@@ -144,7 +144,7 @@ describe('io/hub', () => {
       expect(String(error)).to.include('token').and.not.include('secret');
     }
     expect(told.join()).not.to.include('secret');
-    // A list of files that goes on elsewhere would take the token with it.
+    // A list of files that continues on another server would receive the token.
     hub.faults.push((asked, response) => {
       if (!asked.path.includes('/tree/')) return false;
       response.writeHead(200, { link: `<${hub.networkUrl}/next>; rel="next"` }).end('[]');
@@ -162,7 +162,7 @@ describe('io/hub', () => {
       'org/nowhere',
       {},
       'org/nowhere',
-      'not there, or is private',
+      'does not exist, or is private',
       'HF_TOKEN',
     ],
     ['a private one', 'org/private', {}, 'org/private', 'private', 'HF_TOKEN'],
@@ -170,7 +170,7 @@ describe('io/hub', () => {
     ['a gated one', 'org/gated', {}, 'org/gated/config.json', 'gated', '/org/gated', 'HF_TOKEN'],
     ['a gated one with a token', 'org/gated', { token: TOKEN }, 'gated', 'with the account of the token'],
     ['a revision that is not there', 'org/tiny@dev', {}, 'org/tiny', 'no revision "dev"'],
-    ['a revision that leads elsewhere', 'org/tiny', { revision: '../../x' }, 'is no revision'],
+    ['a revision that leads elsewhere', 'org/tiny', { revision: '../../x' }, 'is not a valid revision'],
     ['an address that is none', 'org/tiny', { endpoint: 'hub' }, 'endpoint', '"hub"'],
     ['two revisions', 'org/tiny@dev', { revision: 'main' }, 'given twice'],
   ];
@@ -179,7 +179,7 @@ describe('io/hub', () => {
       expectRefused(async () => (await openSource(name, options(more))).read('config.json'), ...parts));
   }
 
-  it('waits as long as a busy server asks, and no longer than is bearable', async () => {
+  it('waits as long as a busy server requests, up to a limit', async () => {
     hub.faults.push(answers(429, { 'retry-after': '7' }), answers(500), answers(503));
     expect(await (await openSource('org/tiny', options())).readText('config.json')).to.equal('{"a":1}');
     expect(waits[0]).to.equal(7000);
@@ -198,7 +198,7 @@ describe('io/hub', () => {
   });
 
   for (const at of [0, 1, 2, 1234, WEIGHTS.length - 1]) {
-    it(`goes on where a download was cut at byte ${at}`, async () => {
+    it(`continues a download that was cut at byte ${at}`, async () => {
       hub.faults.push(cutAt(at));
       let kept = 0;
       const onProgress = ({ loaded }: { loaded: number }) => {
@@ -212,7 +212,7 @@ describe('io/hub', () => {
     });
   }
 
-  it('starts again where a server knows no ranges, or the file has changed', async () => {
+  it('starts again if a server does not support ranges, or the file has changed', async () => {
     hub.ranges = false;
     hub.faults.push(cutAt(100));
     expect(await (await openSource('org/tiny', options())).read('model.safetensors')).to.deep.equal(WEIGHTS);
@@ -233,15 +233,19 @@ describe('io/hub', () => {
     ]);
   });
 
-  it('gives up where it gets no further', async () => {
+  it('gives up if it makes no progress', async () => {
     hub.ranges = false;
     hub.faults.push(...Array.from({ length: 100 }, () => cutAt(100, false)));
     const files = await openSource('org/tiny', options());
-    await expectRefused(() => files.read('model.safetensors'), 'org/tiny/model.safetensors', 'broke off');
+    await expectRefused(
+      () => files.read('model.safetensors'),
+      'org/tiny/model.safetensors',
+      'was interrupted',
+    );
     expect(hub.seen.filter(isContent).length).to.be.below(10);
   });
 
-  it('opens a file of a repository that is a model by itself', async () => {
+  it('opens a file of a repository that contains a whole model', async () => {
     const files = await openSource('org/tiny/model.safetensors', options());
     expect([files.name, files.revision]).to.deep.equal(['org/tiny/model.safetensors', COMMIT]);
     expect(await files.readText('config.json')).to.equal('{"a":1}');
@@ -254,7 +258,7 @@ describe('io/hub', () => {
     ['too many bytes', (content) => Uint8Array.from([...content, 0]), '5001 bytes'],
   ];
   for (const [what, make, part] of DAMAGE) {
-    it(`does not take ${what} for the file`, async () => {
+    it(`does not accept ${what} as the file`, async () => {
       const given = options();
       hub.faults.push(sends(make));
       const files = await openSource('org/tiny', given);
@@ -265,7 +269,7 @@ describe('io/hub', () => {
     });
   }
 
-  it('stops when it is told to', async () => {
+  it('stops on a signal', async () => {
     const stop = new AbortController();
     const files = await openSource('org/tiny', options({ signal: stop.signal }));
     hub.faults.push((asked, response, content) => {

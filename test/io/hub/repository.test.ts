@@ -34,7 +34,7 @@ describe('io/repository', () => {
       expect(repositoryNamed(text)).to.deep.equal(found));
   }
 
-  it('knows the address of its page', () => {
+  it('recognizes the URL of its page', () => {
     const page = (url: string) => repositoryOfPage(new URL(url), 'https://hub.example');
     expect(page('https://hub.example/a/b')).to.deep.equal(named('a/b'));
     expect(page('https://hub.example/a/b/tree/refs/pr/1')).to.deep.equal(named('a/b', 'refs/pr/1'));
@@ -43,7 +43,7 @@ describe('io/repository', () => {
     expect(page('https://elsewhere.example/a/b')).to.equal(undefined);
   });
 
-  it('knows what can name a state of it', () => {
+  it('recognizes valid revisions', () => {
     for (const text of ['main', 'v1.0', 'refs/pr/1', 'a-b_c+d'])
       expect(isRevision(text), text).to.equal(true);
     for (const text of ['', '..', 'a/../b', '/a', 'a/', 'a//b', '.a', 'a/.b', 'a b', 'a.', 'C:x', 'a\0b'])

@@ -1,6 +1,6 @@
 /**
- * The page's half of a run in Chromium: loads the test files that it is asked to and sends each event to the runner in
- * Node, which put `emitTestEvent` there.
+ * The part of a test run in Chromium that runs in the page: it loads the requested test files and sends each event to the
+ * runner in Node, which installed `emitTestEvent` in the page.
  */
 import { type HarnessOptions, runFiles, type TestEvent } from '../harness.ts';
 import { loadServed } from './served.ts';

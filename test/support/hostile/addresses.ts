@@ -1,4 +1,4 @@
-/** Servers that lead elsewhere, give a page in a file's place, or refuse. */
+/** Servers that redirect elsewhere, send a page instead of a file, or refuse. */
 import { PAGE } from '../file-server.ts';
 import { type Hostile, json, pour, pouring } from './server.ts';
 
@@ -13,7 +13,7 @@ export const ADDRESSES: readonly Hostile[] = [
     'leads to a file',
     (_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
     'not http(s)',
-    'whose it is',
+    'ask its owner',
   ),
   json(
     'leads to data',
@@ -26,7 +26,7 @@ export const ADDRESSES: readonly Hostile[] = [
     'not http(s)',
   ),
   json(
-    'wants a login',
+    'requires a login',
     ({ url }, response) => {
       if (!url?.startsWith('/login'))
         return response.writeHead(302, { location: '/login?back=secret' }).end();
@@ -34,7 +34,7 @@ export const ADDRESSES: readonly Hostile[] = [
     },
     'a web page (HTML), from',
     '/login.',
-    'needs a login',
+    'requires a login',
   ),
   json(
     'has a page for everything',
@@ -58,11 +58,11 @@ export const ADDRESSES: readonly Hostile[] = [
       'a web page (HTML)',
     ),
   ),
-  json('is overloaded for ever', (_, response) => response.writeHead(503).end(), 'answered 503'),
+  json('is overloaded for ever', (_, response) => response.writeHead(503).end(), 'responded with 503'),
   json(
     'asks to come back in a year',
     (_, response) => response.writeHead(429, { 'retry-after': '31536000' }).end(),
     '429',
   ),
-  json('forbids', (_, response) => response.writeHead(403).end(), 'answered 403'),
+  json('forbids', (_, response) => response.writeHead(403).end(), 'responded with 403'),
 ];

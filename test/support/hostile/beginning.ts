@@ -1,9 +1,9 @@
-/** A file whose beginning is sound, for servers that go wrong after that. */
+/** A file whose beginning is valid, for servers that fail after that. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 const ranges = (request: IncomingMessage) => request.headers.range?.match(/\d+/g)?.map(Number) ?? [];
 
-/** A sound beginning of a file that claims `total` bytes; what is asked beyond it is `then`. */
+/** A valid beginning of a file that claims `total` bytes; requests beyond it are answered by `then`. */
 export const begins =
   (
     then: (request: IncomingMessage, response: ServerResponse, first: number, last: number) => unknown,
@@ -16,7 +16,7 @@ export const begins =
     return response.writeHead(206, { 'content-range': `bytes 0-65535/${total}` }).end(header(total));
   };
 
-/** The first bytes of safetensors whose one tensor fills `total` bytes. */
+/** The first bytes of a safetensors file whose only tensor fills `total` bytes. */
 export function header(total: number): Uint8Array {
   const size = 1000;
   const entry = { x: { dtype: 'U8', shape: [total - size - 8], data_offsets: [0, total - size - 8] } };

@@ -1,4 +1,4 @@
-/** Hubs that are silent, endless, or lie about their files. */
+/** Hubs that are silent, endless, or give wrong information about their files. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PAGE } from '../file-server.ts';
 import { send, sha256 } from '../hub-server.ts';
@@ -6,7 +6,7 @@ import { drip, type Hostile, json, pour, pouring, TOO_SLOW, tcp } from './server
 
 const COMMIT = 'c0ffee'.padEnd(40, '0');
 
-/** A hub that says of its one file what `entry` says, and answers a request for it by `content`. */
+/** A hub that describes its only file by `entry`, and answers a request for it with `content`. */
 const hub =
   (entry: object, content: (request: IncomingMessage, response: ServerResponse) => unknown) =>
   (request: IncomingMessage, response: ServerResponse) => {
@@ -59,7 +59,7 @@ export const HUBS: readonly Hostile[] = [
         if (url.includes('/revision/')) return response.end(JSON.stringify({ sha: COMMIT }));
         return response.writeHead(200, { link: `<${url}>; rel="next"` }).end(`[${' '.repeat(7_000_000)}]`);
       },
-      'that are read of what a hub says',
+      'that are allowed for a response of the hub',
     ),
   ),
   ofHub(
@@ -75,13 +75,13 @@ export const HUBS: readonly Hostile[] = [
     ofHub(
       'a hub whose file has no end',
       hub({}, (_, response) => pour(response)),
-      'more than the 100 bytes',
+      'more than the expected 100 bytes',
     ),
   ),
   ofHub(
     'a hub whose file is a page',
     hub({}, (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)),
-    'a web page (HTML) came in its place',
+    'a web page (HTML) was sent instead',
     'HF_ENDPOINT',
   ),
   ofHub(
@@ -119,6 +119,6 @@ export const HUBS: readonly Hostile[] = [
         .writeHead(200, { 'content-length': 100 })
         .write('{', () => setTimeout(() => response.destroy(), 10));
     }),
-    'broke off',
+    'was interrupted',
   ),
 ];

@@ -1,4 +1,4 @@
-/** Servers that send more or less than they announce, without end, or more than meets the eye. */
+/** Servers that send more or less than they announce, endless data, or data that is much larger when decompressed. */
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { begins } from './beginning.ts';
@@ -16,7 +16,7 @@ export const LENGTHS: readonly Hostile[] = [
     (_, response) => {
       response.writeHead(200, { 'content-length': 100 }).write('{"a":1}', () => response.socket?.end());
     },
-    'broke off',
+    'was interrupted',
   ),
   json(
     'announces less than it sends',
@@ -31,7 +31,7 @@ export const LENGTHS: readonly Hostile[] = [
       'sends a text without end',
       (_, response) => pour(response),
       'more than the 67108864 bytes',
-      'by other means',
+      'download it separately',
     ),
   ),
   pouring(
@@ -50,7 +50,7 @@ export const LENGTHS: readonly Hostile[] = [
       pour(response);
     },
     'is 1000000000000 bytes long',
-    'at most 67108864',
+    'is 67108864',
   ),
   weights(
     'announces weights of a thousand terabytes',
@@ -59,10 +59,10 @@ export const LENGTHS: readonly Hostile[] = [
       pour(response);
     },
     '1000000000000000 bytes',
-    'there is no memory',
+    'not enough memory',
   ),
   json('sends nothing', (_, response) => response.end(), 'the file is empty'),
-  json('has no content', (_, response) => response.writeHead(204).end(), 'answered 204'),
+  json('has no content', (_, response) => response.writeHead(204).end(), 'responded with 204'),
   pouring(
     8,
     json(
@@ -71,7 +71,7 @@ export const LENGTHS: readonly Hostile[] = [
         partial(response, 0, 99, 100);
         pour(response);
       },
-      'something else than the first 100 bytes',
+      'did not send the first 100 bytes',
     ),
   ),
   pouring(
@@ -82,7 +82,7 @@ export const LENGTHS: readonly Hostile[] = [
         partial(response, first, last, 2_000_000);
         pour(response);
       }),
-      'more than the 2000000 bytes that were asked for',
+      'more than the 2000000 bytes that were requested',
     ),
   ),
   json('sends a bomb for a text', (_, response) => gzipped(response, BOMB), 'this is not valid JSON'),
@@ -99,6 +99,6 @@ export const LENGTHS: readonly Hostile[] = [
   json(
     'sends what cannot be unpacked',
     (_, response) => gzipped(response, MEGABYTE.subarray(0, 100)),
-    'broke off',
+    'was interrupted',
   ),
 ];

@@ -6,22 +6,22 @@ export const RANGES: readonly Hostile[] = [
   weights(
     'sends the whole file for a later range',
     begins((_, response) => response.end(MEGABYTE)),
-    'sends something else where bytes 0 to 1999999 were asked for',
+    'sent something else, but bytes 0 to 1999999 were requested',
   ),
   weights(
     'sends another range',
     begins((_, response, first, last) => partial(response, first + 1, last + 1, 2_000_000).end(MEGABYTE)),
-    'sends bytes 1 to 2000000',
+    'sent bytes 1 to 2000000',
   ),
   weights(
     'sends another range at once',
     (_, response) => partial(response, 5, 65_540, 2_000_000).end(MEGABYTE.subarray(0, 65_536)),
-    'something else than the first 65536 bytes',
+    'did not send the first 65536 bytes',
   ),
   weights(
     'sends a part of a range, again and again',
     begins((_, response, first) => partial(response, first, first, 2_000_000).end('a')),
-    '6 of 2000000 bytes came',
+    '6 of 2000000 bytes arrived',
   ),
   weights(
     'has another length meanwhile',
@@ -42,7 +42,7 @@ export const RANGES: readonly Hostile[] = [
     'claims more bytes than it has',
     begins((_, response) => response.writeHead(416).end(), 1e12),
     '999999998992 bytes',
-    'there is no memory',
+    'not enough memory',
   ),
   weights(
     'says of its range another length than its header',
@@ -54,9 +54,13 @@ export const RANGES: readonly Hostile[] = [
   json(
     'has no first bytes',
     (_, response) => response.writeHead(416, { 'content-range': 'bytes */100' }).end(),
-    'answered 416',
+    'responded with 416',
   ),
-  json('sends an empty range', (_, response) => partial(response, 0, 99, 100).end(), '0 bytes came of 100'),
+  json(
+    'sends an empty range',
+    (_, response) => partial(response, 0, 99, 100).end(),
+    '0 of 100 bytes arrived',
+  ),
   weights(
     'breaks a range off, again and again',
     begins((_, response, first, last) => {
@@ -64,6 +68,6 @@ export const RANGES: readonly Hostile[] = [
       partial(response, first, last, 2_000_000).flushHeaders();
       setTimeout(() => response.destroy(), 10);
     }),
-    'broke off',
+    'was interrupted',
   ),
 ];

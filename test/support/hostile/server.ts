@@ -1,12 +1,12 @@
 /**
- * What hostile servers are made of: a row for each, with what a person has to be told, and one of them on this machine. Each
- * answers whatever it is asked, so that it stands for a folder and for a hub alike.
+ * The parts of malicious servers: a row for each, with what a person must be told, and one of them running on this machine.
+ * Each answers every request, so that it simulates both a folder and a hub.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer, type Server, type Socket } from 'node:net';
 
 export const MEGABYTE = new Uint8Array(2 ** 20).fill(0x20);
-/** Answers a request; or has the connection for itself. */
+/** Answers a request, or takes over the connection. */
 type Answer =
   | { http: (request: IncomingMessage, response: ServerResponse) => unknown }
   | { tcp: (socket: Socket) => unknown };
@@ -14,20 +14,20 @@ type Answer =
 export interface Hostile {
   name: string;
   answer: Answer;
-  /** What is read of it: a file of an address, or of a hub. */
+  /** What is read from it: a file at a URL, or one of a hub. */
   reads: 'config.json' | 'model.safetensors' | 'hub';
-  /** Parts of the sentence. */
+  /** Parts of the message. */
   says: readonly string[];
-  /** Most megabytes that it may get rid of, those included that wait in its connections; 6 by default. */
+  /** How many megabytes it may send at most, including those that wait in its connections; 6 by default. */
   megabytes?: number;
 }
 
-/** Runs `again` until the connection ends, every 20 ms. */
+/** Runs `again` every 20 ms until the connection ends. */
 export function drip(connection: { destroyed: boolean }, again: () => void): void {
   const timer = setInterval(() => (connection.destroyed ? clearInterval(timer) : again()), 20);
 }
 
-/** Writes for ever, as fast as it is taken. */
+/** Writes endlessly, as fast as the client reads. */
 export function pour(response: ServerResponse): void {
   const more = () => {
     while (!response.destroyed) if (!response.write(MEGABYTE)) return void response.once('drain', more);
@@ -60,10 +60,10 @@ export const tcp = (name: string, answer: (socket: Socket) => unknown, ...says: 
 });
 export const pouring = (megabytes: number, row: Hostile): Hostile => ({ ...row, megabytes });
 
-/** The way out of all that is too slow. */
+/** The advice for everything that is too slow. */
 export const TOO_SLOW = 'WEBALIGN_HTTP_TIMEOUT';
 
-/** One of them, on this machine: how many bytes it has got rid of, and how many connections still have some to take. */
+/** One of them, on this machine: how many bytes it has sent, and how many connections still have bytes to read. */
 export async function openHostile({
   answer,
 }: Hostile): Promise<{ url: string; sent(): number; stuck(): number; close(): void }> {

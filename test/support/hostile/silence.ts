@@ -1,4 +1,4 @@
-/** Servers that are silent, trickle, or break off. */
+/** Servers that are silent, send slowly, or break the connection. */
 
 import { begins } from './beginning.ts';
 import { drip, type Hostile, json, partial, TOO_SLOW, tcp, weights } from './server.ts';
@@ -23,7 +23,7 @@ export const SILENCE: readonly Hostile[] = [
       for (let i = 0; i < 20; i++) socket.write(`x-${i}: ${'a'.repeat(1000)}\r\n`);
       drip(socket, () => socket.write(`x: ${'a'.repeat(1000)}\r\n`));
     },
-    'more headers than can be read',
+    'too many headers',
     'file server',
   ),
   json(
@@ -44,7 +44,7 @@ export const SILENCE: readonly Hostile[] = [
       partial(response, first, last, 2_000_000).write('abc');
       setTimeout(() => response.destroy(), 20);
     }),
-    'broke off',
+    'was interrupted',
     'try again',
   ),
   weights(
