@@ -8,6 +8,7 @@ import { addUpdate, sampledTokens } from 'webalign/models';
 import { estimateMean } from 'webalign/theory';
 import { sampleFigures } from 'webalign/trainers';
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
+import { withCut } from '../../src/cli/report/text-figures.ts';
 import type { Measurement, Side } from './messages.ts';
 import type { Runtime, Story } from './runtime.ts';
 import { SAMPLING } from './task.ts';
@@ -42,7 +43,10 @@ export async function measure(
   const measurement: Measurement = {
     scores,
     ...estimateMean([scores]),
-    samples: scored.slice(0, ALIGN_SHOWN),
+    samples: scored.slice(0, ALIGN_SHOWN).map(({ prompt, story }, i) => ({
+      prompt,
+      story: { ...story, text: withCut(story.text, (stories[i] as Story).finished) },
+    })),
     figures: sampleFigures(texts, reference),
   };
   if (side === 'before') return measurement;

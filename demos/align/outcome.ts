@@ -3,6 +3,7 @@
  * and some of the stories side by side. The layout is complete from the start, so that nothing moves when it is filled.
  */
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
+import { TEXT_FIGURES } from '../../src/cli/report/text-figures.ts';
 import { byId, make, setText, signed } from '../shared/dom.ts';
 import { showScore, showStory } from '../shared/story.ts';
 import type { Measurement, Side } from './messages.ts';
@@ -21,11 +22,13 @@ export class Outcome {
   private readonly kl = byId('kl', HTMLElement);
   private readonly klError = byId('kl-error', HTMLElement);
   private readonly advice = byId('advice', HTMLUListElement);
+  private readonly reading = byId('reading', HTMLDListElement);
   private rows: Cells[] = [];
   private measured: Partial<Record<Side, Measurement>> = {};
 
   constructor() {
     this.drawHistogram();
+    this.showReading();
   }
 
   /** Creates the rows of the first openings. */
@@ -64,6 +67,7 @@ export class Outcome {
     this.list.replaceChildren();
     this.layOut(openings);
     this.drawHistogram();
+    this.showReading();
   }
 
   /** Shows advice about the run's results, if there is any. */
@@ -90,6 +94,19 @@ export class Outcome {
       showScore(cell.score, story.score);
     });
     this.drawHistogram();
+    this.showReading();
+  }
+
+  /** Measures of the text before and after. The stored run of an earlier visit may lack some of them. */
+  private showReading(): void {
+    const tiles = TEXT_FIGURES.map(({ key, name, show, note }) => {
+      const [was, is] = SIDES.map((side) => {
+        const value = this.measured[side]?.figures?.[key];
+        return value === undefined ? '–' : show(value);
+      });
+      return make('div', '', make('dt', '', name), make('dd', '', `${was} → ${is}`), make('small', '', note));
+    });
+    this.reading.replaceChildren(...tiles);
   }
 
   /** Two bars for every range of scores, as high as the fraction of stories in it. */

@@ -52,6 +52,10 @@ export function alignRun(text = ' She was happy.'): AlignReport {
     after: [story(text), story(' She loved it.')],
     shown: 2,
     kl: { mean: 2, standardError: 0.1 },
+    samples: {
+      before: { fluency: -2, distinct3: 0.9, length: 40, ended: 0.1 },
+      after: { fluency: -1.5, distinct3: 0.8, length: 30, ended: 0.25 },
+    },
     seconds: 61,
     parameters: 1000,
     config: { beta: 0.5, targetModules: ['q_proj'] },

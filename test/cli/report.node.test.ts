@@ -1,6 +1,7 @@
 /** The report: it is self-contained, its policy allows only its own script, and what a model wrote stays text. */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
+import { alignReport } from '../../src/cli/report/align-page.ts';
 import { type ChartData, curves, histogram } from '../../src/cli/report/figures.ts';
 import { html, scriptJson } from '../../src/cli/report/html.ts';
 import { reportPage } from '../../src/cli/report/page.ts';
@@ -47,6 +48,25 @@ describe('cli/report', () => {
     const hash = createHash('sha256').update(script).digest('base64');
     expect(page).to.include(`script-src &#39;sha256-${hash}&#39;`);
     expect(page).to.include('&lt;script&gt;alert(1)&lt;/script&gt;');
+  });
+
+  it('shows how the stories read before and after, and which were cut', async () => {
+    const page = reportPage(reportData(), await chartLibrary());
+    const figures: [name: string, before: string, after: string][] = [
+      ['Fluency', '−2.00', '−1.50'],
+      ['Distinct-3', '90.0%', '80.0%'],
+      ['Length', '40.0', '30.0'],
+      ['Ended', '10.0%', '25.0%'],
+    ];
+    for (const [name, before, after] of figures)
+      expect(page).to.include(
+        `<dt>${name}</dt><dd class="figure"><small>${before} →</small> <em>${after}</em></dd>`,
+      );
+    expect(page).to.match(/<p>She <mark[^>]*>cried<\/mark>\. …<\/p>/);
+    const { after, ...run } = alignRun();
+    const ended = after.map((story) => ({ ...story, finished: 'eos' as const }));
+    const [card] = alignReport({ ...run, after: ended }).samples?.cards.slice(1) ?? [];
+    expect(String(card?.sides[1]?.text.at(-1))).to.equal(' it.');
   });
 
   it('is the same page for the same run', async () => {

@@ -17,7 +17,7 @@ const PROMPTS = pairs(6).map(({ prompt }) => ({ prompt }));
 const METHODS: Record<string, { rows: object[]; more?: Record<string, string>; titles: string[] }> = {
   dpo: {
     rows: pairs(6),
-    titles: ['Log-ratios of held-out completions', 'Fluency', 'Distinct-3', 'Held-out accuracy'],
+    titles: ['Log-ratios of held-out completions', 'Fluency', 'Distinct-3', 'Length', 'Held-out accuracy'],
   },
   sft: {
     rows: pairs(6).map(({ prompt, chosen }) => ({ text: prompt + chosen })),

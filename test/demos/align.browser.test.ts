@@ -70,6 +70,9 @@ describe('the demo page', function () {
   it('shows held-out stories before and after, their scores and the KL', async () => {
     for (const id of ['mean-before', 'mean-after', 'kl'])
       expect(await demo.text(id)).to.match(/^[+−]?\d+\.\d$/);
+    const reading = await demo.page.locator('#reading dd').allTextContents();
+    expect(reading).to.have.length(4);
+    for (const figure of reading) expect(figure).to.match(/^−?\d+\.\d+%? → −?\d+\.\d+%?$/);
     const pairs = await demo.page
       .locator('#samples li')
       .evaluateAll((rows) =>

@@ -49,7 +49,7 @@ const WELL: Metrics = {
   'log_ratio/rejected': -4.87,
   'logps/chosen': -59,
 };
-const STORIES = { fluency: -1.5, distinct3: 0.9, ended: 0.4 };
+const STORIES = { fluency: -1.5, distinct3: 0.9, length: 40, ended: 0.4 };
 /** RLOO in a good run. */
 const WRITTEN = {
   loss: [0.1, 0.1],
@@ -63,7 +63,7 @@ const TEXTS = { loss: [2.5, 1.5] } as const;
 
 describe('train/advice', () => {
   it('is empty for runs that went well', () => {
-    const samples = { before: STORIES, after: { fluency: -1.7, distinct3: 0.85, ended: 0.35 } };
+    const samples = { before: STORIES, after: { fluency: -1.7, distinct3: 0.85, length: 38, ended: 0.35 } };
     for (const figures of [run(PAIRS, [WELL], { samples }), run(WRITTEN), run(TEXTS), run({ ...TEXTS }, [])])
       expect(adviceOn(figures)).to.deep.equal([]);
     expect(adviceOn({ ...run(PAIRS), log: [] })).to.deep.equal([]);
@@ -164,17 +164,18 @@ describe('train/advice', () => {
 });
 
 describe('train/sample-figures', () => {
-  it('are the mean log-probability of a token, distinct trigrams, and the fraction that ended', () => {
+  it('are the mean log-probability of a token, distinct trigrams, the length, and the fraction that ended', () => {
     const texts = [
       { ids: [1, 2, 3, 1, 2, 3], finished: 'length' as const },
       { ids: [1, 2, 3, 9], finished: 'eos' as const },
       { ids: [4, 5], finished: 'eos' as const },
     ];
-    const { fluency, distinct3, ended } = sampleFigures(texts, [-6, -3, -3]);
+    const { fluency, distinct3, length, ended } = sampleFigures(texts, [-6, -3, -3]);
     expect(fluency).to.equal(-1);
     // 123, 231, 312, 123 and 123, 239.
     expect(distinct3).to.be.closeTo(4 / 6, 1e-12);
+    expect(length).to.equal(4);
     expect(ended).to.be.closeTo(2 / 3, 1e-12);
-    expect(sampleFigures([], [])).to.deep.equal({ fluency: 0, distinct3: 1, ended: 0 });
+    expect(sampleFigures([], [])).to.deep.equal({ fluency: 0, distinct3: 1, length: 0, ended: 0 });
   });
 });

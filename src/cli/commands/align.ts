@@ -23,6 +23,7 @@ import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
 import { alignReport } from '../report/align-page.ts';
 import { reportPage } from '../report/page.ts';
+import { TEXT_FIGURES, withCut } from '../report/text-figures.ts';
 import { chartLibrary } from '../report/uplot.ts';
 import { openRunFolder, REPORT, RUN_RECORD } from '../run-folder.ts';
 import { recordedChanges, writeRunRecord } from '../run-record.ts';
@@ -96,6 +97,7 @@ export const align = command({
           after,
           shown: ALIGN_SHOWN,
           kl,
+          samples,
           seconds,
           parameters: parametersOf(open.model),
           config: { dtype, ...trainer.config, ...trainer.adapter?.config },
@@ -131,6 +133,11 @@ export const align = command({
         `Held-out accuracy  ${percent(summary.eval?.['rewards/accuracies'], 1)} of ${counted(plan.evalExamples, 'pair')}`,
       );
       terminal.print(`KL to the model    ${plusMinus(kl)} nats per story`);
+      for (const { key, name, show, note } of TEXT_FIGURES) {
+        terminal.print(
+          `${name.padEnd(19)}${show(samples.before[key])} before, ${show(samples.after[key])} after: ${note}`,
+        );
+      }
       for (const line of advice) terminal.print(line);
       terminal.print(`Adapter, report    ${out}, after ${seconds.toFixed(0)} s`);
       return {
@@ -159,7 +166,7 @@ function showStories(
   terminal: Terminal,
 ): void {
   const cell = (story: Continuation | undefined) =>
-    `[${signed(story?.sentiment ?? 0)}]${story?.text.replace(/\s+/g, ' ')}`;
+    story ? `[${signed(story.sentiment)}]${withCut(story.text.replace(/\s+/g, ' '), story.finished)}` : '';
   terminal.print('');
   for (const [i, opening] of openings.slice(0, ALIGN_SHOWN).entries()) {
     terminal.print(opening);

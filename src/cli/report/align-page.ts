@@ -3,6 +3,7 @@
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
 import { ratedWords } from '../../rollout/sentiment.ts';
+import type { SampleFigures } from '../../train/measures/sample-figures.ts';
 import type { LogEntry } from '../../train/state.ts';
 import type { Continuation } from '../continuations.ts';
 import { type Estimate, errorOfDifference, estimate } from '../statistics.ts';
@@ -12,6 +13,7 @@ import { type Html, html } from './html.ts';
 import type { ReportData } from './page.ts';
 import { duration, fixed, fromTo, type Side, signed, single, whole } from './parts.ts';
 import { machineFacts, settingFacts } from './run-facts.ts';
+import { TEXT_FIGURES, withCut } from './text-figures.ts';
 
 export interface AlignReport {
   summary: RunSummary;
@@ -25,6 +27,8 @@ export interface AlignReport {
   /** Stories shown in full. */
   shown: number;
   kl: Estimate;
+  /** Automatic measures of the stories. */
+  samples: { before: SampleFigures; after: SampleFigures };
   seconds: number;
   /** Number of weights of the model. */
   parameters: number;
@@ -35,7 +39,8 @@ export interface AlignReport {
 }
 
 export function alignReport(report: AlignReport): ReportData {
-  const { summary, log, evalPairs, openings, before, after, shown, kl, seconds, parameters } = report;
+  const { summary, log, evalPairs, openings, before, after, shown, kl, samples, seconds, parameters } =
+    report;
   const [was, is] = [before, after].map((stories) => estimate(sentiments(stories))) as [Estimate, Estimate];
   const error = errorOfDifference(was, is);
   const rise = is.mean - was.mean;
@@ -60,6 +65,11 @@ of its own stories, to prefer the happier one. In total this took <strong>${dura
         value: html`<em>${fixed(kl.mean, 1)}</em> <small>± ${fixed(kl.standardError, 1)}</small>`,
         note: 'nats per story, on its own stories',
       },
+      ...TEXT_FIGURES.map(({ key, name, show, note }) => ({
+        name,
+        value: fromTo(show(samples.before[key]), show(samples.after[key])),
+        note,
+      })),
       {
         name: 'Speed',
         value: single(whole(summary.tokensPerSecond), 'tokens/s'),
@@ -70,12 +80,13 @@ of its own stories, to prefer the happier one. In total this took <strong>${dura
       title: 'Sentiment of its stories',
       about:
         `${before.length} stories before training and ${after.length} after, on the same openings, which it was not trained on. ` +
-        'A story’s sentiment is the sum of its words’ ratings in AFINN-165.',
+        'A story’s sentiment is the sum of its words’ ratings in AFINN-165. It counts words only: a story can score high and make no sense. ' +
+        'Repetition raises fluency, so read it together with distinct-3.',
       charts: [sentimentBars(before, after)],
     },
     samples: {
       title: 'Before and after',
-      about: `The first ${shown} of them, without selection. Rated words are marked.`,
+      about: `The first ${shown} of them, without selection. Rated words are marked. A story that ends with … was cut at its length limit.`,
       cards: openings.slice(0, shown).map((prompt, i) => ({
         prompt,
         sides: [side('Before', 'before', before[i]), side('After', 'after', after[i])],
@@ -110,7 +121,7 @@ function side(title: string, kind: Side['kind'], written: Continuation | undefin
   return {
     title,
     kind,
-    text: marked(written?.text.trim() ?? ''),
+    text: marked(withCut(written?.text.trim() ?? '', written?.finished ?? 'eos')),
     score: { text: signed(score), meaning: 'sentiment', mood },
   };
 }

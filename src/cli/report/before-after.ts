@@ -37,6 +37,8 @@ export interface TextFigures {
   fluency: number | undefined;
   /** Share of distinct trigrams; undefined if no text has three tokens. */
   distinct3: number | undefined;
+  /** Mean number of tokens per text, including the end token. */
+  length: number;
   /** Share of the texts that ended with an end token. */
   ended: number;
 }
@@ -128,6 +130,7 @@ export class BeforeAfter {
     const of = ({ texts }: Measured, first: number): TextFigures => ({
       fluency: scored && mean(scored.slice(first, first + texts.length).flatMap((values) => [...values])),
       distinct3: distinct(texts.map(sampledTokens), 3),
+      length: mean(texts.map((text) => sampledTokens(text).length)),
       ended: texts.filter(({ finished }) => finished === 'eos').length / texts.length,
     });
     return { before: of(before, 0), after: of(after, prompts.length) };

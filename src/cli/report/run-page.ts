@@ -30,6 +30,7 @@ import {
   whole,
 } from './parts.ts';
 import { machineFacts, settingFacts } from './run-facts.ts';
+import { TEXT_FIGURES, withCut } from './text-figures.ts';
 
 export interface RunPage {
   method: Method;
@@ -107,24 +108,10 @@ const HEADLINES: readonly HeadlineRow[] = [
       return loss === undefined ? undefined : { value: single(fixed(loss, 3)), note: 'after the last step' };
     },
   },
-  {
-    name: 'Fluency',
-    of: ({ comparison }) =>
-      figuresOf(
-        comparison,
-        'fluency',
-        (nats) => fixed(nats, 2),
-        'nats per token of its texts, under the untrained model',
-      ),
-  },
-  {
-    name: 'Distinct-3',
-    of: ({ comparison }) => figuresOf(comparison, 'distinct3', percent, 'of trigrams are distinct'),
-  },
-  {
-    name: 'Ended',
-    of: ({ comparison }) => figuresOf(comparison, 'ended', percent, 'of its texts ended with an end token'),
-  },
+  ...TEXT_FIGURES.map(({ key, name, show, note }) => ({
+    name,
+    of: ({ comparison }: RunPage) => figuresOf(comparison, key, show, note),
+  })),
   {
     name: 'Speed',
     of: ({ summary }) => ({
@@ -174,11 +161,15 @@ function written({ tokenizer }: RunPage, { prompts, before, after }: Comparison)
     const side = (title: string, kind: Side['kind'], { texts, rewards }: Measured): Side => {
       const text = texts[i];
       const reward = rewards?.[i];
-      const end = text?.finished === 'length' ? ' …' : '';
       return {
         title,
         kind,
-        text: [`${textAfter(tokenizer, prompt, text?.ids ?? []).trim() || '(nothing)'}${end}`],
+        text: [
+          withCut(
+            textAfter(tokenizer, prompt, text?.ids ?? []).trim() || '(nothing)',
+            text?.finished ?? 'eos',
+          ),
+        ],
         score: typeof reward === 'number' ? { text: fixed(reward, 2), meaning: 'reward' } : undefined,
       };
     };

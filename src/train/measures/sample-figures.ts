@@ -1,5 +1,5 @@
 /**
- * Automatic measures of a model's texts: fluency under the original model, variety, and whether
+ * Automatic measures of a model's texts: fluency under the original model, variety, length, and whether
  * they end. Pure functions of tokens.
  */
 
@@ -8,6 +8,8 @@ export interface SampleFigures {
   fluency: number;
   /** distinct-3 (Li et al. 2016): share of distinct trigrams in all texts together. */
   distinct3: number;
+  /** Mean number of tokens per text, including the end token. */
+  length: number;
   /** Share of texts that ended with an end token. */
   ended: number;
 }
@@ -31,6 +33,7 @@ export function sampleFigures(
         texts.map(({ ids }) => ids),
         3,
       ) ?? 1,
+    length: tokens / Math.max(1, texts.length),
     ended: texts.filter(({ finished }) => finished === 'eos').length / Math.max(1, texts.length),
   };
 }
