@@ -9,6 +9,7 @@ import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 import type { ExportName } from './exports.ts';
 import type { MethodName } from './methods.ts';
+import type { OnlineState } from './online/state.ts';
 import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
 import type { Samples } from './samples.ts';
 
@@ -38,8 +39,8 @@ export interface Lesson {
   start?: AdapterFiles;
 }
 
-/** The stage that this run has beside those of every run: log-probabilities of the reference. */
-export type StagePhase = 'reference';
+/** Stages that a run has beside those of every run: log-probabilities of the reference; an online run waits for picks. */
+export type StagePhase = 'reference' | 'picking';
 export type Phase = CommonPhase | StagePhase;
 
 /** The model that drafts and learns. */
@@ -106,6 +107,8 @@ export type Update =
   | { type: 'heldOut'; point: Point }
   /** All samples of the run so far. */
   | { type: 'samples'; samples: Samples }
+  /** Where an online run stands. */
+  | { type: 'online'; online: OnlineState }
   /** At the end: problems that the figures of the run show, a sentence each. */
   | { type: 'advice'; lines: string[] };
 
@@ -137,6 +140,10 @@ export interface ModelPlan {
 export interface StudioJob {
   readonly opened: Opened;
   start(lesson: Lesson): Promise<void>;
+  /** The judgments that there are, to an online run; resolves when what is due of them has been learned. */
+  offerPicks(judgments: readonly Judgment[]): Promise<void>;
+  /** Takes the last learning step of an online run back, and goes on from there. Rejects where there is none. */
+  stepBack(): Promise<void>;
   /** Stops after the step under way and keeps a checkpoint. */
   pause(): Promise<void>;
   /** Goes on from the checkpoint, of this visit or an earlier one, bit for bit. */

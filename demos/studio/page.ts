@@ -14,8 +14,10 @@ import { HiddenPage } from './hidden-page.ts';
 import { Keep } from './keep.ts';
 import { wireEverything } from './keep-everything.ts';
 import type { Opened, Phase, StudioJob, Update } from './messages.ts';
+import { methodOf } from './methods.ts';
 import { ModelTab } from './model-tab.ts';
 import { keepPage } from './offline.ts';
+import { OnlinePanel } from './online/panel.ts';
 import { showPastRuns } from './past-runs.ts';
 import { statusText } from './preferences/counts.ts';
 import { openPreferences } from './preferences/store.ts';
@@ -26,7 +28,7 @@ import { Tabs } from './tabs.ts';
 import { Training } from './training.ts';
 
 /** Phases in which there is an adapter that writes and can be taken. */
-const WITH_ADAPTER: readonly Phase[] = ['training', 'pausing', 'paused', 'done'];
+const WITH_ADAPTER: readonly Phase[] = ['picking', 'training', 'pausing', 'paused', 'done'];
 
 let job: Remote<StudioJob> | undefined;
 let opened: Opened | undefined;
@@ -46,7 +48,16 @@ const collect = new Collect(
   await importedPrompts(),
   (text) => complain(text),
   () => tabs.shown === 'collect',
+  () => online,
 );
+const online = new OnlinePanel({
+  job: () => job,
+  store,
+  begin: (picks) => training.beginOnline(picks),
+  write: () => collect.begin(),
+  lock: (isOn) => collect.sampling.drawWhole(isOn),
+  complain: (text) => complain(text),
+});
 const comparisons = await ComparisonPlans.open();
 const compare = new Compare(store, comparisons, () => {
   collect.sampling.writers = 'blind';
@@ -84,6 +95,8 @@ function show(update: Update): void {
     return;
   }
   training.show(update);
+  if (update.type === 'run') online.runs(methodOf(update.method).isOnline ?? false);
+  if (update.type === 'online') online.show(update.online);
   if (update.type === 'failed') complain(update.message);
   if (update.type !== 'phase') return;
   const { phase, step } = update;
@@ -91,6 +104,7 @@ function show(update: Update): void {
   compare.allow(hasAdapter);
   keep.allow(hasAdapter);
   guide.enter(phase);
+  online.enter(update);
   if (phase === 'done' || phase === 'idle') void showRuns();
   watchHidden.enter(phase);
   document.body.dataset.phase = phase;
@@ -108,6 +122,7 @@ function loseWorker(): void {
   job = undefined;
   training.leave();
   collect.leave();
+  online.leave();
   compare.allow(false);
   keep.allow(false);
   complain(LOST);

@@ -10,6 +10,7 @@ import {
   type Generation,
   type GenerationUpdate,
   type StreamOptions,
+  sampledTokens,
   streamGeneration,
 } from 'webalign/models';
 import type { Trainer } from 'webalign/trainers';
@@ -108,14 +109,16 @@ export class Runtime extends Host<Trainer> {
   }
 
   private stateOf(ids: readonly number[], writings: readonly Writing[]): DraftUpdate {
-    const draftOf = ({ written, source }: Writing): Draft => {
+    const draftOf = ({ written, source, done }: Writing): Draft => {
       const text = textAfter(this.tokenizer, ids, written.ids);
-      return { text, ended: written.finished === 'eos', source };
+      const ended = written.finished === 'eos';
+      return { text, ended, source, ...(done && { tokens: sampledTokens(written) }) };
     };
     return { drafts: writings.map(draftOf), done: writings.map(({ done }) => done) };
   }
 
-  private encode(prompt: Prompt): number[] {
+  /** The token ids that a prompt's drafts follow. */
+  encode(prompt: Prompt): number[] {
     if (typeof prompt === 'string') return this.tokenizer.encode(prompt);
     return this.tokenizer.encodeChat(prompt, { addGenerationPrompt: true });
   }

@@ -14,11 +14,19 @@ const CHOSEN = 'chosen';
 const FIRST = 'writerA';
 const SECOND = 'writerB';
 
+/** Fields by which tokens are drawn from all of the model's distribution. */
+const WHOLE = [
+  ['temperature', '1'],
+  ['topP', '1'],
+] as const;
+
 /** Whether two things change places: one random bit. */
 const coin = () => ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 1) === 1;
 
 export class Sampling {
   private readonly form = byId('sampling', HTMLFormElement);
+  /** What the fields of {@link WHOLE} held before. */
+  private chance: readonly string[] | undefined;
 
   constructor() {
     this.form.addEventListener('submit', (event) => event.preventDefault());
@@ -80,6 +88,19 @@ export class Sampling {
     if (embedded) return;
     this.field('maxNewTokens').value = String(Math.min(160, Math.floor(positions / 2)));
     this.field('temperature').value = '0.8';
+  }
+
+  /** Draws from the whole distribution while `isOn`, and as the person had set it afterwards. */
+  drawWhole(isOn: boolean): void {
+    if (isOn === (this.chance !== undefined)) return;
+    const fields = WHOLE.map(([name]) => this.field(name));
+    const { chance = [] } = this;
+    this.chance = isOn ? fields.map(({ value }) => value) : undefined;
+    for (const [i, [, whole]] of WHOLE.entries()) {
+      const field = fields[i] as HTMLInputElement;
+      field.value = isOn ? whole : (chance[i] ?? field.value);
+      field.disabled = isOn;
+    }
   }
 
   /** How the next drafts are written, in random order; undefined where a field makes no sense, which the browser then says. */
