@@ -10,7 +10,7 @@ import { Conversation, typedOf } from './conversation.ts';
 import { Drafts, type Shown } from './drafts.ts';
 import { Editor } from './editor.ts';
 import { onKeys } from './keys.ts';
-import type { Opened, StudioJob } from './messages.ts';
+import type { Opened, Side, StudioJob } from './messages.ts';
 import { type Edit, newId, VERDICTS, type Verdict } from './preferences/judgment.ts';
 import { isHeldOut } from './preferences/split.ts';
 import type { PreferenceStore } from './preferences/store.ts';
@@ -58,6 +58,8 @@ export class Collect {
   private place: 0 | 1 = 0;
   private isReady = false;
   private isLearning = false;
+  /** Whether votes on two models are asked for. */
+  private isComparing = false;
   private suggestions: readonly string[] = [];
 
   constructor(
@@ -75,7 +77,11 @@ export class Collect {
       () => this.offer(),
     );
     this.conversation = new Conversation(() => this.offer());
-    this.sampling.onChange(() => this.offer());
+    this.sampling.onChange((event) => {
+      // A person who chooses who writes has left the comparison.
+      if (event.isTrusted) this.isComparing = false;
+      this.offer();
+    });
     this.wireButtons();
     this.wireKeys(isShown);
     wirePromptImport(
@@ -114,6 +120,15 @@ export class Collect {
   begin(): void {
     if (this.isKept(this.prompt.value)) this.next();
     else this.write();
+  }
+
+  /** Blind drafts of held-out prompts by two writers. Throws where no prompt that is offered is held out. */
+  compare(sides: readonly [Side, Side]): void {
+    if (![...this.imported, ...this.suggestions].some((prompt) => isHeldOut(prompt)))
+      throw new Error('No prompt that is offered is held out. Import more prompts: about every fifth is.');
+    this.sampling.writeBy(sides);
+    this.isComparing = true;
+    this.begin();
   }
 
   /** New drafts of the prompt in the field. */
@@ -217,8 +232,9 @@ export class Collect {
     this.write();
   }
 
-  /** Held-out prompts teach nothing, and are left for comparisons while the model learns. */
-  private readonly isKept = (prompt: string) => this.learning().isOn && isHeldOut(prompt);
+  /** Held-out prompts teach nothing: they are left for comparisons while the model learns, and are all that a comparison uses. */
+  private readonly isKept = (prompt: string) =>
+    this.isComparing ? !isHeldOut(prompt) : this.learning().isOn && isHeldOut(prompt);
 
   private edit(): void {
     const { shown } = this.drafts;

@@ -40,6 +40,7 @@ import { pastRunOf } from './remember.ts';
 import { Runtime } from './runtime.ts';
 import { samplePrompts, sampleWhereDue } from './samples.ts';
 import { Teller } from './telling.ts';
+import { type Ballot, type Unblinded, unblind } from './unblinding.ts';
 
 /** Phases in which the adapter changes. */
 const RUNNING: readonly Phase[] = ['reference', 'picking', 'training', 'pausing'];
@@ -120,20 +121,12 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     const { signal } = this.writing;
     // A draft is of one model from its first token to its last.
     await this.online.settled;
-    let last: DraftUpdate | undefined;
-    const tell = (update: DraftUpdate) => {
-      last = update;
-      listener(update);
-    };
-    try {
-      await this.onSoundDevice(() =>
-        this.runtime.draft(request, (side) => this.sourceOf(side), signal, tell),
-      );
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-    const empty = () => ({ text: '', ended: false });
-    return last ?? { drafts: request.sides.map(empty), done: request.sides.map(() => false) };
+    const nameOf = (side: 'before' | 'now') => this.sourceOf(side);
+    return this.onSoundDevice(() => this.runtime.draftUntil(request, nameOf, signal, listener));
+  }
+
+  unblind(ballot: Ballot): Promise<Unblinded> {
+    return this.onSoundDevice(() => unblind(this.runtime, ballot, (side) => this.sourceOf(side)));
   }
 
   stopWriting(): void {

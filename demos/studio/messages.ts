@@ -12,6 +12,7 @@ import type { MethodName } from './methods.ts';
 import type { OnlineState } from './online/state.ts';
 import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
 import type { Samples } from './samples.ts';
+import type { Ballot, Unblinded } from './unblinding.ts';
 
 /** Numbers that a person sets before a run. Names of TRL and PEFT. */
 export interface Settings {
@@ -155,6 +156,8 @@ export interface StudioJob {
   /** Writes the drafts; resolves with them as they are when all have ended or {@link stopWriting} is called. */
   write(request: DraftRequest, listener: (update: DraftUpdate) => void): Promise<DraftUpdate>;
   stopWriting(): void;
+  /** What stands behind a comparison whose last vote is cast. */
+  unblind(ballot: Ballot): Promise<Unblinded>;
   /** The adapter as it stands, in PEFT's files. */
   adapterFiles(): Promise<AdapterFiles>;
   /** The adapter of the evaluated step where the held-out loss was lowest. Rejects where no row is held out. */

@@ -59,10 +59,14 @@ const online = new OnlinePanel({
   complain: (text) => complain(text),
 });
 const comparisons = await ComparisonPlans.open();
-const compare = new Compare(store, comparisons, () => {
-  collect.sampling.writers = 'blind';
-  tabs.show('collect');
-  collect.write();
+const compare = new Compare({
+  job: () => job,
+  store,
+  plans: comparisons,
+  begin: (sides) => {
+    collect.compare(sides);
+    tabs.show('collect');
+  },
 });
 mountTable(byId('table', HTMLDivElement), store);
 const keep = new Keep(() => job, store);
@@ -71,6 +75,7 @@ const guide = new Guide(store);
 const modelTab = new ModelTab(() => job);
 const tabs = new Tabs((name) => {
   if (name === 'keep') void keep.look();
+  compare.show(name === 'compare');
 });
 
 /** Says what went wrong, above all tabs; what the store says of itself stands before it. */
@@ -114,7 +119,10 @@ const showRuns = async () =>
   showPastRuns({
     model: opened?.model.name ?? '',
     goOn: (run) => training.goOnFrom(run),
-    onRuns: (runs) => collect.sampling.offerRuns(runs),
+    onRuns: (runs) => {
+      collect.sampling.offerRuns(runs);
+      compare.offerRuns(runs);
+    },
   });
 
 /** The browser has ended the worker, and all that it held is gone with it. */

@@ -92,6 +92,25 @@ export class Runtime extends Host<Trainer> {
     await Promise.all(writings.map(follow));
   }
 
+  /** {@link draft}, which the signal may end early; resolves with what was written. */
+  async draftUntil(
+    request: DraftRequest,
+    nameOf: (side: 'before' | 'now') => Source,
+    signal: AbortSignal,
+    listener: (update: DraftUpdate) => void,
+  ): Promise<DraftUpdate> {
+    const empty = () => ({ text: '', ended: false });
+    let last: DraftUpdate = { drafts: request.sides.map(empty), done: request.sides.map(() => false) };
+    const tell = (update: DraftUpdate) => {
+      last = update;
+      listener(update);
+    };
+    await this.draft(request, nameOf, signal, tell).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    return last;
+  }
+
   private async follow(
     writing: Writing,
     ids: readonly number[],
@@ -123,7 +142,8 @@ export class Runtime extends Host<Trainer> {
     return this.tokenizer.encodeChat(prompt, { addGenerationPrompt: true });
   }
 
-  private async writerOf(
+  /** What puts the model into the state in which a side writes, and its name. */
+  async writerOf(
     side: Side,
     nameOf: (side: 'before' | 'now') => Source,
   ): Promise<Pick<Writing, 'around' | 'source'>> {
