@@ -32,9 +32,12 @@ function draw(adapter: string, { sides, judges, missing }: Unblinded): void {
   for (const id of ['unblinded-sides', 'unblinded-judges']) byId(id, HTMLTableElement).hidden = false;
 }
 
+/** With a true minus. */
+const fixed = (value: number) => value.toFixed(2).replace('-', '−');
+
 function sideRow({ name, kl, fluency, distinct3 }: MeasuredSide): HTMLElement {
-  const distance = kl ? `${kl.mean.toFixed(2)} ± ${kl.standardError.toFixed(2)} nats` : '0';
-  return row(name ?? 'the model before', [distance, fluency.toFixed(2), distinct3.toFixed(3)]);
+  const distance = kl ? `${fixed(kl.mean)} ± ${fixed(kl.standardError)} nats` : '0';
+  return row(name ?? 'the model before', [distance, fixed(fluency), distinct3.toFixed(3)]);
 }
 
 function judgeRow({ judge, wins, losses, undecided, agreed }: JudgeVotes): HTMLElement {

@@ -205,8 +205,8 @@ describe('the studio', function () {
     const cells = (id: string) => studio.page.locator(`#${id} tr`).allInnerTexts();
     await studio.page.locator('#unblinded-judges').waitFor({ timeout: 60_000 });
     const [trained, before] = await cells('unblinded-rows');
-    expect(trained).to.match(/^DPO .*, step \d+\s-?[\d.]+ ± [\d.]+ nats\s-\d\.\d\d\s[01]\.\d\d\d$/);
-    expect(before).to.match(/^the model before\s0\s-\d\.\d\d\s[01]\.\d\d\d$/);
+    expect(trained).to.match(/^DPO .*, step \d+\s−?[\d.]+ ± [\d.]+ nats\s−\d\.\d\d\s[01]\.\d\d\d$/);
+    expect(before).to.match(/^the model before\s0\s−\d\.\d\d\s[01]\.\d\d\d$/);
     const judges = await cells('judge-rows');
     expect(judges).to.have.length(3);
     expect(judges[0]).to.match(/^Implicit reward of DPO .*\s[012] of 2\s0\s[012] of 2$/);
