@@ -49,14 +49,14 @@ export class Progress<Phase extends string> {
     const isStage = (this.stages as readonly string[]).includes(phase);
     if (!isStage && phase !== 'training' && phase !== 'pausing') this.notice = '';
     this.say(this.sentence(update));
-    this.tile('step', totalSteps > 0 ? `${step} of ${totalSteps}` : '–');
+    this.tile('step', totalSteps > 0 ? placeOf(step, totalSteps) : '–');
     if (phase !== 'training') this.tile('left', '–');
     if (phase === 'idle') for (const name of TILES) this.tile(name, '–');
     this.setBar(isStage ? 0 : phase === 'done' ? 1 : totalSteps > 0 ? step / totalSteps : 0);
   }
 
   plan(totalSteps: number, plannedBytes: number): void {
-    this.tile('step', `0 of ${totalSteps}`);
+    this.tile('step', placeOf(0, totalSteps));
     this.tile('memory', formatBytes(plannedBytes));
   }
 
@@ -67,8 +67,8 @@ export class Progress<Phase extends string> {
 
   pace({ step, totalSteps, tokensPerSecond, secondsLeft, peak }: Pace): void {
     this.setBar(step / totalSteps);
-    this.tile('step', `${step} of ${totalSteps}`);
-    this.tile('left', step < totalSteps ? duration(secondsLeft) : '–');
+    this.tile('step', placeOf(step, totalSteps));
+    this.tile('left', step < totalSteps && Number.isFinite(totalSteps) ? duration(secondsLeft) : '–');
     this.tile('speed', Math.round(tokensPerSecond).toLocaleString('en'));
     this.tile('memory', formatBytes(peak));
   }
@@ -83,6 +83,10 @@ export class Progress<Phase extends string> {
   }
 }
 
+/** `3 of 10`; `3` in a run that goes on until it is stopped. */
+const placeOf = (step: number, totalSteps: number): string =>
+  Number.isFinite(totalSteps) ? `${step} of ${totalSteps}` : String(step);
+
 /** The text of phases that every run has. */
 export function commonSentence(update: PhaseUpdate<CommonPhase>): string {
   const { phase, step, totalSteps, startedAt, unkept } = update;
@@ -96,7 +100,7 @@ export function commonSentence(update: PhaseUpdate<CommonPhase>): string {
       if (step === totalSteps) {
         return `A finished run of ${when} is kept in this browser. Resume it to use its adapter, or discard it.`;
       }
-      return `A run of ${when} is kept in this browser, at step ${step} of ${totalSteps}. Resume it, or discard it to begin anew.`;
+      return `A run of ${when} is kept in this browser, at step ${placeOf(step, totalSteps)}. Resume it, or discard it to begin anew.`;
     }
     case 'training':
       return 'Training.';
@@ -104,7 +108,7 @@ export function commonSentence(update: PhaseUpdate<CommonPhase>): string {
       return 'Finishing the step under way.';
     case 'paused':
       if (step === 0) return 'Paused before the first step.';
-      return `Paused at step ${step} of ${totalSteps}. ${keeping}`;
+      return `Paused at step ${placeOf(step, totalSteps)}. ${keeping}`;
     case 'done':
       return `Done after ${counted(step, 'step')}. Compare the stories below, and take the adapter with you. ${unkept}`.trimEnd();
     case 'failed':

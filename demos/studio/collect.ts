@@ -10,8 +10,9 @@ import { Conversation, typedOf } from './conversation.ts';
 import { Drafts, type Shown } from './drafts.ts';
 import { Editor } from './editor.ts';
 import { onKeys } from './keys.ts';
-import type { Opened, StudioJob } from './messages.ts';
+import type { Opened, Side, StudioJob } from './messages.ts';
 import { type Edit, newId, VERDICTS, type Verdict } from './preferences/judgment.ts';
+import { isHeldOut } from './preferences/split.ts';
 import type { PreferenceStore } from './preferences/store.ts';
 import { wirePromptImport } from './prompt-files.ts';
 import { Prompts } from './prompts.ts';
@@ -26,6 +27,13 @@ const PICKS: readonly { verdict: Verdict; key: string; drafts: 1 | 2 }[] = [
   { verdict: 'up', key: '1', drafts: 1 },
   { verdict: 'down', key: '2', drafts: 1 },
 ];
+
+/** What learns from the picks as they are made. */
+interface Learning {
+  readonly isOn: boolean;
+  /** Resolves when what the picks so far are due has been learned. */
+  settled(): Promise<void>;
+}
 
 /** A judgment of which only drafts and verdict matter. */
 const BLANK = { id: '', time: 0, prompt: '' };
@@ -49,6 +57,9 @@ export class Collect {
   /** The draft that the pointer was last on, where an edit starts. */
   private place: 0 | 1 = 0;
   private isReady = false;
+  private isLearning = false;
+  /** Whether votes on two models are asked for. */
+  private isComparing = false;
   private suggestions: readonly string[] = [];
 
   constructor(
@@ -58,6 +69,7 @@ export class Collect {
     private imported: readonly string[],
     private readonly complain: (text: string) => void,
     isShown: () => boolean,
+    private readonly learning: () => Learning,
   ) {
     this.drafts = new Drafts(job, () => this.offer());
     this.editor = new Editor(
@@ -65,7 +77,11 @@ export class Collect {
       () => this.offer(),
     );
     this.conversation = new Conversation(() => this.offer());
-    this.sampling.onChange(() => this.offer());
+    this.sampling.onChange((event) => {
+      // A person who chooses who writes has left the comparison.
+      if (event.isTrusted) this.isComparing = false;
+      this.offer();
+    });
     this.wireButtons();
     this.wireKeys(isShown);
     wirePromptImport(
@@ -98,6 +114,21 @@ export class Collect {
   leave(): void {
     this.isReady = false;
     this.drafts.leave();
+  }
+
+  /** New drafts for a run that learns from them: of the prompt in the field, or of the next one where that teaches nothing. */
+  begin(): void {
+    if (this.isKept(this.prompt.value)) this.next();
+    else this.write();
+  }
+
+  /** Blind drafts of held-out prompts by two writers. Throws where no prompt that is offered is held out. */
+  compare(sides: readonly [Side, Side]): void {
+    if (![...this.imported, ...this.suggestions].some((prompt) => isHeldOut(prompt)))
+      throw new Error('No prompt that is offered is held out. Import more prompts: about every fifth is.');
+    this.sampling.writeBy(sides);
+    this.isComparing = true;
+    this.begin();
   }
 
   /** New drafts of the prompt in the field. */
@@ -156,17 +187,23 @@ export class Collect {
     const { request, update } = shown;
     const id = newId();
     this.last = { id, shown };
-    const added = this.store.add({
-      id,
-      time: Date.now(),
-      prompt: request.prompt,
-      drafts: update.drafts,
-      verdict,
-      ...(edit && { edit }),
-    });
+    const judgment = { id, time: Date.now(), prompt: request.prompt, drafts: update.drafts, verdict };
+    const added = this.store
+      .add({ ...judgment, ...(edit && { edit }) })
+      .catch((error: unknown) => this.complain(messageOf(error)));
     setText(this.said, `Kept: ${VERDICTS[verdict].words}.`);
+    // The next drafts come from the model that has learned from this pick, where it learns now.
+    if (this.learning().isOn) await this.whileLearning();
     this.goOn(shown, verdict, edit);
-    await added.catch((error: unknown) => this.complain(messageOf(error)));
+    await added;
+  }
+
+  /** The drafts on the page have their verdict; no other is taken until the model has learned from it. */
+  private async whileLearning(): Promise<void> {
+    this.isLearning = true;
+    this.offer();
+    await this.learning().settled();
+    this.isLearning = false;
   }
 
   /** What the form says comes after a verdict. */
@@ -190,10 +227,14 @@ export class Collect {
   private next(): void {
     if (!this.isReady) return;
     this.conversation.reset();
-    const next = this.prompts.next(this.prompt.value, this.store.all());
+    const next = this.prompts.next(this.prompt.value, this.store.all(), this.isKept);
     if (next !== undefined) this.prompt.value = next;
     this.write();
   }
+
+  /** Held-out prompts teach nothing: they are left for comparisons while the model learns, and are all that a comparison uses. */
+  private readonly isKept = (prompt: string) =>
+    this.isComparing ? !isHeldOut(prompt) : this.learning().isOn && isHeldOut(prompt);
 
   private edit(): void {
     const { shown } = this.drafts;
@@ -222,6 +263,8 @@ export class Collect {
   private canJudge(count = this.sampling.count): boolean {
     const { shown } = this.drafts;
     if (!this.isReady || this.editor.isOpen || shown?.update.drafts.length !== count) return false;
+    // What is learned from at once was seen to its end.
+    if (this.learning().isOn && (this.drafts.isWriting || this.isLearning)) return false;
     return shown.update.drafts.every(({ text }) => text !== '');
   }
 

@@ -10,9 +10,10 @@ import {
   streamGgufModel,
   streamMergedModel,
 } from 'webalign/models';
-import type { RunState } from 'webalign/trainers';
+import { type RunState, readRunState } from 'webalign/trainers';
 import { writeLargeFile } from './large-files.ts';
-import type { StudioRecord } from './record.ts';
+import type { StudioKept, StudioRecord } from './record.ts';
+import type { Runtime } from './runtime.ts';
 import { zipped } from './zip.ts';
 
 /** Everything that is known of a run. */
@@ -45,7 +46,7 @@ const partsOf = ({ adapter }: Exported) => [{ adapter, factor: 1, name: 'the ada
 const blobOf = (name: string, content: BlobPart, type = 'application/octet-stream') =>
   new File([content], name, { type });
 
-export const EXPORTS = {
+const EXPORTS = {
   ggufAdapter: async (run) =>
     blobOf('webalign-adapter.gguf', ggufAdapter(await describeModel(run.files), run.adapter)),
 
@@ -73,3 +74,22 @@ export const EXPORTS = {
 } as const satisfies Readonly<Record<string, (run: Exported) => Promise<File>>>;
 
 export type ExportName = keyof typeof EXPORTS;
+
+type FromRuntime = 'files' | 'tokenizer' | 'gpu' | 'config' | 'state' | 'checkpoint';
+
+/** Makes the file of this name from a run and what it works on. */
+export async function makeExport(
+  name: ExportName,
+  { runtime, kept, ...run }: Omit<Exported, FromRuntime> & { runtime: Runtime; kept: StudioKept },
+): Promise<File> {
+  const { files, tokenizer, gpu, model } = runtime;
+  return EXPORTS[name]({
+    ...run,
+    files,
+    tokenizer,
+    gpu,
+    config: model.config,
+    state: await readRunState(kept.checkpoint),
+    checkpoint: await kept.checkpoint.read(),
+  });
+}

@@ -9,6 +9,8 @@ const PICKS = 10;
 /** What to do next, by where the run is. */
 const NEXT: Readonly<Partial<Record<Phase, string>>> = {
   reference: 'The model learns from your picks now. Its steps are on the tab Train.',
+  picking:
+    'The model learns as you pick. After every few picks it takes a step, and the next drafts come from what it has learned.',
   training: 'The model learns from your picks now. Drafts that you see here already come from it.',
   paused: 'The run is paused. Resume it on the tab Train.',
   kept: 'A run of an earlier visit waits on the tab Train. Resume it there.',

@@ -1,10 +1,8 @@
 /**
  * The job itself, in the worker: write drafts, and learn from what a person made of them. Knows no document.
  */
-
-import { Tokenizer } from 'webalign';
-import { memoryFiles, openSource } from 'webalign/files';
-import { type Adapter, type AdapterFiles, describeModel, readAdapter, writeAdapter } from 'webalign/models';
+import { memoryFiles } from 'webalign/files';
+import { type Adapter, type AdapterFiles, readAdapter, writeAdapter } from 'webalign/models';
 import {
   type EvaluateEvent,
   type RunState,
@@ -18,10 +16,10 @@ import { RunJob } from '../shared/run-job.ts';
 import { adviceLines } from './advice.ts';
 import { type Assets, withModel } from './assets.ts';
 import { hasStalled, heldOutLoss, lossesOf } from './early-stopping.ts';
-import { EXPORTS, type ExportName } from './exports.ts';
+import { type ExportName, makeExport } from './exports.ts';
 import { type Handlers, handle } from './handlers.ts';
 import { addRun } from './history.ts';
-import { chooseModel, keepModel, nameOfFiles } from './library.ts';
+import { chooseModel, keepModel } from './library.ts';
 import type {
   DraftRequest,
   DraftUpdate,
@@ -34,15 +32,18 @@ import type {
   StudioJob,
 } from './messages.ts';
 import { methodOf } from './methods.ts';
-import { planModel } from './planning.ts';
-import type { Source } from './preferences/judgment.ts';
-import { runName, type StudioKept, type StudioRecord } from './record.ts';
+import { newOnlineRecord, OnlineRun } from './online/run.ts';
+import { planFiles } from './plan-files.ts';
+import type { Judgment, Source } from './preferences/judgment.ts';
+import { adapterName, type StudioKept, type StudioRecord } from './record.ts';
+import { pastRunOf } from './remember.ts';
 import { Runtime } from './runtime.ts';
-import { isSampled, samplePrompts, takeSample } from './samples.ts';
+import { samplePrompts, sampleWhereDue } from './samples.ts';
 import { Teller } from './telling.ts';
+import { type Ballot, type Unblinded, unblind } from './unblinding.ts';
 
 /** Phases in which the adapter changes. */
-const RUNNING: readonly Phase[] = ['reference', 'training', 'pausing'];
+const RUNNING: readonly Phase[] = ['reference', 'picking', 'training', 'pausing'];
 
 export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements StudioJob {
   private constructor(
@@ -54,6 +55,12 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   ) {
     super(kept, runtime, (update) => teller.tell(update));
     const { model, tokenizer, gpu } = runtime;
+    this.online = new OnlineRun({
+      runtime,
+      kept,
+      tell: (online) => teller.tell({ type: 'online', online }),
+      enter: (phase) => this.enter(phase),
+    });
     this.opened = {
       adapter: gpu.adapter,
       model: {
@@ -70,6 +77,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
 
   readonly opened: Opened;
   private writing = new AbortController();
+  private readonly online: OnlineRun;
   /** What the run of the record goes on from. */
   private first: Adapter | undefined;
 
@@ -90,27 +98,35 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   async start(lesson: Lesson): Promise<void> {
     this.refuseWhileRunning();
     await this.readFirst(lesson);
-    await this.begin({ lesson, startedAt: Date.now(), totalSteps: 0, stopped: false, samples: [] });
+    const startedAt = Date.now();
+    const online = methodOf(lesson.method).isOnline && { online: newOnlineRecord(startedAt) };
+    await this.begin({ lesson, startedAt, totalSteps: 0, stopped: false, samples: [], ...online });
+  }
+
+  offerPicks(judgments: readonly Judgment[]): Promise<void> {
+    return this.online.offer(judgments);
+  }
+
+  async stepBack(): Promise<void> {
+    await this.pause();
+    this.step = await this.online.stepBack(this.record, this.step);
+    // The next one reads the checkpoint.
+    this.host.removeTrainer();
+    await this.resume();
   }
 
   async write(request: DraftRequest, listener: (update: DraftUpdate) => void): Promise<DraftUpdate> {
     this.stopWriting();
     this.writing = new AbortController();
     const { signal } = this.writing;
-    let last: DraftUpdate | undefined;
-    const tell = (update: DraftUpdate) => {
-      last = update;
-      listener(update);
-    };
-    try {
-      await this.onSoundDevice(() =>
-        this.runtime.draft(request, (side) => this.sourceOf(side), signal, tell),
-      );
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-    const empty = () => ({ text: '', ended: false });
-    return last ?? { drafts: request.sides.map(empty), done: request.sides.map(() => false) };
+    // A draft is of one model from its first token to its last.
+    await this.online.settled;
+    const nameOf = (side: 'before' | 'now') => this.sourceOf(side);
+    return this.onSoundDevice(() => this.runtime.draftUntil(request, nameOf, signal, listener));
+  }
+
+  unblind(ballot: Ballot): Promise<Unblinded> {
+    return this.onSoundDevice(() => unblind(this.runtime, ballot, (side) => this.sourceOf(side)));
   }
 
   stopWriting(): void {
@@ -124,30 +140,21 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   }
 
   async makeFile(name: ExportName): Promise<File> {
-    const { record, kept, runtime, opened } = this;
+    const { record, kept, runtime } = this;
     if (!record) throw new Error('There is no run yet: train first.');
-    const { files, tokenizer, gpu } = runtime;
-    return EXPORTS[name]({
-      files,
-      tokenizer,
-      gpu,
-      config: runtime.model.config,
-      model: opened.model.name,
-      adapter: await readAdapter(memoryFiles(await this.adapterFiles())),
+    return makeExport(name, {
       record,
+      kept,
+      runtime,
+      model: this.opened.model.name,
+      adapter: await readAdapter(memoryFiles(await this.adapterFiles())),
       isRunning: RUNNING.includes(this.phase),
-      state: await readRunState(kept.checkpoint),
-      checkpoint: await kept.checkpoint.read(),
       onNotice: (text) => this.notify([text]),
     });
   }
 
   async plan(files: readonly File[]): Promise<ModelPlan> {
-    const fileBytes = files.reduce((sum, { size }) => sum + size, 0);
-    const folder = await openSource(files);
-    await describeModel(folder);
-    await Tokenizer.fromFiles(folder);
-    return planModel(this.runtime.gpu, folder, { name: nameOfFiles(files), fileBytes });
+    return planFiles(this.runtime.gpu, files);
   }
 
   async keepModel(...given: Parameters<StudioJob['keepModel']>): Promise<void> {
@@ -177,16 +184,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
 
   /** Puts a run that has ended into the history. */
   private async remember(record: StudioRecord): Promise<void> {
-    const { startedAt, lesson } = record;
-    const { method, settings, train } = lesson;
-    const state = await readRunState(this.kept.checkpoint);
-    const curves = historyOf(state?.log);
-    const heldOut = curves.heldOut.at(-1) ?? { loss: Number.NaN, accuracy: Number.NaN };
-    const samples = { prompts: samplePrompts(lesson), taken: record.samples };
-    const [name, model] = [runName(record), this.opened.model.name];
-    const rows = methodOf(method).count(train);
-    const facts = { startedAt, name, model, method, settings, rows, step: this.step };
-    const run = { ...facts, heldOut, curves, samples };
+    const run = pastRunOf(record, await readRunState(this.kept.checkpoint), this.opened.model.name);
     const adapter = this.runtime.trainer?.adapter;
     if (!adapter) return;
     const files = writeAdapter(await this.runtime.turns.run(() => adapter.toAdapter()));
@@ -198,9 +196,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   private sourceOf(side: 'before' | 'now'): Source {
     const model = this.opened.model.name;
     const hasLearned = side === 'now' && this.runtime.trainer !== undefined && this.step > 0;
-    return hasLearned && this.record
-      ? { model, adapter: `${runName(this.record)}, step ${this.step}` }
-      : { model };
+    return hasLearned && this.record ? { model, adapter: adapterName(this.record, this.step) } : { model };
   }
 
   private async train(record: StudioRecord, trainer: Trainer): Promise<void> {
@@ -214,8 +210,8 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     const isNew = state === undefined;
     const handlers: Partial<Handlers<TrainEvent, void | Promise<void>>> = {
       start: async ({ plan: { totalSteps, trainableParameters, plannedBytes } }) => {
-        record.totalSteps = totalSteps;
-        this.teller.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
+        record.totalSteps = record.online ? Number.POSITIVE_INFINITY : totalSteps;
+        this.teller.tell({ type: 'plan', totalSteps: record.totalSteps, trainableParameters, plannedBytes });
         await this.kept.writeRecord(record);
         if (isNew) await this.sample(record, 0);
       },
@@ -223,7 +219,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
       step: (event) => {
         this.step = event.step;
         if (this.phase === 'reference') this.enter('training');
-        this.teller.step(event, this.runtime.gpu);
+        this.teller.step({ ...event, totalSteps: record.totalSteps }, this.runtime.gpu);
       },
       evaluate: async (event) => {
         this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
@@ -233,22 +229,33 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
         if (record.stopped) stage.abort();
       },
       // The model then stands at that very step; figures of a step come later than the step itself.
-      checkpoint: ({ step }) => this.sample(record, step),
+      checkpoint: async ({ step }) => {
+        await this.sample(record, step);
+        await this.online.learned(record, step);
+      },
+      writing: () => {
+        const now = { step: this.step, source: this.sourceOf('now'), signal: stage.signal };
+        return this.online.next(record, trainer, now);
+      },
       notice: (event) => this.teller.tell(event),
       end: ({ step }) => {
         this.step = step;
       },
     };
-    for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
-      await handle(handlers, event);
-      // Without a checkpoint there is nothing that the rest would load.
-      if (isNew && event.type === 'reference' && stage.signal.aborted) break;
+    try {
+      for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
+        await handle(handlers, event);
+        // Without a checkpoint there is nothing that the rest would load.
+        if (isNew && event.type === 'reference' && stage.signal.aborted) break;
+      }
+    } finally {
+      this.online.rest();
     }
   }
 
   private tellRun(record: StudioRecord, state: RunState | undefined): void {
-    const { lesson, totalSteps } = record;
-    const { method, settings } = lesson;
+    const { method, settings } = record.lesson;
+    const { totalSteps } = record;
     this.teller.tell({ type: 'run', method, settings, totalSteps, ...historyOf(state?.log) });
     this.tellSamples(record);
   }
@@ -259,11 +266,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
 
   /** Samples the model as it stands, where that is due and has not been done. */
   private async sample(record: StudioRecord, step: number): Promise<void> {
-    const { lesson, totalSteps, samples } = record;
-    const isThere = samples.some((each) => each.step === step);
-    if (isThere || !isSampled(step, lesson.settings.evalSteps, totalSteps)) return;
-    const taken = await takeSample(this.runtime, samplePrompts(lesson), step);
-    record.samples = [...samples, taken];
+    if (!(await sampleWhereDue(this.runtime, record, step))) return;
     await this.kept.writeRecord(record);
     this.tellSamples(record);
   }
@@ -293,6 +296,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     this.step = state.step;
     const isOver = record.stopped || state.step === record.totalSteps;
     this.tellRun(record, state);
+    await this.online.report(record, state.step);
     if (!isOver) return this.enter('kept');
     // The adapter of a finished run writes and is exported as before the reload.
     await this.onSoundDevice(() => this.loadCheckpoint(record));

@@ -1,7 +1,7 @@
 /** Keys of the page: they work wherever no text is being written and no dialog is open. */
 
 /** Where a key belongs to what has the focus. */
-const TAKES_KEYS = 'input, textarea, select, dialog, [contenteditable], [role=dialog]';
+const TAKES_KEYS = 'input:not([type=checkbox]), textarea, select, dialog, [contenteditable], [role=dialog]';
 
 /** Calls the row of `actions` for a key without modifiers, and `undo` for Ctrl+Z or ⌘Z; `isActive` says whether they count now. */
 export function onKeys(

@@ -9,8 +9,10 @@ import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 import type { ExportName } from './exports.ts';
 import type { MethodName } from './methods.ts';
+import type { OnlineState } from './online/state.ts';
 import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
 import type { Samples } from './samples.ts';
+import type { Ballot, Unblinded } from './unblinding.ts';
 
 /** Numbers that a person sets before a run. Names of TRL and PEFT. */
 export interface Settings {
@@ -38,8 +40,8 @@ export interface Lesson {
   start?: AdapterFiles;
 }
 
-/** The stage that this run has beside those of every run: log-probabilities of the reference. */
-export type StagePhase = 'reference';
+/** Stages that a run has beside those of every run: log-probabilities of the reference; an online run waits for picks. */
+export type StagePhase = 'reference' | 'picking';
 export type Phase = CommonPhase | StagePhase;
 
 /** The model that drafts and learns. */
@@ -106,6 +108,8 @@ export type Update =
   | { type: 'heldOut'; point: Point }
   /** All samples of the run so far. */
   | { type: 'samples'; samples: Samples }
+  /** Where an online run stands. */
+  | { type: 'online'; online: OnlineState }
   /** At the end: problems that the figures of the run show, a sentence each. */
   | { type: 'advice'; lines: string[] };
 
@@ -137,6 +141,10 @@ export interface ModelPlan {
 export interface StudioJob {
   readonly opened: Opened;
   start(lesson: Lesson): Promise<void>;
+  /** The judgments that there are, to an online run; resolves when what is due of them has been learned. */
+  offerPicks(judgments: readonly Judgment[]): Promise<void>;
+  /** Takes the last learning step of an online run back, and goes on from there. Rejects where there is none. */
+  stepBack(): Promise<void>;
   /** Stops after the step under way and keeps a checkpoint. */
   pause(): Promise<void>;
   /** Goes on from the checkpoint, of this visit or an earlier one, bit for bit. */
@@ -148,6 +156,8 @@ export interface StudioJob {
   /** Writes the drafts; resolves with them as they are when all have ended or {@link stopWriting} is called. */
   write(request: DraftRequest, listener: (update: DraftUpdate) => void): Promise<DraftUpdate>;
   stopWriting(): void;
+  /** What stands behind a comparison whose last vote is cast. */
+  unblind(ballot: Ballot): Promise<Unblinded>;
   /** The adapter as it stands, in PEFT's files. */
   adapterFiles(): Promise<AdapterFiles>;
   /** The adapter of the evaluated step where the held-out loss was lowest. Rejects where no row is held out. */

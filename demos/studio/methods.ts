@@ -13,6 +13,8 @@ interface Method {
   row: string;
   /** Whether β is one of its settings. */
   hasBeta: boolean;
+  /** Whether it learns while its person picks, from nothing else. */
+  isOnline?: boolean;
   /** Rows that the judgments give. */
   count(judgments: readonly Judgment[]): number;
 }
@@ -45,6 +47,15 @@ export const METHODS = {
     row: 'text',
     hasBeta: false,
     count: (judgments) => textRows(judgments).length,
+  },
+  online: {
+    label: 'Online DPO',
+    meaning:
+      'Learns while you pick: a batch of picks, a step on those alone, and the next drafts come from what it has learned.',
+    row: 'pair',
+    hasBeta: true,
+    isOnline: true,
+    count: (judgments) => pairRows(judgments).length,
   },
 } as const satisfies Readonly<Record<string, Method>>;
 

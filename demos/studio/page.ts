@@ -15,8 +15,10 @@ import { Keep } from './keep.ts';
 import { wireEverything } from './keep-everything.ts';
 import { chooseModel } from './library.ts';
 import type { Opened, Phase, StudioJob, Update } from './messages.ts';
+import { methodOf } from './methods.ts';
 import { ModelTab } from './model-tab.ts';
 import { keepPage } from './offline.ts';
+import { OnlinePanel } from './online/panel.ts';
 import { showPastRuns } from './past-runs.ts';
 import { statusText } from './preferences/counts.ts';
 import { openPreferences } from './preferences/store.ts';
@@ -27,7 +29,7 @@ import { Tabs } from './tabs.ts';
 import { Training } from './training.ts';
 
 /** Phases in which there is an adapter that writes and can be taken. */
-const WITH_ADAPTER: readonly Phase[] = ['training', 'pausing', 'paused', 'done'];
+const WITH_ADAPTER: readonly Phase[] = ['picking', 'training', 'pausing', 'paused', 'done'];
 
 let job: Remote<StudioJob> | undefined;
 let opened: Opened | undefined;
@@ -47,12 +49,25 @@ const collect = new Collect(
   await importedPrompts(),
   (text) => complain(text),
   () => tabs.shown === 'collect',
+  () => online,
 );
+const online = new OnlinePanel({
+  job: () => job,
+  store,
+  begin: (picks) => training.beginOnline(picks),
+  write: () => collect.begin(),
+  lock: (isOn) => collect.sampling.drawWhole(isOn),
+  complain: (text) => complain(text),
+});
 const comparisons = await ComparisonPlans.open();
-const compare = new Compare(store, comparisons, () => {
-  collect.sampling.writers = 'blind';
-  tabs.show('collect');
-  collect.write();
+const compare = new Compare({
+  job: () => job,
+  store,
+  plans: comparisons,
+  begin: (sides) => {
+    collect.compare(sides);
+    tabs.show('collect');
+  },
 });
 mountTable(byId('table', HTMLDivElement), store);
 const keep = new Keep(() => job, store);
@@ -61,6 +76,7 @@ const guide = new Guide(store);
 const modelTab = new ModelTab(() => job);
 const tabs = new Tabs((name) => {
   if (name === 'keep') void keep.look();
+  compare.show(name === 'compare');
 });
 
 /** Says what went wrong, above all tabs; what the store says of itself stands before it. */
@@ -85,6 +101,8 @@ function show(update: Update): void {
     return;
   }
   training.show(update);
+  if (update.type === 'run') online.runs(methodOf(update.method).isOnline ?? false);
+  if (update.type === 'online') online.show(update.online);
   if (update.type === 'failed') complain(update.message);
   if (update.type !== 'phase') return;
   const { phase, step } = update;
@@ -92,6 +110,7 @@ function show(update: Update): void {
   compare.allow(hasAdapter);
   keep.allow(hasAdapter);
   guide.enter(phase);
+  online.enter(update);
   if (phase === 'done' || phase === 'idle') void showRuns();
   watchHidden.enter(phase);
   document.body.dataset.phase = phase;
@@ -101,7 +120,10 @@ const showRuns = async () =>
   showPastRuns({
     model: opened?.model.name ?? '',
     goOn: (run) => training.goOnFrom(run),
-    onRuns: (runs) => collect.sampling.offerRuns(runs),
+    onRuns: (runs) => {
+      collect.sampling.offerRuns(runs);
+      compare.offerRuns(runs);
+    },
   });
 
 /** The worker has ended, and everything that it held is lost. */
@@ -109,6 +131,7 @@ function loseWorker(why: string, isLate: boolean): void {
   job = undefined;
   training.leave();
   collect.leave();
+  online.leave();
   compare.allow(false);
   keep.allow(false);
   // The model that the page opens with may be the one that keeps it busy.

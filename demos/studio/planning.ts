@@ -13,6 +13,13 @@ const PAIRS = 4;
 const PROMPT = 96;
 const DRAFT = 160;
 
+/** Tokens of a prompt and of a draft that a run is planned for on a model of so many positions. */
+export function tokensFor(positions: number): { prompt: number; draft: number } {
+  const length = Math.min(positions, PROMPT + DRAFT);
+  const prompt = Math.min(PROMPT, length >> 1);
+  return { prompt, draft: length - prompt };
+}
+
 /** Numbers in a model's weights. */
 export function parametersOf({ architecture, config }: ModelDescription): number {
   const sizes = [...weightShapes(architecture, config).values()].map((shape) =>
@@ -30,11 +37,11 @@ export async function planModel(
   const description = await describeModel(files);
   const { config } = description;
   const parameters = parametersOf(description);
-  const length = Math.min(config.maxPositionEmbeddings, PROMPT + DRAFT);
-  const precisions: PrecisionPlan[] = [];
-  for (const dtype of DTYPES) precisions.push(await planPrecision(gpu, files, dtype, parameters, length));
   const positions = config.maxPositionEmbeddings;
-  return { ...about, parameters, positions, tokens: length, precisions };
+  const tokens = tokensFor(positions);
+  const precisions: PrecisionPlan[] = [];
+  for (const dtype of DTYPES) precisions.push(await planPrecision(gpu, files, dtype, parameters, tokens));
+  return { ...about, parameters, positions, tokens: tokens.prompt + tokens.draft, precisions };
 }
 
 async function planPrecision(
@@ -42,12 +49,12 @@ async function planPrecision(
   files: Files,
   dtype: LoadDtype,
   parameters: number,
-  length: number,
+  tokens: { prompt: number; draft: number },
 ): Promise<PrecisionPlan> {
   const settings = defaultsFor(PAIRS, parameters);
-  const prompt = new Array<number>(Math.min(PROMPT, length >> 1)).fill(0);
+  const prompt = new Array<number>(tokens.prompt).fill(0);
   const pair = () => {
-    const draft = (id: number) => new Array<number>(length - prompt.length).fill(id);
+    const draft = (id: number) => new Array<number>(tokens.draft).fill(id);
     return { prompt, chosen: draft(0), rejected: draft(1) };
   };
   const trainDataset = Array.from({ length: PAIRS }, pair);

@@ -10,6 +10,7 @@ type Sentence = (update: PhaseUpdate<Phase>) => string;
 const SENTENCES: Readonly<Partial<Record<Phase, Sentence>>> = {
   idle: ({ unkept }) => `Ready to train on your picks. ${unkept}`.trimEnd(),
   reference: () => 'Preparing: the model before training reads every row once.',
+  picking: () => 'Learning as you pick. The next step takes your picks on the tab Collect.',
   training: () => 'Training. You can go on picking meanwhile; drafts take turns with the steps.',
   done: ({ step, unkept }) =>
     `Done after ${counted(step, 'step')}. New drafts come from the trained model. Compare it blind, or export it. ${unkept}`.trimEnd(),
@@ -22,7 +23,7 @@ export class StudioProgress extends Progress<StagePhase> {
         const own = SENTENCES[phase];
         return own ? own({ ...rest, phase }) : commonSentence({ ...rest, phase: phase as never });
       },
-      ['reference'],
+      ['reference', 'picking'],
     );
   }
 }

@@ -13,14 +13,19 @@ export class Prompts {
     this.offered = prompts;
   }
 
-  /** The prompt after `current`; undefined where none is offered. */
-  next(current: string, judged: readonly Judgment[]): string | undefined {
+  /** The prompt after `current`; undefined where none is offered. Those for which `isKept` holds are left for later. */
+  next(
+    current: string,
+    judged: readonly Judgment[],
+    isKept: (prompt: string) => boolean = () => false,
+  ): string | undefined {
+    const offered = this.offered.filter((prompt) => !isKept(prompt));
     this.passed.add(current);
     const done = new Set(judged.map(({ prompt }) => typedOf(prompt)));
     const isNew = (prompt: string) => !this.passed.has(prompt) && !done.has(prompt);
-    const found = this.offered.find(isNew);
+    const found = offered.find(isNew);
     if (found !== undefined) return found;
     this.passed.clear();
-    return this.offered.find((prompt) => prompt !== current);
+    return offered.find((prompt) => prompt !== current);
   }
 }

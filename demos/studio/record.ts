@@ -1,9 +1,11 @@
 /** What is kept of a run in this browser, beside its checkpoint, and the name of a run. */
 import type { AdapterFiles } from 'webalign/models';
+import { counted } from '../../src/base/counted.ts';
 import type { Kept } from '../shared/kept.ts';
 import type { RunRecord } from '../shared/run-job.ts';
 import type { Lesson } from './messages.ts';
 import { methodOf } from './methods.ts';
+import type { OnlineRecord } from './online/run.ts';
 import type { Sample } from './samples.ts';
 
 export interface StudioRecord extends RunRecord {
@@ -13,6 +15,8 @@ export interface StudioRecord extends RunRecord {
   samples: readonly Sample[];
   /** The adapter where the held-out loss was lowest. */
   best?: { step: number; loss: number; files: AdapterFiles };
+  /** Of a run that learns while its person picks. */
+  online?: OnlineRecord;
 }
 
 export type StudioKept = Kept<StudioRecord>;
@@ -25,4 +29,11 @@ export function runName({
   const date = new Date(startedAt);
   const local = new Date(startedAt - date.getTimezoneOffset() * 60_000).toISOString();
   return `${methodOf(method).label} ${local.slice(0, 16).replace('T', ' ')}`;
+}
+
+/** What the model is called that a run has trained for so many steps. Steps that were taken back make it another one. */
+export function adapterName(record: StudioRecord, step: number): string {
+  const backs = record.online?.backs ?? 0;
+  const again = backs > 0 ? ` after ${counted(backs, 'step')} back` : '';
+  return `${runName(record)}, step ${step}${again}`;
 }

@@ -10,6 +10,7 @@ import {
   type Generation,
   type GenerationUpdate,
   type StreamOptions,
+  sampledTokens,
   streamGeneration,
 } from 'webalign/models';
 import type { Trainer } from 'webalign/trainers';
@@ -91,6 +92,25 @@ export class Runtime extends Host<Trainer> {
     await Promise.all(writings.map(follow));
   }
 
+  /** {@link draft}, which the signal may end early; resolves with what was written. */
+  async draftUntil(
+    request: DraftRequest,
+    nameOf: (side: 'before' | 'now') => Source,
+    signal: AbortSignal,
+    listener: (update: DraftUpdate) => void,
+  ): Promise<DraftUpdate> {
+    const empty = () => ({ text: '', ended: false });
+    let last: DraftUpdate = { drafts: request.sides.map(empty), done: request.sides.map(() => false) };
+    const tell = (update: DraftUpdate) => {
+      last = update;
+      listener(update);
+    };
+    await this.draft(request, nameOf, signal, tell).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    return last;
+  }
+
   private async follow(
     writing: Writing,
     ids: readonly number[],
@@ -108,19 +128,22 @@ export class Runtime extends Host<Trainer> {
   }
 
   private stateOf(ids: readonly number[], writings: readonly Writing[]): DraftUpdate {
-    const draftOf = ({ written, source }: Writing): Draft => {
+    const draftOf = ({ written, source, done }: Writing): Draft => {
       const text = textAfter(this.tokenizer, ids, written.ids);
-      return { text, ended: written.finished === 'eos', source };
+      const ended = written.finished === 'eos';
+      return { text, ended, source, ...(done && { tokens: sampledTokens(written) }) };
     };
     return { drafts: writings.map(draftOf), done: writings.map(({ done }) => done) };
   }
 
-  private encode(prompt: Prompt): number[] {
+  /** The token ids that a prompt's drafts follow. */
+  encode(prompt: Prompt): number[] {
     if (typeof prompt === 'string') return this.tokenizer.encode(prompt);
     return this.tokenizer.encodeChat(prompt, { addGenerationPrompt: true });
   }
 
-  private async writerOf(
+  /** What puts the model into the state in which a side writes, and its name. */
+  async writerOf(
     side: Side,
     nameOf: (side: 'before' | 'now') => Source,
   ): Promise<Pick<Writing, 'around' | 'source'>> {

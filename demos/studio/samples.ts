@@ -2,6 +2,7 @@
 import { InputError } from 'webalign';
 import type { Lesson, Side } from './messages.ts';
 import { type Prompt, promptText } from './preferences/judgment.ts';
+import type { StudioRecord } from './record.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface Sample {
@@ -39,6 +40,15 @@ export async function takeSample(
   const texts: string[] = [];
   for (const prompt of prompts) texts.push(await continuation(runtime, prompt));
   return { step, texts };
+}
+
+/** Adds the sample of a step to the record, where it is due and not there; says whether. The drafts of an online run are its samples. */
+export async function sampleWhereDue(runtime: Runtime, record: StudioRecord, step: number): Promise<boolean> {
+  const { lesson, totalSteps, samples, online } = record;
+  const isThere = samples.some((each) => each.step === step);
+  if (online || isThere || !isSampled(step, lesson.settings.evalSteps, totalSteps)) return false;
+  record.samples = [...samples, await takeSample(runtime, samplePrompts(lesson), step)];
+  return true;
 }
 
 async function continuation(runtime: Runtime, prompt: Prompt): Promise<string> {

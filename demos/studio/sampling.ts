@@ -14,11 +14,37 @@ const CHOSEN = 'chosen';
 const FIRST = 'writerA';
 const SECOND = 'writerB';
 
+/** Fields by which tokens are drawn from all of the model's distribution. */
+const WHOLE = [
+  ['temperature', '1'],
+  ['topP', '1'],
+] as const;
+
 /** Whether two things change places: one random bit. */
 const coin = () => ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 1) === 1;
 
+type Writers = readonly (readonly [side: Side, label: string])[];
+
+/** The model before, as it stands, and with the adapter of each of these runs. */
+export function writersOf(runs: readonly Pick<PastRun, 'startedAt' | 'name'>[]): Writers {
+  return [
+    ['before', 'the model before training'],
+    ['now', 'the model as it stands'],
+    ...runs.map(({ startedAt, name }) => [`run ${startedAt}`, name] as const),
+  ];
+}
+
+/** Fills a field with writers; it keeps its choice where that is still there. */
+export function offerWriters(field: HTMLSelectElement, writers: Writers, usual: Side): void {
+  const { value } = field;
+  field.replaceChildren(...writers.map(([side, label]) => new Option(label, side)));
+  field.value = writers.some(([side]) => side === value) ? value : usual;
+}
+
 export class Sampling {
   private readonly form = byId('sampling', HTMLFormElement);
+  /** What the fields of {@link WHOLE} held before. */
+  private chance: readonly string[] | undefined;
 
   constructor() {
     this.form.addEventListener('submit', (event) => event.preventDefault());
@@ -31,8 +57,11 @@ export class Sampling {
     return this.field('then').value;
   }
 
-  set writers(value: 'now' | 'blind' | 'one') {
-    this.field('writers').value = value;
+  /** Two writers, one draft of each. */
+  writeBy([first, second]: readonly [Side, Side]): void {
+    this.field('writers').value = CHOSEN;
+    this.field(FIRST).value = first;
+    this.field(SECOND).value = second;
     this.form.dispatchEvent(new Event('change'));
   }
 
@@ -42,25 +71,18 @@ export class Sampling {
   }
 
   /** `listener` hears that another field has another value. */
-  onChange(listener: () => void): void {
+  onChange(listener: (event: Event) => void): void {
     this.form.addEventListener('change', listener);
   }
 
   /** Offers runs that have ended as writers, on the model of this page. */
   offerRuns(runs: readonly Pick<PastRun, 'startedAt' | 'name'>[]): void {
-    const writers: [Side, string][] = [
-      ['before', 'the model before training'],
-      ['now', 'the model as it stands'],
-      ...runs.map(({ startedAt, name }): [Side, string] => [`run ${startedAt}`, name]),
-    ];
+    const writers = writersOf(runs);
     for (const [name, usual] of [
       [FIRST, 'before'],
       [SECOND, writers.at(-1)?.[0] ?? 'now'],
     ] as const) {
-      const field = this.form.elements.namedItem(name) as HTMLSelectElement;
-      const { value } = field;
-      field.replaceChildren(...writers.map(([side, label]) => new Option(label, side)));
-      field.value = writers.some(([side]) => side === value) ? value : usual;
+      offerWriters(this.form.elements.namedItem(name) as HTMLSelectElement, writers, usual);
     }
     this.showChosen();
   }
@@ -80,6 +102,19 @@ export class Sampling {
     if (embedded) return;
     this.field('maxNewTokens').value = String(Math.min(160, Math.floor(positions / 2)));
     this.field('temperature').value = '0.8';
+  }
+
+  /** Draws from the whole distribution while `isOn`, and as the person had set it afterwards. */
+  drawWhole(isOn: boolean): void {
+    if (isOn === (this.chance !== undefined)) return;
+    const fields = WHOLE.map(([name]) => this.field(name));
+    const { chance = [] } = this;
+    this.chance = isOn ? fields.map(({ value }) => value) : undefined;
+    for (const [i, [, whole]] of WHOLE.entries()) {
+      const field = fields[i] as HTMLInputElement;
+      field.value = isOn ? whole : (chance[i] ?? field.value);
+      field.disabled = isOn;
+    }
   }
 
   /** How the next drafts are written, in random order; undefined where a field makes no sense, which the browser then says. */

@@ -29,8 +29,11 @@ const RATES: readonly (readonly [parameters: number, rate: number])[] = [
 const rowFor = (table: readonly (readonly [number, number])[], size: number): number =>
   table.find(([most]) => size <= most)?.[1] ?? 0;
 
+/** What an online run differs in: it sees each batch once, and its evaluations follow so many steps. */
+const ONLINE = { numTrainEpochs: 1, perDeviceTrainBatchSize: 4, evalSteps: 5 } as const;
+
 /** Settings for so many rows and a model of so many numbers. */
-export function defaultsFor(rows: number, parameters: number): Settings {
+export function defaultsFor(rows: number, parameters: number, method: MethodName = 'dpo'): Settings {
   const epochs = Math.round(FEW_ROWS_SEEN / Math.max(1, rows));
   const length = {
     numTrainEpochs: Math.min(MOST_EPOCHS, Math.max(1, epochs)),
@@ -44,6 +47,7 @@ export function defaultsFor(rows: number, parameters: number): Settings {
     seed: ALIGN_TRAINING.seed,
     evalSteps: evalStepsOf(stepsOf(rows, length)),
     earlyStoppingPatience: 0,
+    ...(methodOf(method).isOnline && ONLINE),
   };
 }
 

@@ -4,6 +4,9 @@ import type { CheckpointStore, ReferenceCache } from 'webalign/files';
 import type { Adapter, CausalLM, LoraArgs } from 'webalign/models';
 import { DPOTrainer, KTOTrainer, ORPOTrainer, SFTTrainer, type Trainer } from 'webalign/trainers';
 import type { MethodName } from './methods.ts';
+import { examplesOf } from './online/run.ts';
+import { PickTrainer } from './online/trainer.ts';
+import { tokensFor } from './planning.ts';
 import type { Judgment } from './preferences/judgment.ts';
 import { labelRows, pairRows, textRows } from './preferences/rows.ts';
 import { type Ending, pairIds, sequenceIds } from './tokens.ts';
@@ -44,4 +47,12 @@ export const TRAINERS: Readonly<Record<MethodName, (parts: TrainerParts) => Trai
   kto: (parts) => new KTOTrainer(options(parts, labels)),
   orpo: (parts) => new ORPOTrainer(options(parts, pairs)),
   sft: (parts) => new SFTTrainer(options(parts, texts)),
+  online: ({ train: _, heldOut, tokenizer, referenceCache: __, ...rest }) => {
+    const { model } = rest;
+    return new PickTrainer({
+      ...rest,
+      heldOut: examplesOf({ model, tokenizer }, heldOut),
+      planned: tokensFor(model.config.maxPositionEmbeddings),
+    });
+  },
 };

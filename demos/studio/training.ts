@@ -22,6 +22,8 @@ import { defaultsFor, evalStepsOf, stepsOf } from './task.ts';
 
 const TRAIN: Offer = { label: 'Train', action: 'start' };
 const STOP: Offer = { label: 'Stop' };
+/** Steps by which the charts of a run without an end grow. */
+const AXIS = 20;
 /** Fewer rows teach nothing. */
 const FEWEST = 2;
 
@@ -47,20 +49,22 @@ export class Training {
       this.method.value = method;
       this.controls.show(settings);
       for (const name of [...FIELDS, 'method']) this.changed.add(name);
-      this.charts.goOn(totalSteps, train, heldOut);
+      this.charts.goOn(axisOf(totalSteps, train.at(-1)?.step), train, heldOut);
       this.advise([]);
     },
     plan: ({ totalSteps, plannedBytes }) => {
-      this.charts.setTotal(totalSteps);
+      this.charts.setTotal(axisOf(totalSteps));
       this.progress.plan(totalSteps, plannedBytes);
     },
     progress: ({ done, total }) => this.progress.share(done, total),
     steps: ({ points, pace }) => {
+      if (!Number.isFinite(pace.totalSteps)) this.charts.setTotal(axisOf(pace.totalSteps, pace.step));
       for (const point of points) this.charts.addPoint('train', point);
       this.progress.pace(pace);
     },
     heldOut: ({ point }) => this.charts.addPoint('held', point),
     samples: ({ samples }) => showSamples(samples),
+    online: () => {},
     advice: ({ lines }) => this.advise(lines),
     notice: ({ text }) => this.progress.note(text),
     failed: ({ message }) => this.progress.complain(message),
@@ -78,6 +82,7 @@ export class Training {
         done: [TRAIN, { label: 'Discard', action: 'discard' }],
         failed: [TRAIN, STOP],
         reference: RUNNING,
+        picking: RUNNING,
       },
       (action) => this.act(action),
     );
@@ -89,6 +94,8 @@ export class Training {
       }),
     );
     this.method.addEventListener('change', () => {
+      // Its fields mean something else where it learns while its person picks.
+      this.changed.clear();
       this.changed.add('method');
       this.look();
     });
@@ -125,6 +132,17 @@ export class Training {
     this.look();
   }
 
+  /** Starts a run that learns while its person picks, so many at a time. */
+  async beginOnline(picks: number): Promise<void> {
+    if (this.chosen() !== 'online') {
+      this.method.value = 'online';
+      this.method.dispatchEvent(new Event('change'));
+    }
+    this.field('perDeviceTrainBatchSize').value = String(picks);
+    this.changed.add('perDeviceTrainBatchSize');
+    await this.act('start');
+  }
+
   /** There is nobody any more who trains. */
   leave(): void {
     this.controls.leave();
@@ -143,13 +161,14 @@ export class Training {
       if (!settings) return;
       const { train, heldOut } = split(this.store.all());
       const method = this.chosen();
-      const { row, count } = methodOf(method);
+      const { row, count, isOnline } = methodOf(method);
       const rows = count(train);
-      if (rows < FEWEST) {
+      if (!isOnline && rows < FEWEST) {
         const what = `There is ${counted(rows, row)} to learn from. Pick at least ${FEWEST} on the tab Collect first.`;
         return this.progress.complain(what);
       }
-      await job.start({ method, train, heldOut, ...(await this.beginning(settings)) });
+      const learned = isOnline ? [] : train;
+      await job.start({ method, train: learned, heldOut, ...(await this.beginning(settings)) });
       this.goOnFrom(undefined);
     } catch (error) {
       this.progress.complain(messageOf(error));
@@ -173,7 +192,7 @@ export class Training {
     byId('set-beta', HTMLInputElement).disabled = !hasBeta;
     if (!byId('fields', HTMLFieldSetElement).disabled && this.model) {
       const rows = count(split(this.store.all()).train);
-      const defaults = defaultsFor(rows, this.model.parameters);
+      const defaults = defaultsFor(rows, this.model.parameters, this.chosen());
       for (const name of FIELDS) {
         if (!this.changed.has(name)) this.field(name).value = String(defaults[name]);
       }
@@ -188,6 +207,15 @@ export class Training {
   }
 
   private sayPlan(): void {
+    setText(byId('plan', HTMLElement), methodOf(this.chosen()).isOnline ? this.onlinePlan() : this.plan());
+  }
+
+  private onlinePlan(): string {
+    const picks = counted(this.field('perDeviceTrainBatchSize').valueAsNumber, 'pick');
+    return `A learning step after every ${picks} on the tab Collect, for as long as you pick. Picks on held-out prompts are kept for evaluation.`;
+  }
+
+  private plan(): string {
     const { row, count } = methodOf(this.chosen());
     const { train, heldOut } = split(this.store.all());
     const [rows, held] = [count(train), count(heldOut)];
@@ -197,7 +225,7 @@ export class Training {
       this.field('evalSteps').value = String(evalStepsOf(steps));
     const learned = `${counted(rows, row)} to learn from, ${held} held out by their prompts to check on`;
     const ahead = rows >= FEWEST && Number.isFinite(steps) ? `: ${counted(steps, 'step')}` : '';
-    setText(byId('plan', HTMLElement), `${learned}${ahead}.`);
+    return `${learned}${ahead}.`;
   }
 
   private warn(): void {
@@ -219,6 +247,10 @@ export class Training {
     return this.form.elements.namedItem(name) as HTMLInputElement;
   }
 }
+
+/** Steps that the charts are as wide as: those of the run, or some more than there are where nobody knows. */
+const axisOf = (totalSteps: number, step = 0): number =>
+  Number.isFinite(totalSteps) ? totalSteps : AXIS * Math.ceil((step + 1) / AXIS);
 
 function showLines(id: string, lines: readonly string[]): void {
   const list = byId(id, HTMLUListElement);

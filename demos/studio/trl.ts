@@ -16,7 +16,8 @@ type ToRows = (judgments: readonly Judgment[], run: Exported) => TrlRows;
 const pairs = (judgments: readonly Judgment[]) =>
   pairRows(judgments).map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }));
 
-const ROWS: Readonly<Record<MethodName, ToRows>> = {
+/** Online picks come from models of many steps, which no data set goes on with. */
+const ROWS: Readonly<Record<Exclude<MethodName, 'online'>, ToRows>> = {
   // With the token ids: a draft that was judged before its end has no end token there.
   dpo: (judgments, { tokenizer, config: { vocabSize, maxPositionEmbeddings: maxLength } }) => ({
     rows: pairs(judgments),
@@ -45,7 +46,12 @@ export async function trlZip(run: Exported): Promise<Uint8Array<ArrayBuffer>> {
     throw new InputError('the run', what, 'Pause or stop it first');
   }
   const { method, settings, train, heldOut, start } = record.lesson;
-  const rows = ROWS[method](train, run);
+  if (method === 'online') {
+    const what = 'learned while you picked, and TRL goes on with rows that are there';
+    throw new InputError('the run', what, 'Export the adapter and the pairs instead');
+  }
+  const toRows = ROWS[method];
+  const rows = toRows(train, run);
   if (!rows.ids)
     run.onNotice('TRL puts an end token behind every draft, those too that you judged before their end.');
   const folder = await goingOnFolder({
@@ -53,7 +59,7 @@ export async function trlZip(run: Exported): Promise<Uint8Array<ArrayBuffer>> {
     source: files,
     settings: trainingArgs(method, settings) as unknown as GoingOn['settings'],
     train: rows,
-    evaluation: ROWS[method](heldOut, run),
+    evaluation: toRows(heldOut, run),
     start,
     adapter,
     step: state?.step ?? 0,

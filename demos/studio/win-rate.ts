@@ -1,8 +1,16 @@
-/** How often the model with an adapter was preferred to the model before, from picks between drafts of the two. */
+/** How often one model was preferred to another, from picks between drafts of the two on held-out prompts. */
 import type { Judgment } from './preferences/judgment.ts';
+import { isHeldOut } from './preferences/split.ts';
 
-export interface WinRate {
+/** Two models that are compared: the adapter whose wins are counted, and the other one; undefined for the model before. */
+export interface Pairing {
   adapter: string;
+  against: string | undefined;
+}
+
+export interface WinRate extends Pairing {
+  /** What the comparison is known by. */
+  key: string;
   wins: number;
   losses: number;
   /** Ties, both-bad and edits: undecided. They are not part of the rate. */
@@ -11,6 +19,8 @@ export interface WinRate {
   planned: number | undefined;
   /** Once so many picks have decided: their result. Later picks do not change it. */
   result: { wins: number; rate: number; interval: readonly [low: number, high: number] } | undefined;
+  /** The judgments that the result counts, or would so far. */
+  votes: readonly Judgment[];
 }
 
 /** A half of what a 95% interval leaves out. */
@@ -51,49 +61,72 @@ function atLeast(successes: number, trials: number, probability: number): number
   return sum;
 }
 
-/** A row for each adapter that was compared with the model before it, the latest first; `planned` by the adapter's name. */
+/** A row for each two models that were compared, the latest first; `planned` by key. */
 export function winRates(judgments: readonly Judgment[], planned: ReadonlyMap<string, number>): WinRate[] {
-  const outcomes = new Map<string, Outcome[]>();
+  const comparisons = new Map<string, Comparison>();
   for (const judgment of judgments) {
-    const found = outcomeOf(judgment);
+    const found = isHeldOut(judgment.prompt) ? outcomeOf(judgment) : undefined;
     if (!found) continue;
-    const before = outcomes.get(found.adapter) ?? [];
-    before.push(found.outcome);
-    // The adapter of the latest pick comes last.
-    outcomes.delete(found.adapter);
-    outcomes.set(found.adapter, before);
+    const { outcome, ...pairing } = found;
+    const key = keyOf(pairing);
+    const before = comparisons.get(key) ?? { pairing, votes: [] };
+    before.votes.push({ judgment, outcome });
+    // The comparison of the latest pick comes last.
+    comparisons.delete(key);
+    comparisons.set(key, before);
   }
-  return [...outcomes].reverse().map(([adapter, all]) => rateOf(adapter, all, planned.get(adapter)));
+  return [...comparisons].reverse().map(([key, comparison]) => rateOf(key, comparison, planned.get(key)));
 }
+
+/** With the model before, a comparison is known by the adapter alone. */
+const keyOf = ({ adapter, against }: Pairing): string =>
+  against === undefined ? adapter : `${adapter} | ${against}`;
 
 type Outcome = 'win' | 'loss' | 'undecided';
 
-function rateOf(adapter: string, outcomes: readonly Outcome[], planned: number | undefined): WinRate {
-  const count = (list: readonly Outcome[], wanted: Outcome) => list.filter((each) => each === wanted).length;
-  const decided = outcomes.filter((outcome) => outcome !== 'undecided');
-  const counted = decided.slice(0, planned);
+interface Vote {
+  judgment: Judgment;
+  outcome: Outcome;
+}
+
+interface Comparison {
+  pairing: Pairing;
+  votes: Vote[];
+}
+
+function rateOf(key: string, { pairing, votes }: Comparison, planned: number | undefined): WinRate {
+  const count = (list: readonly Vote[], wanted: Outcome) =>
+    list.filter(({ outcome }) => outcome === wanted).length;
+  const counted = votes.filter(({ outcome }) => outcome !== 'undecided').slice(0, planned);
   const wins = count(counted, 'win');
   const isComplete = planned !== undefined && counted.length === planned;
   return {
-    adapter,
-    wins: count(outcomes, 'win'),
-    losses: count(outcomes, 'loss'),
-    undecided: count(outcomes, 'undecided'),
+    ...pairing,
+    key,
+    wins: count(votes, 'win'),
+    losses: count(votes, 'loss'),
+    undecided: count(votes, 'undecided'),
     planned,
     result: isComplete ? { wins, rate: wins / planned, interval: clopperPearson(wins, planned) } : undefined,
+    votes: counted.map(({ judgment }) => judgment),
   };
 }
 
-/** What a pick between the two says; undefined for every other judgment. */
-function outcomeOf({ drafts, verdict }: Judgment): { adapter: string; outcome: Outcome } | undefined {
-  const places = drafts.map(({ source }) => source?.adapter);
-  const now = places.findIndex((adapter) => adapter !== undefined);
-  const adapter = places[now];
-  if (drafts.length !== 2 || adapter === undefined || !places.includes(undefined)) return undefined;
+/** What a pick between two models says; undefined for every other judgment. */
+function outcomeOf({ drafts, verdict }: Judgment): (Pairing & { outcome: Outcome }) | undefined {
+  const [first, second] = drafts.map(({ source }) => source?.adapter);
+  if (drafts.length !== 2 || first === second) return undefined;
+  const now = placeOfFirst(first, second);
+  const [adapter, against] = now === 0 ? [first, second] : [second, first];
+  if (adapter === undefined) return undefined;
   const better = BETTER[verdict];
-  if (better === undefined) return { adapter, outcome: 'undecided' };
-  return { adapter, outcome: better === now ? 'win' : 'loss' };
+  const outcome = better === undefined ? 'undecided' : better === now ? 'win' : 'loss';
+  return { adapter, against, outcome };
 }
+
+/** The place of the adapter whose wins are counted: the one that there is, or the later name of two. */
+const placeOfFirst = (first: string | undefined, second: string | undefined): 0 | 1 =>
+  second === undefined || (first !== undefined && first > second) ? 0 : 1;
 
 /** The place that a verdict calls better. An edit says that neither was good enough as it stood. */
 const BETTER: Readonly<Partial<Record<Judgment['verdict'], number>>> = { first: 0, second: 1 };

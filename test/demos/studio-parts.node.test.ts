@@ -5,13 +5,12 @@ import { unzipSync } from 'fflate';
 import { Tokenizer } from 'webalign';
 import { memoryFiles } from 'webalign/files';
 import { hasStalled } from '../../demos/studio/early-stopping.ts';
-import type { Judgment, Verdict } from '../../demos/studio/preferences/judgment.ts';
+import type { Judgment } from '../../demos/studio/preferences/judgment.ts';
 import { type TabStorage, UndoLog } from '../../demos/studio/preferences/undo-log.ts';
 import { hostsOf, originOf } from '../../demos/studio/remote.ts';
 import { isSampled, samplePrompts } from '../../demos/studio/samples.ts';
 import { defaultsFor, stepsOf } from '../../demos/studio/task.ts';
 import { pairIds, sequenceIds } from '../../demos/studio/tokens.ts';
-import { clopperPearson, winRates } from '../../demos/studio/win-rate.ts';
 import { zipped } from '../../demos/studio/zip.ts';
 import { streamOf } from '../../src/io/streamed-file.ts';
 
@@ -131,59 +130,6 @@ describe('parts of the studio', () => {
       expect(ended.slice(0, cut.length)).to.deep.equal(cut);
       expect(ended[cut.length]).to.equal(eosId);
       expect(ended.length).to.be.above(cut.length + 1);
-    });
-  });
-
-  describe('the win rate', () => {
-    const judged = (verdict: Verdict, adapters: readonly (string | undefined)[]): Judgment => ({
-      id: '',
-      time: 0,
-      prompt: '',
-      verdict,
-      drafts: adapters.map((adapter) => ({
-        text: 'x',
-        ended: true,
-        source: { model: 'm', ...(adapter && { adapter }) },
-      })),
-    });
-
-    it("has Clopper and Pearson's interval", () => {
-      // From SciPy: beta.ppf(0.025, 7, 4) and beta.ppf(0.975, 8, 3).
-      const [low, high] = clopperPearson(7, 10);
-      expect(low).to.be.closeTo(0.3475471499400027, 1e-12);
-      expect(high).to.be.closeTo(0.9332604888222655, 1e-12);
-      // Of none and of all it has a closed form.
-      expect(clopperPearson(0, 10)[0]).to.equal(0);
-      expect(clopperPearson(0, 10)[1]).to.be.closeTo(1 - 0.025 ** (1 / 10), 1e-12);
-      expect(clopperPearson(2000, 2000)[0]).to.be.closeTo(0.025 ** (1 / 2000), 1e-12);
-      expect(clopperPearson(0, 0)).to.deep.equal([0, 1]);
-    });
-
-    it('is known after as many decided picks as were planned, and later ones do not change it', () => {
-      const picks = ['first', 'tie', 'first', 'second'] as const;
-      const all = picks.map((verdict) => judged(verdict, ['a', undefined]));
-      const resultOf = (planned: number | undefined) =>
-        winRates(all, new Map(planned === undefined ? [] : [['a', planned]]))[0]?.result;
-      expect(resultOf(2)).to.deep.equal({ wins: 2, rate: 1, interval: clopperPearson(2, 2) });
-      expect(resultOf(3)).to.deep.include({ wins: 2, interval: clopperPearson(2, 3) });
-      expect(resultOf(4), 'the tie does not decide').to.equal(undefined);
-      expect(resultOf(undefined), 'no number was fixed').to.equal(undefined);
-    });
-
-    it('counts by who wrote, wherever it stood, and only picks between the two', () => {
-      const [row, ...others] = winRates(
-        [
-          judged('first', ['a', undefined]),
-          judged('second', [undefined, 'a']),
-          judged('first', [undefined, 'a']),
-          judged('tie', ['a', undefined]),
-          judged('first', ['a', 'a']),
-          judged('up', ['a']),
-        ],
-        new Map(),
-      );
-      expect(others).to.deep.equal([]);
-      expect(row).to.include({ adapter: 'a', wins: 2, losses: 1, undecided: 1 });
     });
   });
 

@@ -187,18 +187,40 @@ describe('the studio', function () {
 
   it('compares before and after by blind picks', async () => {
     await studio.tab('Compare');
-    await studio.page.getByLabel('Picks that decide').fill('2');
+    await studio.page.getByLabel('Votes that decide').fill('2');
     await studio.demo.press('Compare blind');
     await studio.pick('1');
     await studio.page
       .locator('#compare-now')
-      .filter({ hasText: ': 1 of the 2 picks' })
+      .filter({ hasText: ': 1 of the 2 votes' })
       .waitFor({ state: 'attached' });
     await studio.pick('2');
     await studio.tab('Compare');
     expect(await studio.page.locator('#compare-now').innerText()).to.match(
-      /^After training was better in [012] of 2 picks that decided, \d+% \(95% interval .* too close to call/,
+      /^DPO .*, step \d+ was better than the model before in [012] of 2 votes that decided, \d+% \(95% interval .* too close to call/,
     );
+  });
+
+  it('unblinds a comparison that has ended: both models measured, and automatic judges', async () => {
+    const cells = (id: string) => studio.page.locator(`#${id} tr`).allInnerTexts();
+    await studio.page.locator('#unblinded-judges').waitFor({ timeout: 60_000 });
+    const [trained, before] = await cells('unblinded-rows');
+    expect(trained).to.match(/^DPO .*, step \d+\s−?[\d.]+ ± [\d.]+ nats\s−\d\.\d\d\s[01]\.\d\d\d$/);
+    expect(before).to.match(/^the model before\s0\s−\d\.\d\d\s[01]\.\d\d\d$/);
+    const judges = await cells('judge-rows');
+    expect(judges).to.have.length(3);
+    expect(judges[0]).to.match(/^Implicit reward of DPO .*\s[012] of 2\s0\s[012] of 2$/);
+  });
+
+  it('shows nothing of how votes fall while they are cast', async () => {
+    await studio.page.getByLabel('One model').selectOption({ index: 2 });
+    await studio.page.getByLabel('The other model').selectOption({ label: 'the model before training' });
+    await studio.demo.press('Compare blind');
+    await studio.pick('1');
+    await studio.tab('Compare');
+    const [row] = await studio.page.locator('#compare-rows tr').allInnerTexts();
+    expect(row).to.match(/\s–\s–\s0\safter 2 votes\s–$/);
+    expect(await studio.page.locator('#unblinded').isVisible()).to.equal(false);
   });
 
   it('asked the network for nothing since it was loaded', () => {

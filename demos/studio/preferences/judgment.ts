@@ -27,6 +27,8 @@ export interface Draft {
   /** Whether the model drew its end token. False for a draft that was judged early, or cut off by the limit. */
   ended: boolean;
   source?: Source;
+  /** Token ids as they were drawn, an end token included, where the draft was shown to its end. */
+  tokens?: readonly number[];
 }
 
 /** What a person made of a draft. */

@@ -3,30 +3,18 @@
  * earlier call ended; `--again` plays all seeds anew.
  */
 import { readFile, writeFile } from 'node:fs/promises';
-import { readPreferenceRows, Tokenizer } from 'webalign';
-import { shuffle } from 'webalign/data';
-import { CausalLM, describeModel } from 'webalign/models';
-import { folderFiles, requestGpu } from 'webalign/node';
 import { estimate } from '../../../src/cli/statistics.ts';
-import { parametersOf } from '../planning.ts';
-import { Runtime } from '../runtime.ts';
+import { openTask } from './open.ts';
 import { type Figures, play } from './user.ts';
 
 const SEEDS = 5;
 const HELD_OUT = 160;
-const MODEL = 'demos/align/model';
-const DATA = 'demos/align/data';
 const KEPT = 'demos/studio/rule/figures.json';
 
 /** Seeds that an earlier call has played. */
 async function keptRuns(): Promise<Figures[]> {
   const text = await readFile(KEPT, 'utf8').catch(() => undefined);
   return text === undefined ? [] : (JSON.parse(text) as { runs: Figures[] }).runs;
-}
-
-async function promptsOf(path: string): Promise<string[]> {
-  const rows = readPreferenceRows(await readFile(path, 'utf8'), path);
-  return [...new Set(rows.map(({ prompt }) => prompt as string))];
 }
 
 const line = ({
@@ -50,28 +38,15 @@ const line = ({
     `${(seconds.picks + seconds.training + seconds.stories).toFixed(0)} s (${seconds.picks.toFixed(0)} picking, ${seconds.training.toFixed(0)} training)`,
   ].join('; ');
 
-const files = folderFiles(MODEL);
-const gpu = await requestGpu();
-const loading = { dtype: 'float32' } as const;
-const [model, tokenizer] = await Promise.all([
-  CausalLM.load(gpu, files, loading),
-  Tokenizer.fromFiles(files),
-]);
-const runtime = Runtime.on({ files, tokenizer, gpu, model, loading, notices: [] });
-const parameters = parametersOf(await describeModel(files));
-const heldOut = (await promptsOf(`${DATA}/eval.jsonl`)).slice(0, HELD_OUT);
-const others = (await promptsOf(`${DATA}/train.jsonl`)).filter((prompt) => !heldOut.includes(prompt));
-const prompts = [...shuffle(others.length, 0, 0)].map((at) => others[at] as string);
-
-const { description, software } = gpu.adapter;
-const adapter = software ? `${description} (software, on the CPU)` : description;
+const { gpu, adapter, task } = await openTask(HELD_OUT);
+const { heldOut, prompts } = task;
 console.log(`${heldOut.length} held-out prompts, ${prompts.length} to pick on; ${adapter}`);
 const keep = (runs: readonly Figures[]) => writeFile(KEPT, `${JSON.stringify({ adapter, runs }, null, 2)}\n`);
 const runs = process.argv.includes('--again') ? [] : await keptRuns();
 for (let seed = 0; seed < SEEDS; seed++) {
   let figures = runs.find((run) => run.seed === seed);
   if (!figures) {
-    figures = await play({ runtime, parameters, prompts, heldOut }, seed);
+    figures = await play(task, seed);
     runs.push(figures);
     await keep(runs);
   }

@@ -1,0 +1,48 @@
+/** Online and offline learning of the studio compared by a rule: at equal KL, and a page that is drawn from kept figures alone. */
+import { existsSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { atEqualKl, type Point, scoreAt } from '../../demos/studio/rule/equal-kl.ts';
+import {
+  differenceOf,
+  type Kept,
+  pageOf,
+  type SeedFigures,
+  summaryOf,
+} from '../../demos/studio/rule/page.ts';
+
+const point = (kl: number, score: number): Point => ({ picks: 0, kl, score, standardError: 0 });
+const path = (...points: Point[]) => ({ points, steps: 1, ties: 0, seconds: { picking: 1, learning: 1 } });
+const run = (seed: number, difference: number): SeedFigures => ({
+  seed,
+  offline: path(point(0, 1), point(4, 5)),
+  online: path(point(0, 1), point(2, 3 + difference)),
+});
+
+describe('two ways of learning at equal KL', () => {
+  it('are read from straight lines between the points of a run', () => {
+    const points = [point(0, 1), point(4, 5), point(2, 2)];
+    expect(scoreAt(points, 1)).to.equal(1.5);
+    expect(scoreAt(points, 3)).to.equal(3.5);
+    expect(scoreAt(points, 4)).to.equal(5);
+    expect(scoreAt(points, 5), 'nobody went there').to.equal(undefined);
+  });
+
+  it('are compared where the one that went less far ended', () => {
+    const found = atEqualKl([point(0, 1), point(2, 4)], [point(0, 1), point(4, 5)]);
+    expect(found).to.deep.equal({ kl: 2, difference: 1 });
+  });
+
+  it('differ by a mean over seeds, which may be one standard error below', () => {
+    const better = differenceOf([run(0, 1), run(1, 3)]);
+    expect(better).to.include({ mean: 2, standardError: 1, isAsGood: true });
+    expect(differenceOf([run(0, 0.5), run(1, -1)]).isAsGood, '−0.25 ± 0.75').to.equal(true);
+    expect(differenceOf([run(0, -1), run(1, -1.2)]).isAsGood, '−1.1 ± 0.1').to.equal(false);
+    expect(summaryOf([run(0, -1), run(1, -1.2)])).to.include('below offline − 1 standard error');
+  });
+
+  it('have a page that the kept figures draw', () => {
+    if (!existsSync('docs/studio/online.json')) return;
+    const kept = JSON.parse(readFileSync('docs/studio/online.json', 'utf8')) as Kept;
+    expect(readFileSync('docs/studio-online.md', 'utf8')).to.equal(pageOf(kept));
+  });
+});
