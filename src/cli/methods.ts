@@ -157,6 +157,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     judged: 'rewards',
     settings: TRAINERS['online-dpo'],
+    trl: TRL_TRAINERS['online-dpo'],
     extra: rewarded(ONLINE_DPO_DEFAULTS),
     others: ['logCompletions'],
     form: PROMPTS,

@@ -16,7 +16,7 @@ import { describeModel } from '../model/description.ts';
 import { freshAdapter, type LinearShape } from '../model/lora.ts';
 import { linearsOf } from '../model/weight-shapes.ts';
 import { folderFiles } from '../node/folder.ts';
-import type { DPOConfig, RewardConfig } from '../train/config.ts';
+import type { DPOConfig, OnlineDPOConfig, RewardConfig } from '../train/config.ts';
 import { skippedToken } from '../train/scored-token.ts';
 import { freshHeadValues } from '../train/scorer.ts';
 import type { Method } from './method.ts';
@@ -24,6 +24,7 @@ import { type RecordedModel, recordedModel } from './open.ts';
 import { type RecordedRun, type RunRecord, readRuns } from './run-record.ts';
 import { dataSettingsOf, readData } from './training-data.ts';
 import { jsonl, scriptArguments, TRL_REQUIREMENTS, TRL_SCRIPT, TRL_STAGES, utf8 } from './trl-parts.ts';
+import { onlineArguments, requireOnline, rewardsScript, TRL_REWARDS } from './trl-rewards.ts';
 import { stagesScript, trainingScript } from './trl-script.ts';
 
 const SETTINGS = 'settings.json';
@@ -69,6 +70,7 @@ async function filesOf(
     const wayOut = 'Train on the Hugging Face folder, or export the adapter with --format peft or gguf';
     throw new InputError(folder, `its model is ${model}, and TRL cannot train GGUF`, wayOut);
   }
+  if (trl.hasRewards) requireOnline(settings as OnlineDPOConfig, folder);
   // Weights as stored in a folder are the same numbers in float32.
   if (dtype !== 'auto' && dtype !== 'float32')
     onNotice(
@@ -77,7 +79,10 @@ async function filesOf(
   const all = await readData(method, { ...dataSettingsOf(record), seed: settings.seed }, onNotice);
   const parts = {
     train: all.train.slice(0, rows?.train),
-    ...(all.evaluation.length > 0 ? { eval: all.evaluation.slice(0, rows?.evaluation) } : {}),
+    // TRL's trainers on rewards sample in training only.
+    ...(all.evaluation.length > 0 && !trl.hasRewards
+      ? { eval: all.evaluation.slice(0, rows?.evaluation) }
+      : {}),
   };
   const files: Files = {};
   const idsOf = tokenIds ? await tokenIdsOf(method, record, await open(record)) : undefined;
@@ -86,15 +91,17 @@ async function filesOf(
     if (idsOf) files[`${name}.ids.jsonl`] = jsonl(idsOf(part));
   }
   if (method.trl?.model.hasHead) await requireSameToken(folder, record, await open(record));
+  const args = scriptArguments(method.name, settings);
   const settingsJson = {
     model,
     revision,
     data,
     evalData,
-    args: scriptArguments(method.name, record.settings),
+    args: trl.hasRewards ? onlineArguments(args, await positionsOf(await open(record))) : args,
   };
   return {
     ...files,
+    ...(trl.hasRewards ? { [TRL_REWARDS]: utf8(rewardsScript(record.rewards ?? [])) } : {}),
     ...(lora ? await adapters(folder, record, lora, { open, method }) : {}),
     'requirements.txt': utf8(TRL_REQUIREMENTS),
     [SETTINGS]: utf8(`${JSON.stringify(settingsJson, null, 2)}\n`),
@@ -103,6 +110,8 @@ async function filesOf(
     ),
   };
 }
+
+const positionsOf = async (model: ModelFiles) => (await describeModel(model)).config.maxPositionEmbeddings;
 
 /** Rows with the columns that TRL's DPO makes from them. */
 async function tokenIdsOf({ name }: Method, { settings }: RunRecord, model: ModelFiles) {
@@ -187,7 +196,9 @@ const isTokenIds = (ids: unknown) => Array.isArray(ids) && typeof ids[0] === 'nu
 
 /** A row with TRL's names: a text without a prompt is "text", or "messages". */
 function asTrlHasIt(row: unknown): unknown {
-  const { where: _, chatTemplateKwargs, ...rest } = row as Record<string, unknown>;
+  const { where: _, chatTemplateKwargs, columns: more = {}, ...given } = row as Record<string, unknown>;
+  // Of prompts: what rewards are given beside them.
+  const rest: Record<string, unknown> = { ...given, ...(more as object) };
   const columns =
     chatTemplateKwargs === undefined ? rest : { ...rest, chat_template_kwargs: chatTemplateKwargs };
   const { completion, ...others } = columns as Record<string, unknown>;

@@ -33,7 +33,7 @@ export interface TrlRows {
 }
 
 export interface GoingOn {
-  method: keyof typeof TRL_TRAINERS;
+  method: Exclude<keyof typeof TRL_TRAINERS, 'online-dpo'>;
   /** The model's folder. */
   source: Files;
   settings: ScheduleSettings & { perDeviceTrainBatchSize: number; seed: number };

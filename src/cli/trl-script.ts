@@ -32,6 +32,11 @@ const TOKEN_IDS = `
     trainer.train_dataset = rows("train.ids.jsonl")
     trainer.eval_dataset = rows("eval.ids.jsonl")`;
 
+const SAMPLES = (
+  settings: string,
+) => `Settings are in ${settings}. Write the rewards in rewards.py first. TRL samples its own completions, so that numbers are not
+those of webalign.`;
+
 const REPEATS = (
   settings: string,
 ) => `Settings are in ${settings}. The numbers of the first steps are those of webalign where its rows were taken in the order of
@@ -80,13 +85,21 @@ class GoingOn(${prefix}Trainer):
         return self.lr_scheduler
 `;
 
+const EVALUATION = `    evaluation = rows("eval.jsonl")`;
+const EVALUATED = `
+    if evaluation is not None:
+        print(json.dumps(trainer.evaluate()))`;
+const REWARDS = `    sys.path.insert(0, str(HERE))
+    from rewards import REWARDS
+`;
+
 /** Behind the trainer, whose reference is the adapter that the run began with. */
 const AS_TRAINED = `
     set_peft_model_state_dict(trainer.model, load_file(HERE / "trained" / "adapter_model.safetensors"))`;
 
 export function trainingScript(
   name: string,
-  { module, prefix, model: { loader, options } }: TrlTrainer,
+  { module, prefix, model: { loader, options }, hasRewards = false }: TrlTrainer,
   { hasAdapter, hasIds, settings, goesOn = false }: ScriptOptions,
 ): string {
   const imports = goesOn
@@ -99,12 +112,12 @@ export function trainingScript(
     pip install -r requirements.txt
     accelerate launch ${goesOn ? '--num_processes 1 ' : ''}${TRL_SCRIPT}
 
-${(goesOn ? GOES_ON : REPEATS)(settings)}
+${(goesOn ? GOES_ON : hasRewards ? SAMPLES : REPEATS)(settings)}
 """
 
 import argparse
 import json
-from pathlib import Path
+${hasRewards ? 'import sys\n' : ''}from pathlib import Path
 
 import torch
 from datasets import Dataset
@@ -134,17 +147,15 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(given.model, revision=given.revision)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    evaluation = rows("eval.jsonl")
+${hasRewards ? REWARDS : EVALUATION}
     trainer = ${goesOn ? 'GoingOn' : `${prefix}Trainer`}(
         model=model,
         args=${prefix}Config(output_dir=given.out, use_cpu=given.cpu, **settings["args"]),
         train_dataset=rows("train.jsonl"),
-        eval_dataset=evaluation,
+        ${hasRewards ? 'reward_funcs=REWARDS' : 'eval_dataset=evaluation'},
         processing_class=tokenizer,
     )${hasIds ? TOKEN_IDS : ''}${goesOn ? AS_TRAINED : ''}
-    trainer.train()
-    if evaluation is not None:
-        print(json.dumps(trainer.evaluate()))
+    trainer.train()${hasRewards ? '' : EVALUATED}
     trainer.save_model(given.out)
 
 

@@ -8,6 +8,8 @@ export interface TrlTrainer {
   prefix: string;
   /** The class of transformers' that loads its model, what it is told beside, and whether a scalar head trains with it. */
   model: { loader: string; options: string; hasHead: boolean };
+  /** It samples completions and rates them with functions of Python; it does not evaluate. */
+  hasRewards?: boolean;
 }
 
 const LANGUAGE_MODEL: TrlTrainer['model'] = { loader: 'AutoModelForCausalLM', options: '', hasHead: false };
@@ -23,5 +25,11 @@ export const TRL_TRAINERS = {
   kto: { module: 'trl', prefix: 'KTO', model: LANGUAGE_MODEL },
   'reward-model': { module: 'trl', prefix: 'Reward', model: REWARD_MODEL },
   cpo: { module: 'trl.experimental.cpo', prefix: 'CPO', model: LANGUAGE_MODEL },
+  'online-dpo': {
+    module: 'trl.experimental.online_dpo',
+    prefix: 'OnlineDPO',
+    model: LANGUAGE_MODEL,
+    hasRewards: true,
+  },
   orpo: { module: 'trl.experimental.orpo', prefix: 'ORPO', model: LANGUAGE_MODEL },
 } as const satisfies Readonly<Record<string, TrlTrainer>>;

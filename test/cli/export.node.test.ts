@@ -4,6 +4,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { rewardsScript } from '../../src/cli/trl-rewards.ts';
 import { type Adapter, readAdapter } from '../../src/io/peft.ts';
 import { folderFiles } from '../../src/node/folder.ts';
 import { relativeL2 } from '../reference/compare.ts';
@@ -150,6 +151,56 @@ describe('cli: export', () => {
     const refused = await exportTo('never');
     expect(refused.code).to.equal(1);
     expect(refused.error.message).to.include('another token').and.include('scoredToken last_non_pad');
+  });
+
+  it('trl: prompts, settings and rewards to be written for online DPO, unless TRL cannot label so', async () => {
+    const run = workshop.path('online');
+    const prompts = ['once', 'the', 'a'].map((prompt, i) => ({ prompt, length: i }));
+    const data = await workshop.write('prompts.jsonl', lines(prompts));
+    const args = ['--model', model, '--data', data, '--out', run, '--eval-split', '1', '--max-steps', '1'];
+    const rewards = ['--reward', 'sentiment'];
+    const size = ['--batch-size', '2', '--max-completion-length', '3', '--num-generations-eval', '2'];
+    const made = await workshop.run(['online-dpo', ...args, ...size, ...rewards]);
+    expect(made.code, made.stderr).to.equal(0);
+    const exportTo = (to: string) =>
+      workshop.run(['export', '--format', 'trl', '--adapter', run, '--out', workshop.path(to)]);
+    const { code, stderr } = await exportTo('trl-online');
+    expect(code, stderr).to.equal(0);
+    const out = workshop.path('trl-online');
+    expect(await readdir(out)).to.not.include('eval.jsonl');
+    const text = async (name: string) => readFile(`${out}/${name}`, 'utf8');
+    const { args: written } = JSON.parse(await text('settings.json'));
+    expect(written).to.deep.include({ max_new_tokens: 3, max_length: 64, loss_type: 'sigmoid' });
+    expect(written).to.not.have.any.keys(
+      'max_completion_length',
+      'num_generations_eval',
+      'steps_per_generation',
+      'num_iterations',
+    );
+    const rows = (await text('train.jsonl')).trimEnd().split('\n');
+    expect(rows).to.have.length(2);
+    for (const row of rows) expect(prompts.map((each) => JSON.stringify(each))).to.include(row);
+    expect(await text('train.py'))
+      .to.include('from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer')
+      .and.include('reward_funcs=REWARDS')
+      .and.not.include('evaluation');
+    expect(await text('rewards.py'))
+      .to.include('def reward_sentiment(prompts, completions, **columns):')
+      .and.include('REWARDS = [reward_sentiment]');
+    expect(rewardsScript(['a-b.mjs', 'x/a_b'])).to.include('REWARDS = [reward_a_b, reward_a_b_2]');
+
+    const record = await readFile(`${run}/run.json`, 'utf8');
+    for (const [name, value] of [
+      ['labels', '"sampled"'],
+      ['numIterations', '2'],
+      ['lossType', '"hinge"'],
+    ] as const) {
+      const changed = record.replace(new RegExp(`("${name}": )[^,\n]*`), `$1${value}`);
+      await workshop.write('online/run.json', changed);
+      const refused = await exportTo('never');
+      expect(refused.code, name).to.equal(1);
+      expect(refused.error.message).to.include("TRL's online DPO has no").and.include(name);
+    }
   });
 
   it('explains what is wrong and what to do, and writes nothing', async () => {

@@ -1,4 +1,6 @@
 /** The figures of a run of the fuzzer: inputs, the most that one took, findings, and the lines that they reached. */
+import { counted } from '../../src/base/counted.ts';
+
 export interface FuzzResult {
   seed: number;
   /** The time that was divided among the targets. */
@@ -53,7 +55,7 @@ export function table(result: FuzzResult): string {
     '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
     '',
-    `${inputs} inputs, ${findings} findings, in ${result.minutes} minutes from seed ${result.seed}. Reached: ${roomLines(result).join('; ')}.`,
+    `${inputs} inputs, ${findings} findings, in ${counted(result.minutes, 'minute')} from seed ${result.seed}. Reached: ${roomLines(result).join('; ')}.`,
     `On ${result.machine}.`,
   ].join('\n');
 }

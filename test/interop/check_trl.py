@@ -156,6 +156,35 @@ def _():
     return compared(summary, repeated(handed_over(run)))
 
 
+@check("online-dpo: TRL samples and trains, when the rewards are written")
+def _():
+    rows = [{"prompt": json.loads(line)["prompt"], "length": i} for i, line in enumerate(pairs().read_text().splitlines())]
+    data, run = write_lines(work / "prompts.jsonl", rows), work / "run-online-dpo"
+    given = ["--model", fixture_model("tiny-llama"), "--data", data, "--out", run, "--reward", "sentiment"]
+    cli("online-dpo", *given, *SHORT, "--max-completion-length", 5)
+    folder = handed_over(run)
+    spec = importlib.util.spec_from_file_location("train", folder / "train.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    before, sys.argv = sys.argv, [str(folder / "train.py"), "--cpu"]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            try:
+                script.main()
+            except NotImplementedError as error:
+                assert "sentiment" in str(error), error
+            else:
+                raise AssertionError("a reward that nobody has written was used")
+            sys.modules["rewards"].REWARDS[:] = [
+                lambda prompts, completions, length, **_: [float(len(text) + n) for text, n in zip(completions, length, strict=True)]
+            ]
+            script.main()
+    finally:
+        sys.argv = before
+    written = folder / "out/adapter_model.safetensors"
+    assert written.exists(), "no adapter was written"
+
+
 @check("accelerate launch train.py, as the documentation has it")
 def _():
     need("accelerate")
