@@ -161,7 +161,7 @@ On a software adapter, measured while the kernels were written and not by the co
 - **Arrays that are declared first and filled later.** They are first set to zero, number by number, which is a fifth of the time to compile a
   product of 16 × 16 results per thread. Arrays that are created with their contents are not.
 - **Skipping blocks of negligible tokens in products**: at 2⁻¹² 5 to 7% of a real model's blocks would remain, but it is even less work to find
-  the remaining tokens, 60 to 82 of 49,152, and to add only their rows ([what it saves](precision.md#negligible-tokens)).
+  the remaining tokens, 60 to 82 of 49,152, and to add only their rows ([what it saves](precision.md#skip-negligible-tokens)).
 - **The activation of a layer in the kernel of its product**: the backward pass reads the input of the activation, so no pass is saved.
 - **Checking for results in every turn of the event loop**, as Dawn does in Node: it uses a core that the adapter needs. Sleeping for a
   millisecond per turn nearly doubled the speed on two cores; it is also done during compilation, where the checks take a third of the CPU time.
