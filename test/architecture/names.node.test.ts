@@ -36,7 +36,7 @@ describe('names', () => {
     expect(lost).to.deep.equal([]);
   });
 
-  it('lead from a formula to the catalogue', () => {
+  it('list each formula in the catalogue', () => {
     const formulas = shaders.filter((shader) => shader.startsWith('shaders/losses/'));
     const rows = importsOf('src/losses/catalogue.ts').flatMap(importsOf);
     expect(rows).to.include.members(formulas);
@@ -44,7 +44,7 @@ describe('names', () => {
     expect(importsOf('src/losses/divergences.ts')).to.include.members(divergences);
   });
 
-  it('lead from a format to its row', () => {
+  it('list each format in its table', () => {
     const formats = shaders.filter((shader) => shader.startsWith('shaders/formats/'));
     expect(importsOf('src/tensor/formats.ts')).to.include.members(formats);
   });

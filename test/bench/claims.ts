@@ -124,7 +124,7 @@ export function verdicts(book: Book): Verdict[] {
       ],
     ),
     judged(
-      'The time of a step, attention’s share aside, is linear in the tokens: r² of at least 0.99',
+      'The time of a step without attention is linear in the tokens: r² of at least 0.99',
       r2 && `r² = ${r2.toFixed(4)}${processorR2 ? ` (${processorR2.toFixed(4)} by processor time)` : ''}`,
       (r2 ?? 0) >= 0.99,
     ),
@@ -134,7 +134,7 @@ export function verdicts(book: Book): Verdict[] {
       new Set(dispatches).size === 1,
     ),
     judged(
-      'A vocabulary of 151,936 needs at most 64 MB more than one of 1,000, beside the weights of the head',
+      'A vocabulary of 151,936 needs at most 64 MB more than one of 1,000, besides the weights of the head',
       growth === undefined ? undefined : `${growth.toFixed(1)} MiB more`,
       (growth ?? 0) <= 64,
     ),
@@ -148,7 +148,7 @@ export function verdicts(book: Book): Verdict[] {
       'A group of 8 with its prompt packed once, as long as a completion: at least 1.5 times as fast',
       1.5,
     ),
-    group(', prompt of 128', 'The same with a prompt twice as long: at least 1.8 times as fast', 1.8),
+    group(', prompt of 128', 'The same with prompts twice as long: at least 1.8 times as fast', 1.8),
     judged(
       'The kernels of SmolLM2-135M compile in at most 3 s',
       compiling === undefined ? undefined : `${(compiling / 1000).toFixed(2)} s`,

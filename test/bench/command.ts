@@ -67,7 +67,7 @@ async function run(options: CommandOptions): Promise<number> {
 /** Processors, and how many programs wanted one before this run began: if more than there are, measured times are longer. */
 function machineNow(): string {
   const [load = 0] = loadavg();
-  const busy = load > 0.5 ? `, ${load.toFixed(1)} programs at a time wanting one before the run` : '';
+  const busy = load > 0.5 ? `, load average ${load.toFixed(1)} before the run` : '';
   return `${availableParallelism()} processors${busy}`;
 }
 

@@ -45,7 +45,7 @@ describe('data: shared model and data', () => {
     },
   );
 
-  itWith('models/stories260K/reference-logprobs.json', 'tokenises the reference texts', async () => {
+  itWith('models/stories260K/reference-logprobs.json', 'tokenizes the reference texts', async () => {
     const tokenizer = await Tokenizer.fromFiles(model);
     const { cases } = JSON.parse(await model.readText('reference-logprobs.json')) as {
       cases: { text: string; ids: number[] }[];
@@ -72,7 +72,7 @@ describe('data: shared model and data', () => {
     });
   }
 
-  itWith('data/hh-rlhf-harmless.jsonl', 'tokenises pairs that decode to the text again', async () => {
+  itWith('data/hh-rlhf-harmless.jsonl', 'tokenizes pairs that decode to the text again', async () => {
     const tokenizer = await Tokenizer.fromFiles(model);
     const rows = readPreferenceRows(await shared.readText('data/hh-rlhf-harmless.jsonl'), 'hh').slice(0, 50);
     const { pairs } = tokenizePairs(rows, tokenizer);
@@ -95,7 +95,7 @@ describe('data: shared model and data', () => {
     return Tokenizer.fromFiles(memoryFiles(files, 'shared'));
   }
 
-  itWith('data/helpful-labels.jsonl', 'reads and tokenises labelled conversations', async () => {
+  itWith('data/helpful-labels.jsonl', 'reads and tokenizes labeled conversations', async () => {
     const rows = readLabelledRows(await shared.readText('data/helpful-labels.jsonl'), 'labels');
     expect(rows).to.have.length(300);
     expect(rows.filter(({ label }) => label).length).to.be.within(1, 299);
@@ -114,7 +114,7 @@ describe('data: shared model and data', () => {
     });
   });
 
-  itWith('data/instructions.jsonl', 'reads and tokenises instructions', async () => {
+  itWith('data/instructions.jsonl', 'reads and tokenizes instructions', async () => {
     const rows = readTextRows(await shared.readText('data/instructions.jsonl'), 'instructions');
     expect(rows).to.have.length(999);
     const tokenizer = await chatTokenizer();

@@ -209,7 +209,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
   });
 });
 
-describe('data/tokenize-completions of labelled rows', () => {
+describe('data/tokenize-completions of labeled rows', () => {
   for (const [name, rows, expected] of [
     ['text', trl.labelled, trl.kto],
     ['messages', trl.chats, trl.ktoChats],

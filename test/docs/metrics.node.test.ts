@@ -1,6 +1,6 @@
 /**
  * `docs/metrics.md` has a line for every metric: of a short run of each trainer with held-out rows, and of every loss of
- * the catalog. And it has no line for a metric that nothing logs.
+ * the catalogue. And it has no line for a metric that nothing logs.
  */
 import { expect } from 'chai';
 import type { Tokenizer } from '../../src/data/tokenizer.ts';

@@ -20,8 +20,8 @@ describe('quads', () => {
   });
 
   for (const [what, text, other] of [
-    ['a neighbour is another', 'quadSwapX(own)', 'quadSwapY(own)'],
-    ['nothing is received', 'quadBroadcast(own, 2u)', 'own'],
+    ['values come from the wrong thread', 'quadSwapX(own)', 'quadSwapY(own)'],
+    ['no value is received', 'quadBroadcast(own, 2u)', 'own'],
     ['the shader is refused', 'quadSwapY(own)', 'quadSwapZ(own)'],
   ] as const) {
     it(`are not used, with a notice, if ${what}`, async () => {

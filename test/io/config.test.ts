@@ -144,7 +144,7 @@ describe('io/config', () => {
     ['a rotary part', { partial_rotary_factor: 0.5 }, ['"partial_rotary_factor"']],
     ['another activation', { hidden_act: 'gelu' }, ['"hidden_act"', '"gelu"', 'silu']],
     ['tensor-parallel slices', { pretraining_tp: 4 }, ['"pretraining_tp"']],
-    ['quantised weights', { quantization_config: { bits: 4 } }, ['"quantization_config"']],
+    ['quantized weights', { quantization_config: { bits: 4 } }, ['"quantization_config"']],
     [
       'a ramp without width',
       {

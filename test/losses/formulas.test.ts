@@ -1,5 +1,5 @@
 /**
- * Every formula of the catalog compared with its float64 reference: a thousand random rows, margins up to 500, ties, label
+ * Every formula of the catalogue compared with its float64 reference: a thousand random rows, margins up to 500, ties, label
  * smoothing at its limits, single tokens, and the scores of every divergence.
  */
 import { expect } from 'chai';
@@ -272,7 +272,7 @@ describe('formulas at the ends of float32', () => {
   }
 });
 
-describe('formulas on labelled completions', () => {
+describe('formulas on labeled completions', () => {
   for (const loss of labelled) {
     for (const [label, largest, beta] of [
       ['ordinary', 40, 0.1],

@@ -174,7 +174,7 @@ describe('losses on sampled tokens', () => {
     expectClose(slopes, k1, { absolute: 1e-6, relative: 1e-5 });
   });
 
-  it('logs clipped shares over tokens, and over completions where ratios are of those', async () => {
+  it('logs the clipped fraction of tokens, or of completions if ratios are per completion', async () => {
     const completions = drawn([1, 9], 12, 0).map((each, c) => ({
       ...each,
       logp: each.logp.map((value) => value + (c === 0 ? 0.5 : 0)),

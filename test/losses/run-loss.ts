@@ -65,7 +65,7 @@ async function run(
   };
 }
 
-/** Of pairs; the derivative comes back as `dchosen` and `drejected`. Completions have three tokens unless told. */
+/** Runs a loss on pairs; the derivative is returned as `dchosen` and `drejected`. Completions have three tokens by default. */
 export async function runPairs(
   loss: Loss,
   pairs: PairLogprobs,
@@ -94,7 +94,7 @@ export async function runPairs(
   };
 }
 
-/** Of labelled completions; `klRatios` are the log-ratios of the mismatched ones, for losses with a baseline. */
+/** Runs a loss on labeled completions; `klRatios` are the log-ratios of the mismatched ones, for losses with a baseline. */
 export async function runLabelled(
   loss: Loss,
   examples: LabelledLogprobs,

@@ -1,6 +1,6 @@
 /**
  * Losses on tokens compared with float64: ratios of tokens and of whole completions, every divisor, lists of losses. Two
- * policy gradients written outside the catalog are used, which tests such formulas too.
+ * policy gradients written outside the catalogue are used, which tests such formulas too.
  */
 import { expect } from 'chai';
 import type { Term } from '../../src/losses/completion-loss.ts';

@@ -18,7 +18,7 @@ export interface PairLogprobs {
   margin?: Reals;
 }
 
-/** `beta` and the loss's own options, named as in the catalog. */
+/** `beta` and the loss's own options, named as in the catalogue. */
 export type Options = Readonly<Record<string, number>>;
 
 export interface Divergence {
@@ -197,7 +197,7 @@ const PAIRWISE: Readonly<Record<string, Formula>> = {
 /** Losses whose rewards are β times token means of the policy alone. */
 const MEAN_REWARDS = ['simpo', 'orpo'];
 
-/** A loss on pairs, by its name in the catalog. */
+/** A loss on pairs, by its name in the catalogue. */
 export function pairwise(
   name: string,
   sums: PairLogprobs,
@@ -276,7 +276,7 @@ const LABELLED: Readonly<Record<string, (logp: Dual, ratio: Dual, wanted: boolea
   nll: (logp, _, __, { tokens }) => logp.times(-1 / tokens),
 };
 
-/** A loss on labeled completions, by its name in the catalog. */
+/** A loss on labeled completions, by its name in the catalogue. */
 export function labelled(name: string, examples: LabelledLogprobs, options: Options) {
   const { policy, reference, desirable, tokens, kl = 0 } = examples;
   const losses = Array.from(policy, (value, e) => {

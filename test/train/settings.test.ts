@@ -71,7 +71,7 @@ describe('a declaration', () => {
       boolean({ ...without('range'), default: true }),
       boolean({ ...without('range'), default: true, off: 'not that' }),
       choice(['a', 'b'], { ...without('range'), default: 'a' }),
-      // @ts-expect-error: a default that is none of the choices
+      // @ts-expect-error: a default that is not one of the choices
       choice(['a', 'b'], { ...without('range'), default: 'c' }),
       option({ default: 1, range: {}, help: 'an option', trl: null, trainers: ['dpo'], always: false }),
       // @ts-expect-error: no trainers

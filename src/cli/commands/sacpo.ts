@@ -23,7 +23,7 @@ const SAVE_STEPS = 50;
 
 export const sacpo = command({
   name: 'sacpo',
-  summary: 'align in steps: to one criterion, then to another',
+  summary: 'align stepwise: for one criterion, then for another',
   description:
     'Stepwise alignment (SACPO, Wachi et al. 2024): the first stage trains on reward, the next on safety with the first ' +
     'as its reference, each with DPO or KTO and its own adapter. --stages is a JSON file: {"stages": [{"name": ' +

@@ -30,7 +30,7 @@ export function tradeoffPage(data: PageData): string {
   const { tradeoff, task, pairs, adapters, plot } = data;
   const { reward, scaled, both } = tradeoff;
   const steps = (scaled.at(-1) as Point).steps;
-  return `# In steps: to one criterion, then to another
+  return `# Stepwise alignment: one criterion, then another
 
 An answer should be helpful *and* harmless, and data for the two seldom comes together. Stepwise alignment (SACPO, Wachi et al. 2024) trains
 on one criterion after the other. It rests on [Theorem 1](theorem-1.md): the optimal policy for reward r + λg is
@@ -71,7 +71,7 @@ the ranks. Stopped, the first command goes on with \`--resume\`. In code it is \
 The embedded model's stories are first made **glad**, as in [\`webalign align\`](command-line.md#try-the-embedded-example): the sum of AFINN-165's ratings of their words.
 Then they are made **calm**: as few *strong* words (rated beyond ±2) and exclamation marks as possible. The two pull apart, because most of the
 gladness of these stories is in strong words (*happy*, *love*, *fun*, *good*: 3 or 4), while mild ones (*liked*, *help*, *smiled*, *friend*: 1 or 2) are
-calm. Both stages see the same ${pairs.reward} pairs of completions, labelled once for each criterion, as PKU-SafeRLHF labels its answers. Calm tells
+calm. Both stages see the same ${pairs.reward} pairs of completions, labeled once for each criterion, as PKU-SafeRLHF labels its answers. Calm tells
 ${pairs.calm} of the pairs apart, and in ${pairs.opposed} of them it wants the completion that gladness rejects.
 
 ![${altText(tradeoff)}](${plot})

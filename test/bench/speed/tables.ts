@@ -141,6 +141,6 @@ export function growthLines(curves: readonly Curve[]): string[] {
   return curves.map(({ name, points }) => {
     const { slope } = straightLine(points.map(([size, time]) => [Math.log(size), Math.log(time)]));
     const [[from], [to]] = [points[0] as [number, number], points.at(-1) as [number, number]];
-    return `**${name}**, ${from} to ${to}: the time goes with the power ${threeDigits(slope)} of it`;
+    return `**${name}**, ${from} to ${to}: the time grows with the exponent ${threeDigits(slope)}`;
   });
 }
