@@ -9,8 +9,8 @@ const command = new Command('npm test --')
   .description('Runs the tests in Node and in headless Chromium.')
   .argument('[file...]', 'parts of the names of test files; all of them where none is given')
   .addOption(new Option('--only <place>', 'one of the two').choices(['node', 'chromium']))
-  .option('--grep <text>', 'the tests whose names hold this')
-  .option('--variant <names>', 'kernel variants to run by wherever they serve, separated by commas')
+  .option('--grep <text>', 'the tests whose names contain this')
+  .option('--variant <names>', 'kernel variants to use where they are supported, separated by commas')
   .parse();
 const { only, grep, variant } = command.opts();
 const files = testFiles.filter(
