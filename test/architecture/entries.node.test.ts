@@ -22,6 +22,7 @@ const OF_DEMOS: Record<string, string> = {
   'src/cli/report/figures.ts': 'the report of a run is one page, whoever makes it',
   'src/cli/report/html.ts': 'the report of a run is one page, whoever makes it',
   'src/cli/report/page.ts': 'the report of a run is one page, whoever makes it',
+  'src/cli/report/text-figures.ts': 'texts are measured in one way before and after training',
   'src/cli/report/parts.ts': 'the report of a run is one page, whoever makes it',
   'src/cli/trl-going-on.ts': 'runs are handed to TRL in one way',
 };

@@ -164,7 +164,7 @@ describe('cli: sacpo', function () {
         'no reference',
         'Use dpo',
       );
-    bad('an unknown setting', () => [{ ...reward, bata: 1 }], 'stage 1: no setting is called "bata"', 'beta');
+    bad('an unknown setting', () => [{ ...reward, bata: 1 }], 'stage 1: unknown settings: "bata"', 'beta');
     bad("another method's setting", () => [{ ...reward, desirableWeight: 2 }], '"desirableWeight"');
     bad('a setting of another kind', () => [{ ...reward, beta: 'low' }], '"beta": is "low"', 'Give a number');
     bad('a lambda that is none', () => [{ ...reward, lambda: 0 }], '"lambda" is 0', 'above 0');

@@ -325,6 +325,6 @@ describe('for TRL', () => {
       InputError,
       "TRL's ipo only supports ipoTokenMean 1",
     );
-    expect(() => trlArguments({ rank: 1 })).to.throw(InputError, 'unknown settings: "rank"');
+    expect(() => trlArguments({ rank: 1 })).to.throw(InputError, 'no setting is called "rank"');
   });
 });

@@ -167,7 +167,7 @@ describe('trainers', () => {
     );
     expect(() => dpo(model, { lossType: 'hinge', share: 1 })).to.throw(
       InputError,
-      'no setting is called "share"',
+      'unknown settings: "share"',
     );
     model.dispose();
   });
@@ -232,8 +232,8 @@ describe('trainers reject', () => {
       { lossType: 'sigmoid' },
       /"sigmoid".*Supported losses: kto, apo_zero_unpaired/,
     ],
-    ['an unknown setting', cpo, { simpoBeta: 1 }, /no setting is called "simpoBeta"/],
-    ['a divergence without a reference', cpo, { fDivergence: 'js_divergence' }, /no setting .*"fDivergence"/],
+    ['an unknown setting', cpo, { simpoBeta: 1 }, /unknown settings: "simpoBeta"/],
+    ['a divergence without a reference', cpo, { fDivergence: 'js_divergence' }, /unknown settings: "fDivergence"/],
     [
       'a divergence with a loss of the reverse KL',
       dpo,
@@ -241,7 +241,7 @@ describe('trainers reject', () => {
       /nca_pair requires the reverse KL.*use one of sigmoid/,
     ],
     ['an unknown divergence', dpo, { fDivergence: 'tv' }, /fDivergence is "tv".*reverse_kl/],
-    ['ldAlpha with KTO', kto, { ldAlpha: 0.5 }, /no setting is called "ldAlpha"/],
+    ['ldAlpha with KTO', kto, { ldAlpha: 0.5 }, /unknown settings: "ldAlpha"/],
     ['ldAlpha beyond 1', dpo, { ldAlpha: 1.5 }, /ldAlpha is 1.5/],
     ['weights of another length', dpo, { lossWeights: [1, 2] }, /lossWeights has 2 entries for 1/],
     [
