@@ -37,6 +37,8 @@ import { planFiles } from './plan-files.ts';
 import type { Judgment, Source } from './preferences/judgment.ts';
 import { adapterName, type StudioKept, type StudioRecord } from './record.ts';
 import { pastRunOf } from './remember.ts';
+import type { RewardFigures } from './reward/figures.ts';
+import { fitReward } from './reward/fit.ts';
 import { Runtime } from './runtime.ts';
 import { samplePrompts, sampleWhereDue } from './samples.ts';
 import { Teller } from './telling.ts';
@@ -123,6 +125,11 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     await this.online.settled;
     const nameOf = (side: 'before' | 'now') => this.sourceOf(side);
     return this.onSoundDevice(() => this.runtime.draftUntil(request, nameOf, signal, listener));
+  }
+
+  fitReward(...[judgments, onProgress]: Parameters<StudioJob['fitReward']>): Promise<RewardFigures> {
+    this.refuseWhileRunning();
+    return this.onSoundDevice(() => fitReward(this.runtime, judgments, onProgress));
   }
 
   unblind(ballot: Ballot): Promise<Unblinded> {

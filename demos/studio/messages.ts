@@ -11,6 +11,7 @@ import type { ExportName } from './exports.ts';
 import type { MethodName } from './methods.ts';
 import type { OnlineState } from './online/state.ts';
 import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
+import type { RewardFigures } from './reward/figures.ts';
 import type { Samples } from './samples.ts';
 import type { Ballot, Unblinded } from './unblinding.ts';
 
@@ -156,6 +157,11 @@ export interface StudioJob {
   /** Writes the drafts; resolves with them as they are when all have ended or {@link stopWriting} is called. */
   write(request: DraftRequest, listener: (update: DraftUpdate) => void): Promise<DraftUpdate>;
   stopWriting(): void;
+  /** Fits a reward model to the pairs among the judgments, and reads the held-out ones. Rejects during a run. */
+  fitReward(
+    judgments: readonly Judgment[],
+    onProgress: (done: number, total: number) => void,
+  ): Promise<RewardFigures>;
   /** What stands behind a comparison whose last vote is cast. */
   unblind(ballot: Ballot): Promise<Unblinded>;
   /** The adapter as it stands, in PEFT's files. */

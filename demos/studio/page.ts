@@ -24,12 +24,16 @@ import { statusText } from './preferences/counts.ts';
 import { openPreferences } from './preferences/store.ts';
 import { importedPrompts } from './prompt-files.ts';
 import { makeTablesReachable } from './reachable.ts';
+import { RewardPanel } from './reward/panel.ts';
 import { mountTable } from './table.ts';
 import { Tabs } from './tabs.ts';
 import { Training } from './training.ts';
 
 /** Phases in which there is an adapter that writes and can be taken. */
 const WITH_ADAPTER: readonly Phase[] = ['picking', 'training', 'pausing', 'paused', 'done'];
+
+/** Phases in which nothing else uses the GPU for long. */
+const WITHOUT_RUN: readonly Phase[] = ['idle', 'paused', 'done', 'failed', 'kept'];
 
 let job: Remote<StudioJob> | undefined;
 let opened: Opened | undefined;
@@ -70,6 +74,7 @@ const compare = new Compare({
   },
 });
 mountTable(byId('table', HTMLDivElement), store);
+const reward = new RewardPanel(() => job, store);
 const keep = new Keep(() => job, store);
 wireEverything({ store, comparisons }, () => void showRuns());
 const guide = new Guide(store);
@@ -109,6 +114,7 @@ function show(update: Update): void {
   const hasAdapter = WITH_ADAPTER.includes(phase) && step > 0;
   compare.allow(hasAdapter);
   keep.allow(hasAdapter);
+  reward.allow(WITHOUT_RUN.includes(phase));
   guide.enter(phase);
   online.enter(update);
   if (phase === 'done' || phase === 'idle') void showRuns();
@@ -134,6 +140,7 @@ function loseWorker(why: string, isLate: boolean): void {
   online.leave();
   compare.allow(false);
   keep.allow(false);
+  reward.allow(false);
   // The model that the page opens with may be the one that keeps it busy.
   if (isLate) void chooseModel(undefined);
   complain(why);

@@ -31,9 +31,12 @@ const rowFor = (table: readonly (readonly [number, number])[], size: number): nu
 
 /** What an online run differs in: it sees each batch once, and its evaluations follow so many steps. */
 const ONLINE = { numTrainEpochs: 1, perDeviceTrainBatchSize: 4, evalSteps: 5 } as const;
+/** Of the learning rate of other runs: batches of a few picks are noisy, and the rate does not decay. */
+const ONLINE_RATE = 0.25;
 
 /** Settings for so many rows and a model of so many numbers. */
 export function defaultsFor(rows: number, parameters: number, method: MethodName = 'dpo'): Settings {
+  const rate = rowFor(RATES, parameters);
   const epochs = Math.round(FEW_ROWS_SEEN / Math.max(1, rows));
   const length = {
     numTrainEpochs: Math.min(MOST_EPOCHS, Math.max(1, epochs)),
@@ -42,12 +45,12 @@ export function defaultsFor(rows: number, parameters: number, method: MethodName
   return {
     ...length,
     beta: 0.1,
-    learningRate: rowFor(RATES, parameters),
+    learningRate: rate,
     r: ALIGN_LORA.r,
     seed: ALIGN_TRAINING.seed,
     evalSteps: evalStepsOf(stepsOf(rows, length)),
     earlyStoppingPatience: 0,
-    ...(methodOf(method).isOnline && ONLINE),
+    ...(methodOf(method).isOnline && { ...ONLINE, learningRate: ONLINE_RATE * rate }),
   };
 }
 

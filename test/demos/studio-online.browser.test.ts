@@ -5,7 +5,7 @@ import { StudioPage } from './studio-page.ts';
 const PICKS = 2;
 
 describe('a run of the studio that learns from picks as they are made', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   let studio: StudioPage;
   before(async () => {
@@ -15,7 +15,8 @@ describe('a run of the studio that learns from picks as they are made', function
   after(() => studio?.demo.close());
 
   const toggle = () => studio.page.getByRole('checkbox', { name: 'Learn as I pick' });
-  const says = (text: string) => studio.page.locator('#online-text').filter({ hasText: text }).waitFor();
+  const says = (text: string) =>
+    studio.page.locator('#online-text').filter({ hasText: text }).waitFor({ timeout: 90_000 });
   const tile = (name: string) => studio.demo.text(`online-${name}`);
   const onPage = (text: string) => says(`${text} picks until it learns`);
 

@@ -154,6 +154,10 @@ describe('parts of the studio', () => {
     expect(many).to.include({ numTrainEpochs: 1, perDeviceTrainBatchSize: 16 });
     expect(stepsOf(10, few)).to.equal(24);
     expect(defaultsFor(10, 1e9).learningRate).to.be.below(few.learningRate);
+    // Batches of a few picks, each seen once, at a rate that does not decay.
+    const online = defaultsFor(1000, 1e6, 'online');
+    expect(online).to.include({ numTrainEpochs: 1, perDeviceTrainBatchSize: 4 });
+    expect(online.learningRate).to.be.below(few.learningRate);
   });
 
   it('reaches the servers of one model alone', () => {

@@ -107,6 +107,20 @@ describe('runs of the studio', function () {
     expect(await studio.page.locator('#go-on').isVisible()).to.equal(false);
   });
 
+  it('fits a reward model to the picks, and shows where it disagrees', async () => {
+    await studio.tab('Train');
+    await studio.demo.press('Fit a reward model');
+    await studio.page
+      .locator('#reward-text')
+      .filter({
+        hasText: /^It learned from \d+ pairs and prefers your side in \d+% \(95% interval \d+% to \d+%\)/,
+      })
+      .waitFor({ timeout: 120_000 });
+    const rows = await studio.page.locator('#reward-bin-rows tr').allInnerTexts();
+    expect(rows.length).to.be.within(1, 5);
+    for (const row of rows) expect(row).to.match(/^\d+% to \d+%\s\d+\s\d+%\s\d+%$/);
+  });
+
   it('made no errors', () => {
     expect(studio.demo.errors).to.deep.equal([]);
   });

@@ -55,8 +55,11 @@ export async function openFirefox(
       env: { ...process.env, ...env, HOME: profile },
     },
   );
+  const end = () => void child.kill();
+  process.once('exit', end);
   return {
     async close() {
+      process.off('exit', end);
       if (child.exitCode === null && child.kill()) await once(child, 'exit');
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     },

@@ -156,9 +156,10 @@ export class OnlineRun {
   ): Promise<Judgment[] | undefined> {
     const { perDeviceTrainBatchSize } = record.lesson.settings;
     const judged = () => judgedNow(this.offered, { since: record.online.since, source: this.source });
+    const waited = new AbortController();
     try {
       return await new Promise((resolve) => {
-        signal.addEventListener('abort', () => resolve(undefined), { once: true });
+        signal.addEventListener('abort', () => resolve(undefined), { once: true, signal: waited.signal });
         this.look = () => {
           const found = judged();
           if (signal.aborted) resolve(undefined);
@@ -175,6 +176,7 @@ export class OnlineRun {
         this.look();
       });
     } finally {
+      waited.abort();
       this.look = undefined;
     }
   }
