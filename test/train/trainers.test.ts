@@ -233,7 +233,12 @@ describe('trainers reject', () => {
       /"sigmoid".*Supported losses: kto, apo_zero_unpaired/,
     ],
     ['an unknown setting', cpo, { simpoBeta: 1 }, /unknown settings: "simpoBeta"/],
-    ['a divergence without a reference', cpo, { fDivergence: 'js_divergence' }, /unknown settings: "fDivergence"/],
+    [
+      'a divergence without a reference',
+      cpo,
+      { fDivergence: 'js_divergence' },
+      /unknown settings: "fDivergence"/,
+    ],
     [
       'a divergence with a loss of the reverse KL',
       dpo,
