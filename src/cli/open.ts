@@ -12,7 +12,8 @@ import { DeviceLostError, formatBytes } from '../gpu/errors.ts';
 import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText, type Files } from '../io/files.ts';
-import { type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
+import { ADAPTER_CONFIG, type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
+import { MODEL_CONFIG } from '../io/weights.ts';
 import { CausalLM } from '../model/causal-lm.ts';
 import { checkDtype } from '../model/precision.ts';
 import { endedBySignals } from '../node/deadline.ts';
@@ -84,7 +85,7 @@ type ModelSettings = Pick<Settings, (typeof MODEL_OPTIONS)[number]> & { model: s
 const LARGE = 1e6;
 
 /** Opens the model's files from any source and reports downloads. */
-export function openModelFiles(
+export async function openModelFiles(
   { model, revision, token, refresh }: ModelSettings,
   terminal: Terminal,
   signal: AbortSignal,
@@ -93,7 +94,7 @@ export function openModelFiles(
     terminal.info(
       'Other users of this machine can read --token while the command runs. Set HF_TOKEN instead.',
     );
-  return openSource(model, {
+  const files = await openSource(model, {
     revision,
     token,
     refresh,
@@ -106,6 +107,20 @@ export function openModelFiles(
       terminal.progress(`Fetching ${file}`, done, megabytes, 'MB');
     },
   });
+  await noticeAdapter(files, terminal);
+  return files;
+}
+
+/** transformers loads an adapter that is in the model's own folder. Checked where that costs no request. */
+async function noticeAdapter(files: Files, terminal: Terminal): Promise<void> {
+  if (!files.list || !(await files.exists(ADAPTER_CONFIG))) return;
+  if (!(await files.exists(MODEL_CONFIG))) {
+    const wayOut = 'Give its base model as --model, and this folder as --adapter';
+    throw new InputError(files.name, 'holds an adapter, and no model', wayOut);
+  }
+  terminal.info(
+    `${files.name} also holds an adapter. transformers would apply it; here it applies only if it is given as --adapter.`,
+  );
 }
 
 /** The origin of a model. */

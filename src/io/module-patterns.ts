@@ -6,49 +6,34 @@
 import { namesOf } from './target-modules.ts';
 
 /** Names, `.`, `\.`, `.*`, `\d`, sets, and names to choose from; anchored or not. */
-const READABLE = /^\^?(?:\w|\.\*?|\\\.|\\d\+?|\[[\w-]{1,64}\]\+?|\((?:\?:)?[\w.]+(?:\|[\w.]+)*\)){1,512}\$?$/;
-/** Repetitions between the ends of a pattern: each multiplies its time by the length of a name, and so does its open start. */
-const MOST_REPEATED = 1;
+const READABLE = /^\^?(?:\w|\.\*?|\\\.|\\d\+?|\[(?:0-\d|\w)+\]\+?|\((?:\?:)?[\w.]+(?:\|[\w.]+)*\))+\$?$/;
 const MOST_PATTERNS = 32;
-/** Longer than names of modules are; only a name matches such a one. */
-const LONGEST_NAME = 128;
+/** Longer than names of modules are. */
+const LONGEST = 128;
 
 /** Whether all keys are names, ends of names, or patterns that can be read. */
 export function areReadable(keys: readonly string[]): boolean {
   const patterns = keys.filter((key) => !isName(key));
-  const isReadable = (key: string) => READABLE.test(key) && !isSlow(key) && expressionOf(key) !== undefined;
+  const isReadable = (key: string) => key.length <= LONGEST && READABLE.test(key) && !isSlow(key);
   return patterns.length <= MOST_PATTERNS && patterns.every(isReadable);
 }
 
-function isSlow(key: string): boolean {
-  const inner = key.replace(/^\.\*/, '').replace(/\.\*\$?$/, '');
-  return (inner.match(/[*+]/g) ?? []).length > MOST_REPEATED;
-}
+/** Two repetitions between the ends of a pattern: each multiplies its time by the length of a name, and so does an open start. */
+const isSlow = (key: string) => key.replace(/^\.\*|\.\*\$?$|[^*+]/g, '').length > 1;
 
-/** The index of the first key that matches a module's name, by that name; undefined if none does. */
-export function firstMatching(keys: readonly string[]): (module: string) => number | undefined {
-  const places = new Map<string, number>();
-  const patterns: { at: number; pattern: RegExp }[] = [];
-  for (const [at, key] of keys.entries()) {
-    if (isName(key)) places.set(key, at);
-    else patterns.push({ at, pattern: expressionOf(key) as RegExp });
-  }
+/** The index of the first key that matches a module's name, by that name; -1 if none does. */
+export function firstMatching(keys: readonly string[]): (module: string) => number {
+  const places = new Map(keys.map((key, at) => [key, at]));
+  const patterns = keys.flatMap((key, at) => {
+    const start = key.startsWith('.*') ? '' : '(?:.*\\.)?';
+    return isName(key) ? [] : [{ at, pattern: new RegExp(`^${start}(?:${key})$`) }];
+  });
   return (module) => {
-    const named = namesOf(module).map((name) => places.get(name) ?? keys.length);
-    const tried = module.length > LONGEST_NAME ? [] : patterns;
-    const matching = tried.find(({ pattern }) => pattern.test(module))?.at ?? keys.length;
-    const first = Math.min(matching, ...named);
-    return first < keys.length ? first : undefined;
+    const fits = module.length > LONGEST ? [] : patterns.filter(({ pattern }) => pattern.test(module));
+    const named = namesOf(module).flatMap((name) => places.get(name) ?? []);
+    const all = [...named, ...fits.map(({ at }) => at)];
+    return all.length > 0 ? Math.min(...all) : -1;
   };
-}
-
-/** Undefined for a set whose ends are the wrong way round. */
-function expressionOf(key: string): RegExp | undefined {
-  try {
-    return new RegExp(`^${key.startsWith('.*') ? '' : '(?:.*\\.)?'}(?:${key})$`);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Most keys are names, and there may be one for every module: these are looked up. */

@@ -209,13 +209,13 @@ function setAlphas(weights: Adapter['weights'], fields: Fields): void {
   if (entries.length === 0 || !entries.every(([, alpha]) => isAlpha(alpha)) || !areReadable(keys)) {
     throw fields.unsupported(
       'alpha_pattern',
-      'Give names of modules, or patterns without nested repetition, and numbers above 0 within float32; or merge the adapter into its model with PEFT',
+      'Give names or simple patterns, and numbers above 0; or merge it into its model with PEFT',
     );
   }
   const find = firstMatching(keys);
   for (const [module, layer] of weights) {
     const first = find(module);
-    if (first !== undefined) layer.alpha = entries[first]?.[1] as number;
+    if (first >= 0) layer.alpha = entries[first]?.[1] as number;
   }
 }
 

@@ -3,9 +3,7 @@
  */
 import { own } from '../base/lookup.ts';
 import { type ModelConfig, parseConfigText, parseGenerationEnds, type TokenIds } from '../io/config.ts';
-import { InputError } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
-import { ADAPTER_CONFIG } from '../io/peft.ts';
 import { GENERATION_CONFIG, MODEL_CONFIG } from '../io/weights.ts';
 import type { Architecture } from './architecture.ts';
 import { ARCHITECTURES, DIALECTS } from './architectures.ts';
@@ -21,9 +19,13 @@ export interface ModelDescription {
 
 /** Reads the `config.json` and the `generation_config.json` of a Hugging Face folder. Throws {@link InputError}. */
 export async function describeModel(files: Files): Promise<ModelDescription> {
-  const config = parseConfigText(await configText(files), `${files.name}/${MODEL_CONFIG}`, DIALECTS);
+  const config = parseConfigText(
+    await files.readText(MODEL_CONFIG),
+    `${files.name}/${MODEL_CONFIG}`,
+    DIALECTS,
+  );
   const ends = await generationEnds(files, config);
-  const notices = [...(config.notices ?? []), ...(ends?.notices ?? []), ...(await adapterNotices(files))];
+  const notices = [...(config.notices ?? []), ...(ends?.notices ?? [])];
   const architecture = own(ARCHITECTURES, config.modelType) as Architecture;
   const description = {
     config: {
@@ -34,24 +36,6 @@ export async function describeModel(files: Files): Promise<ModelDescription> {
     architecture,
   };
   return (await isClassifier(files)) ? withoutHead(description) : description;
-}
-
-async function configText(files: Files): Promise<string> {
-  try {
-    return await files.readText(MODEL_CONFIG);
-  } catch (cause) {
-    if (!(await files.exists(ADAPTER_CONFIG))) throw cause;
-    const wayOut = 'Give its base model as the model, and this folder as the adapter';
-    throw new InputError(files.name, `holds ${ADAPTER_CONFIG}, an adapter, and no model`, wayOut, { cause });
-  }
-}
-
-/** transformers loads an adapter that lies in the model's own folder. Only said where it costs no request. */
-async function adapterNotices(files: Files): Promise<string[]> {
-  if (!files.list || !(await files.exists(ADAPTER_CONFIG))) return [];
-  return [
-    `${files.name} also holds an adapter, which transformers would apply. Here it applies only if the folder is given as the adapter too.`,
-  ];
 }
 
 /** The same model, used only for its hidden states. */

@@ -84,17 +84,6 @@ describe('model/weights', () => {
     ]);
   });
 
-  it('says of an adapter that it is none of a model, and of a model that an adapter lies beside it', async () => {
-    const adapter = { 'adapter_config.json': new Uint8Array() };
-    await expectRefused(() => describeModel(memoryFiles(adapter, 'x')), 'x', 'an adapter, and no model');
-    const noticesOf = async (more: Record<string, Uint8Array<ArrayBuffer>>) =>
-      (await describeModel(filesOf(tinyLlama, more))).config.notices;
-    expect(await noticesOf(adapter)).to.deep.equal([
-      'fixture also holds an adapter, which transformers would apply. Here it applies only if the folder is given as the adapter too.',
-    ]);
-    expect(await noticesOf({})).to.equal(undefined);
-  });
-
   it('lists a bias that is missing', async () => {
     const without = new Map(stored());
     without.delete('transformer.h.1.attn.c_attn.bias');
