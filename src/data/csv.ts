@@ -62,6 +62,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
     throw new InputError(`${file}, line ${head.number}`, what, 'Rename one');
   }
   if (lines.length === 0) throw new InputError(file, 'contains no rows', 'Put rows below the column names');
+  const hasPromptsAlone = form.needed.some((set) => set.length === 1 && set[0] === PROMPT);
   const columns = chosen.map((name) => ({ name, at: places.get(name) as number }));
   const rows = lines.map(({ cells, number }): DataRow => {
     const where = `${file}, line ${number}`;
@@ -77,7 +78,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
       const cell = cells[at] as string;
       return cell === '' ? [] : [[name, cell]];
     });
-    return { where, value: rowOf(filled, where) };
+    return { where, value: rowOf(filled, where, hasPromptsAlone) };
   });
   return { rows, columns: names };
 }
@@ -90,14 +91,21 @@ function headOf(text: string, file: string, delimiter: string): Line | undefined
   }
 }
 
-/** Messages are read as such if all answers of a row are messages, or its prompt if it has no answers; otherwise the row is text. */
-function rowOf(cells: readonly (readonly [string, string])[], where: string): RowValue {
+/**
+ * Messages are read as such if all answers of a row are messages; otherwise the row is text. In data of prompts alone, a row without
+ * answers has messages if its prompt has.
+ */
+function rowOf(
+  cells: readonly (readonly [string, string])[],
+  where: string,
+  hasPromptsAlone: boolean,
+): RowValue {
   const plain = Object.fromEntries(
     cells.map(([name, cell]) => [name, name === 'label' ? labelOf(cell) : cell]),
   );
   const answers = cells.filter(([name]) => ANSWERS.includes(name));
   const prompt = cells.filter(([name]) => name === PROMPT);
-  const deciding = answers.length === 0 ? prompt : answers;
+  const deciding = answers.length === 0 && hasPromptsAlone ? prompt : answers;
   const read = deciding.map(([name, cell]) => [name, messagesOf(cell, name, where)] as const);
   if (read.length === 0 || read.some(([, messages]) => messages === undefined)) return plain;
   const prompts = prompt.map(([name, cell]) => [name, messagesOf(cell, name, where) ?? cell] as const);

@@ -95,12 +95,12 @@ describe('cli: several files of data', () => {
     await symlink(a, workshop.path('link.jsonl'));
     await expectRefused(() => read([a, b, a], {}), `${a}: is given twice`, 'weights set its share');
     await expectRefused(() => read([a, workshop.path('link.jsonl')], {}), `is the same file as ${a}`);
-    await expectRefused(() => read([a, 'none.jsonl'], { dataWeights: [1] }), '1 for 2 data sets');
+    await expectRefused(() => read([a, 'none.jsonl'], { dataWeights: [1] }), '1 weight for 2 data sets');
     await expectRefused(() => read([a, 'none.jsonl'], {}), 'none.jsonl: file not found');
     const more = ['--data', b, '--data-weights', '1,0,2'];
     const { code, error } = await workshop.run([...workshop.dpo({ '--data': a }), ...more]);
     expect(code).to.equal(1);
-    expect(error.message).to.include('there are 3 for 2 data sets');
+    expect(error.message).to.include('got 3 weights for 2 data sets');
     const bad = await workshop.write('bad.jsonl', lines([pairs(1)[0], { prompt: 'x' }]));
     await expectRefused(() => read([a, bad], {}), `${bad}, line 2`);
   });
@@ -110,10 +110,10 @@ describe('cli: several files of data', () => {
     const config = await workshop.write('config.json', JSON.stringify(settings));
     const model = ['--model', workshop.path('model')];
     const { error } = await workshop.run(['kto', ...model, '--config', config, '--out', workshop.path('x')]);
-    expect(error.message).to.include('there are 3 for 2 data sets');
+    expect(error.message).to.include('got 3 weights for 2 data sets');
     const stages = await workshop.write('stages.json', JSON.stringify([{ name: 'one', ...settings }]));
     const sacpo = await workshop.run(['sacpo', ...model, '--stages', stages, '--out', workshop.path('x')]);
-    expect(sacpo.error.message).to.include('there are 3 for 2 data sets');
+    expect(sacpo.error.message).to.include('got 3 weights for 2 data sets');
     const rated = await workshop.run(['score', ...model, '--data', a, '--data', b, '--data', a]);
     expect(rated.error.message).to.include(`${a}: is given twice`);
   });

@@ -144,7 +144,7 @@ describe('cli: reward', () => {
     [
       'a label that is none',
       { prompt: 'the sky', completion: ' is blue', label: 'good' },
-      '"label" is a string',
+      '"label" must be true or false, got a string',
     ],
   ];
   for (const [name, row, ...parts] of REFUSED) {

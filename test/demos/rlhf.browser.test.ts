@@ -55,7 +55,7 @@ describe('the demo of rewards', function () {
     await demo.keepsFree(async (look) => {
       await demo.start(SETTINGS);
       await demo.status('64 stories of the original model');
-      await demo.status('It writes');
+      await demo.status('The model writes');
       for (let at = 1; at <= STEPS; at++) {
         await demo.step(at);
         await look();
@@ -108,14 +108,14 @@ describe('the demo of rewards', function () {
 
   it('pauses, survives its tab and its device, and ends with the same adapter', async () => {
     await demo.start(SETTINGS);
-    await demo.status('It writes');
+    await demo.status('The model writes');
     await demo.step(2);
     await demo.press('Pause');
     await demo.status('Paused at step');
     await demo.page.reload();
     await demo.status('is kept in this browser');
     await demo.press('Resume');
-    await demo.status('It writes');
+    await demo.status('The model writes');
     await demo.loseDevice();
     await demo.status('The GPU device was lost. Going on from the checkpoint at step');
     await demo.status('Done');
@@ -125,7 +125,7 @@ describe('the demo of rewards', function () {
   it('stops early with the current adapter, and deletes the run on request', async function () {
     skipUnlessItsTurn(this, 'stop');
     await demo.start(SETTINGS);
-    await demo.status('It writes');
+    await demo.status('The model writes');
     await demo.step(1);
     await demo.press('Stop');
     await demo.status('Done after');
@@ -188,7 +188,7 @@ describe('the demo of rewards', function () {
         'async function loud(story, { tokens, prompt }) { return story.split("!").length - 1 + 0 * tokens * prompt.length; }',
       );
       await demo.start({ ...SETTINGS, maxSteps: '3' });
-      await demo.status('It writes');
+      await demo.status('The model writes');
       await demo.step(1);
       await judges(1);
       await demo.press('Pause');

@@ -214,8 +214,8 @@ describe('imported rows', () => {
       (all: string[]) => {
         const expected = [
           /^2: the completion "chosen" is empty/,
-          /^3: "rejected" is a number/,
-          /^4: "label" is a string/,
+          /^3: "rejected" must be text or messages, got a number/,
+          /^4: "label" must be true or false, got a string/,
           /^5: "chosen" has turns of: assistant, user, assistant/,
           /^6: a turn of "messages" has "tool_calls"/,
           /^7: has only "text"/,
