@@ -27,4 +27,5 @@ export {
 } from './io/page-stores.ts';
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
 export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';
-export { isSingleFile, openSingleFile, openSource, type Source, type SourceOptions } from './io/sources.ts';
+export { isSingleFile, openSingleFile } from './io/single-file.ts';
+export { openSource, type Source, type SourceOptions } from './io/sources.ts';

@@ -2,15 +2,13 @@
  * Opens a model from any kind of source as {@link Files}: one row per kind; `src/node/` adds folders on disk. Opening makes
  * no request that the source does not need. Code that only some sources need is loaded on demand.
  */
-import { isOwn, own } from '../base/lookup.ts';
-import type { ByteSource } from './byte-source.ts';
-import { InputError, listed, quote } from './errors.ts';
+import { InputError, quote } from './errors.ts';
 import { blobFiles, type Files, filesOf } from './files.ts';
 import type { HubCache } from './hub/cache.ts';
 import type { HubOptions } from './hub/client.ts';
 import { hubEndpoint, type RepositoryName, repositoryNamed, repositoryOfPage } from './hub/repository.ts';
 import { isRelative, resolveAddress } from './page-address.ts';
-import { MODEL_CONFIG, MODEL_WEIGHTS } from './weights.ts';
+import { isSingleFile, loneModel, openSingleFile } from './single-file.ts';
 
 /**
  * The possible sources of a model: an open folder; a repository of the hub, `owner/name` or `owner/name@revision`; the URL
@@ -110,17 +108,7 @@ function openAddress(source: Source, options: SourceOptions): Promise<Files> | u
     throw new InputError(url.host, 'the address contains a user name or a password', 'Leave them out');
   const repository = repositoryOfPage(url, hubEndpoint(options));
   if (repository) return openHub(repository, options);
-  return openAddressOf(url, options);
-}
-
-async function openAddressOf(url: URL, options: SourceOptions): Promise<Files> {
-  const { fetchFiles, opfsAddressCache } = await import('./remote.ts');
-  const cache = (options.addressCache ?? (await opfsAddressCache())) || undefined;
-  const last = url.pathname.split('/').at(-1) as string;
-  if (!isSingleFile(last)) return fetchFiles(url.href, { ...options, cache });
-  const parent = new URL(url);
-  parent.pathname = url.pathname.slice(0, -last.length);
-  return openSingleFile(fetchFiles(parent.href, { ...options, cache }), decodeURIComponent(last));
+  return import('./remote.ts').then((remote) => remote.openAddress(url, options));
 }
 
 /** The source as a URL; undefined for any other source. */
@@ -139,81 +127,5 @@ function openRepository(source: Source, options: SourceOptions): Promise<Files> 
 }
 
 async function openHub(named: RepositoryName, options: SourceOptions): Promise<Files> {
-  const { id, file, revision } = named;
-  if (revision !== undefined && options.revision !== undefined && revision !== options.revision) {
-    const what = `its revision is given twice, as ${quote(revision)} and as ${quote(options.revision)}`;
-    throw new InputError(id, what, 'Give one of them');
-  }
-  if (file !== undefined && !isSingleFile(file)) {
-    const kinds = Object.keys(SINGLE_FILES).join(', ');
-    throw new InputError(
-      `${id}/${file}`,
-      `is not a file that contains a whole model: ${kinds}`,
-      `Give ${id}`,
-    );
-  }
-  const { hubFiles } = await import('./remote.ts');
-  const folder = await hubFiles(named, options.cache ?? (await pageCache(id, options)), options);
-  return file === undefined ? folder : openSingleFile(folder, file);
-}
-
-/** The cache of the page; memory, with a notice, if the page has none. */
-async function pageCache(id: string, { onNotice }: SourceOptions): Promise<HubCache> {
-  if ((globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined) {
-    const wayOut = "In Node use openSource from 'webalign/node', or give the option cache";
-    throw new InputError(id, 'is a repository of the hub, but there is no cache to store it in', wayOut);
-  }
-  const { memoryHubCache, opfsHubCache } = await import('./remote.ts');
-  const cache = await opfsHubCache();
-  if (cache) return cache;
-  onNotice?.(
-    `${id}: this browser cannot store files for this page, so the model is downloaded again on every visit`,
-  );
-  return memoryHubCache();
-}
-
-/** Files that contain a whole model, by extension: how to open each as a folder. */
-const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) => Promise<Files>>> = {
-  '.gguf': async (file) => (await import('./gguf/files.ts')).ggufFiles(file),
-  /** Weights with an unusual name; the rest of the model is in the same folder. */
-  '.safetensors': async (file, folder) => {
-    const has = async (path: string) => path === MODEL_WEIGHTS || folder.exists(path);
-    const find = async (path: string) =>
-      path === MODEL_WEIGHTS ? file : (await has(path)) ? folder.open(path) : undefined;
-    return filesOf(file.name, find, has, folder.list);
-  },
-};
-
-/** Whether a file with this name contains a whole model. */
-export function isSingleFile(path: string): boolean {
-  return isOwn(SINGLE_FILES, endingOf(path));
-}
-
-/** The only file in a folder that contains a whole model; undefined if the folder itself is a model, or there is none. */
-export function loneModel(folder: string, paths: readonly string[]): string | undefined {
-  if (paths.includes(MODEL_CONFIG)) return undefined;
-  const found = paths.filter((path) => endingOf(path) === '.gguf' && !path.includes('/'));
-  if (found.length < 2) return found[0];
-  throw new InputError(folder, `contains several models: ${listed(found)}`, 'Name the file of one of them');
-}
-
-/** The folder for the file at `path` of `folder`. */
-export async function openSingleFile(folder: Files, path: string): Promise<Files> {
-  const open = own(SINGLE_FILES, endingOf(path));
-  if (!open) throw new Error(`${path} does not contain a whole model`);
-  const below = path.split('/').slice(0, -1).join('/');
-  const files = await open(await folder.open(path), below === '' ? folder : subfolder(folder, below));
-  return { ...files, ...(folder.revision !== undefined && { revision: folder.revision }) };
-}
-
-function subfolder(folder: Files, below: string): Files {
-  const at = (path: string) => `${below}/${path}`;
-  const has = (path: string) => folder.exists(at(path));
-  const find = async (path: string) => ((await has(path)) ? folder.open(at(path)) : undefined);
-  const { list } = folder;
-  return filesOf(folder.name, find, has, list && ((path) => list(at(path))));
-}
-
-function endingOf(path: string): string {
-  return /\.\w+$/.exec(path)?.[0].toLowerCase() ?? '';
+  return (await import('./remote.ts')).openHub(named, options);
 }

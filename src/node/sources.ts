@@ -8,15 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { InputError, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { repositoryNamed } from '../io/hub/repository.ts';
-import {
-  isSingleFile,
-  loneModel,
-  type Opener,
-  openSource as openAnySource,
-  openSingleFile,
-  type Source,
-  type SourceOptions,
-} from '../io/sources.ts';
+import { isSingleFile, loneModel, openSingleFile } from '../io/single-file.ts';
+import { type Opener, openSource as openAnySource, type Source, type SourceOptions } from '../io/sources.ts';
 import { folderFiles } from './folder.ts';
 import { addressCacheFolder, httpEnvironment } from './http-environment.ts';
 import { nodeHubCache } from './hub-cache.ts';

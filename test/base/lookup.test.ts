@@ -15,7 +15,7 @@ import { LORA } from '../../src/io/lora-settings.ts';
 import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { isBlocks } from '../../src/io/quantised.ts';
 import { parseSafetensors } from '../../src/io/safetensors.ts';
-import { isSingleFile } from '../../src/io/sources.ts';
+import { isSingleFile } from '../../src/io/single-file.ts';
 import { divergenceNamed } from '../../src/losses/divergences.ts';
 import { FAMILIES } from '../../src/losses/families.ts';
 import { lossOf } from '../../src/losses/family.ts';
