@@ -18,7 +18,7 @@ describe('node/http-environment', () => {
         'WEBALIGN_HTTP_TIMEOUT',
         text,
       );
-    await expectRefused(() => httpEnvironment({ WEBALIGN_HTTP_LEAST_RATE: 'x' }), 'bytes a second');
+    await expectRefused(() => httpEnvironment({ WEBALIGN_HTTP_LEAST_RATE: 'x' }), 'bytes per second');
   });
 
   it('finds the folder of files from addresses', () => {
