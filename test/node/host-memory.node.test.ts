@@ -23,6 +23,7 @@ import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { freshGpu } from '../support/gpu.ts';
 import { collectGarbage, growthOver, HostGrowth, hostBytes } from '../support/host-memory.ts';
 import { affine, shaderOf } from '../support/shader.ts';
+import { isItsTurn } from '../support/slice.mjs';
 
 const MIB = 2 ** 20;
 const MOST_GROWTH = 8 * MIB;
@@ -36,6 +37,18 @@ const VOCABULARY = 1024;
 const loadEmbedded = (gpu: Gpu, trainable = false) =>
   CausalLM.load(gpu, folderFiles(EMBEDDED), { trainable });
 
+const LONG_TESTS = 5;
+let longTests = 0;
+
+/** A long test: of these one runs each day. */
+function inTurn(title: string, test: () => Promise<void>): void {
+  const place = longTests++;
+  it(title, async function () {
+    if (!isItsTurn(place, LONG_TESTS)) this.skip();
+    await test();
+  });
+}
+
 describe('host memory', () => {
   let gpu: Gpu;
   before(async () => {
@@ -43,7 +56,7 @@ describe('host memory', () => {
   });
   after(() => gpu.dispose());
 
-  it('is constant over 200 reads of 8 MiB', async () => {
+  inTurn('is constant over 200 reads of 8 MiB', async () => {
     const view = gpu.pool.allocate(8 * MIB, 'what is read');
     const growth = await growthOver(10, async () => {
       for (let i = 0; i < 20; i++) await gpu.read(view);
@@ -52,7 +65,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('is constant over 20 checkpoints of the embedded task', async () => {
+  inTurn('is constant over 20 checkpoints of the embedded task', async () => {
     const model = await loadEmbedded(gpu);
     const args = { ...ALIGN_TRAINING, perDeviceTrainBatchSize: 4, maxSteps: 20, saveSteps: 1 };
     const trainDataset = randomPairs(24, 5, VOCABULARY);
@@ -66,7 +79,7 @@ describe('host memory', () => {
     expect(growth.most).to.be.at.most(MOST_GROWTH);
   });
 
-  it('is constant over 300 training steps, with evaluations', async () => {
+  inTurn('is constant over 300 training steps, with evaluations', async () => {
     const model = await loadFixture(gpu);
     const args = { perDeviceTrainBatchSize: 2, maxSteps: 300, evalSteps: 30 };
     const [trainDataset, evalDataset] = [randomPairs(20, 5), randomPairs(4, 6)];
@@ -79,7 +92,7 @@ describe('host memory', () => {
     expect(growth.most).to.be.at.most(MOST_GROWTH_OF_STEPS);
   });
 
-  it('is constant over 50 generations', async () => {
+  inTurn('is constant over 50 generations', async () => {
     const model = await loadFixture(gpu);
     const growth = await growthOver(10, async (round) => {
       for (let i = 0; i < 5; i++) {
@@ -91,7 +104,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('is constant over 20 models that are loaded and disposed', async () => {
+  inTurn('is constant over 20 models that are loaded and disposed', async () => {
     const growth = await growthOver(20, async (round) => {
       const model = await loadEmbedded(gpu, round % 2 === 0);
       model.dispose();
