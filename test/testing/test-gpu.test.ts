@@ -48,7 +48,7 @@ describe('the device of the test kit', () => {
 
   it('detects a write past the length, and a far one that is clamped', async () => {
     const past = await failure(run(5, 3));
-    expect(past.message).equal('shader.wgsl: wrote past the length of y, which is 3: element 3 is 8 now.');
+    expect(past.message).equal('shader.wgsl: wrote past the length of y, which is 3: element 3 is now 8.');
     const code = COUNTED.replace('y[id.x] =', 'y[id.x + 1000000u] =');
     const buffers = { x, y: new Float32Array(5), count: Uint32Array.of(5) };
     const wild = await gpu.run({ code, buffers, workgroups: 2 }).catch((error: Error) => error);
