@@ -6,7 +6,7 @@ import type { Capabilities } from '../../src/testing/narrowed.ts';
 import { isItsTurn } from '../support/slice.mjs';
 import { stray, type TestEvent } from './harness.ts';
 import { Report } from './report.ts';
-import type { World } from './worlds/world.ts';
+import { MissingWorldError, type World } from './worlds/world.ts';
 import { WORLDS, type WorldName } from './worlds/worlds.ts';
 
 const TIMEOUT = 120_000;
@@ -55,16 +55,20 @@ export async function runSuite(suite: SuiteOptions): Promise<number> {
     if (files.length + resting.length === 0) continue;
     reports.push(report);
     const missing = await world.missing?.();
-    if (missing) {
-      // Asked for by name, it has to be there.
-      if (only) report.add({ kind: 'fail', file: name, title: 'this world', error: missing });
-      else report.add({ kind: 'skip', file: name, title: missing });
-    } else {
-      const timeout = variants ? PATIENCE * TIMEOUT : TIMEOUT;
-      await world
-        .run(files, report, { grep, variants, capabilities, timeout })
-        .catch((error) => report.add(stray(error)));
-    }
+    const timeout = variants ? PATIENCE * TIMEOUT : TIMEOUT;
+    const options = { grep, variants, capabilities, timeout };
+    const error = missing
+      ? new MissingWorldError(missing)
+      : await failureOf(world.run(files, report, options));
+    if (error instanceof MissingWorldError) {
+      const { message } = error;
+      // A world that is requested by name must be there.
+      report.add(
+        only
+          ? { kind: 'fail', file: name, title: 'this world', error: message }
+          : { kind: 'skip', file: name, title: message },
+      );
+    } else if (error) report.add(stray(error));
     for (const file of resting)
       report.add({ file, title: 'it has another day; WEBALIGN_SLICE=all runs it', kind: 'skip' });
     report.end();
@@ -72,6 +76,12 @@ export async function runSuite(suite: SuiteOptions): Promise<number> {
   process.off('exit', breakOff);
   return conclude(reports);
 }
+
+const failureOf = (run: Promise<void>): Promise<unknown> =>
+  run.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 
 /** The files that a world runs, and those that it would run on another day. */
 function share(world: World, { files, needsNode, isWhole, only }: SuiteOptions) {

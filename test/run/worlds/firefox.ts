@@ -10,7 +10,7 @@ import type { HarnessOptions, TestEvent } from '../harness.ts';
 import type { Report } from '../report.ts';
 import { SERVED, STANDSTILL } from './pages.ts';
 import { vulkanEnvironment } from './vulkan.ts';
-import type { World } from './world.ts';
+import { MissingWorldError, type World } from './world.ts';
 
 /** What the page reads from its address. */
 export interface PageTask {
@@ -20,7 +20,7 @@ export interface PageTask {
   events: string;
 }
 
-export type PageMessage = TestEvent | 'done';
+export type PageMessage = TestEvent | 'done' | 'no adapter';
 
 const SETTINGS = {
   // Software adapters are on its list of what it does not offer pages.
@@ -66,6 +66,7 @@ async function hear(report: Report) {
     response.writeHead(204, { 'access-control-allow-origin': '*' }).end();
     const message = JSON.parse(body) as PageMessage;
     if (message === 'done') end();
+    else if (message === 'no adapter') fail(new MissingWorldError('Firefox has no adapter here'));
     else report.add(message);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

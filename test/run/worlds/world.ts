@@ -11,6 +11,12 @@ export interface World {
   isWhole: boolean;
   /** Why it cannot run here, with the way out; undefined where it can. */
   missing?(): Promise<string | undefined>;
-  /** Runs test files, relative to `test/`, in order, and reports each event. Rejects when the world breaks off. */
+  /**
+   * Runs test files, relative to `test/`, in order, and reports each event. Rejects when the world breaks off, with a
+   * {@link MissingWorldError} if it cannot begin.
+   */
   run(files: readonly string[], report: Report, options: HarnessOptions): Promise<void>;
 }
+
+/** A world is not installed, or has no adapter. */
+export class MissingWorldError extends Error {}
