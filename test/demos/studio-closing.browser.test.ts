@@ -4,6 +4,7 @@
  * every fourth day; WEBALIGN_CLOSINGS=10 for ten.
  */
 import { expect } from 'chai';
+import { Random } from '../../src/data/random.ts';
 import { isItsTurn } from '../support/slice.mjs';
 import { StudioPage } from './studio-page.ts';
 
@@ -20,17 +21,6 @@ const RUN = {
   evalSteps: '1',
   perDeviceTrainBatchSize: '4',
 };
-
-/** Numbers from 0 to 1, the same for a seed (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 describe('a tab of the studio that is closed at any moment', function () {
   this.timeout(120_000 * (1 + CLOSINGS));
@@ -57,15 +47,15 @@ describe('a tab of the studio that is closed at any moment', function () {
     await studio.demo.status('Done');
     const whole = await studio.adapter();
     await begin();
-    const draw = random(SEED);
+    const chance = new Random(SEED);
     for (let closing = 0; closing < CLOSINGS; closing++) {
       await studio.tab('Collect');
-      const until = Date.now() + draw() * LATEST;
+      const until = Date.now() + chance.uniform() * LATEST;
       let seen = await counted();
       while (Date.now() < until) {
         await studio.page.keyboard.press('1');
         seen = await counted();
-        await studio.page.waitForTimeout(50 * draw());
+        await studio.page.waitForTimeout(50 * chance.uniform());
       }
       // Whatever is under way ends here, as with a closed tab.
       await studio.page.goto('about:blank');

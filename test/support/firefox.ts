@@ -1,12 +1,11 @@
 /** Runs an installed Firefox, headless and without a driver: it opens URLs, and the pages report their results to a server. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { findProgram } from './programs.ts';
 
-const NAMES = ['firefox', 'firefox-esr'];
 /** No requests of its own, and WebGPU where it is available. */
 const SETTINGS = {
   'dom.webgpu.enabled': true,
@@ -20,14 +19,7 @@ const SETTINGS = {
 };
 
 /** Path of `$WEBALIGN_FIREFOX`, or of Firefox in `$PATH`. */
-export function findFirefox(env = process.env): string | undefined {
-  const folders = (env.PATH ?? '').split(delimiter);
-  const places = [
-    env.WEBALIGN_FIREFOX,
-    ...NAMES.flatMap((name) => folders.map((folder) => join(folder, name))),
-  ];
-  return places.find((place) => place && existsSync(place));
-}
+export const findFirefox = () => findProgram(process.env.WEBALIGN_FIREFOX, ['firefox', 'firefox-esr']);
 
 export interface FirefoxOptions {
   /** Preferences beside ours. */

@@ -1,16 +1,11 @@
 /** Deno, whose WebGPU is wgpu and naga, the core of Firefox's. `npm i --no-save deno` installs it. */
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { findProgram } from '../../support/programs.ts';
 import { runInChildren } from './child.ts';
 import { vulkanEnvironment } from './vulkan.ts';
 import type { World } from './world.ts';
 
 /** `$WEBALIGN_DENO`, or a folder of `$PATH`, or the package `deno`. */
-function findDeno(env = process.env): string | undefined {
-  const folders = [...(env.PATH ?? '').split(delimiter), 'node_modules/.bin'];
-  const places = [env.WEBALIGN_DENO, ...folders.map((folder) => join(folder, 'deno'))];
-  return places.find((place) => place && existsSync(place));
-}
+const findDeno = () => findProgram(process.env.WEBALIGN_DENO, ['deno'], ['node_modules/.bin']);
 
 export const deno: World = {
   isWhole: false,

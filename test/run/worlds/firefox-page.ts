@@ -14,6 +14,7 @@ const post = (message: PageMessage) => {
 };
 addEventListener('unhandledrejection', ({ reason }) => post(stray(reason)));
 addEventListener('error', ({ error, message }) => post(stray(error ?? message)));
+post('begun');
 if (await hasAdapter()) {
   await runFiles(Mocha, files, loadServed, post, options);
   post('done');

@@ -20,7 +20,10 @@ export interface PageTask {
   events: string;
 }
 
-export type PageMessage = TestEvent | 'done' | 'no adapter';
+export type PageMessage = TestEvent | 'begun' | 'done' | 'no adapter';
+
+/** Milliseconds in which the page reports, else Firefox does not start here. */
+const START = 90_000;
 
 const SETTINGS = {
   // Software adapters are on its list of what it does not offer pages.
@@ -65,11 +68,14 @@ async function hear(report: Report) {
     for await (const part of request.setEncoding('utf8')) body += part;
     response.writeHead(204, { 'access-control-allow-origin': '*' }).end();
     const message = JSON.parse(body) as PageMessage;
+    clearTimeout(start);
+    if (message === 'begun') return;
     if (message === 'done') end();
     else if (message === 'no adapter') fail(new MissingWorldError('Firefox has no adapter here'));
     else report.add(message);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const start = setTimeout(() => fail(new MissingWorldError('Firefox does not start here')), START);
   const watch = setInterval(() => {
     if (Date.now() - report.lastEvent > STANDSTILL) fail(new Error('The page stands still.'));
   }, 1000);
@@ -77,6 +83,7 @@ async function hear(report: Report) {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     done,
     close() {
+      clearTimeout(start);
       clearInterval(watch);
       server.close();
     },
