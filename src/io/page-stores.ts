@@ -58,8 +58,9 @@ export function indexedDbCheckpointStore(
 
 /**
  * A checkpoint in a file of the browser's private file system (OPFS), for example `runs/mine.safetensors`, if it is too
- * large for IndexedDB's copies. The browser replaces a file when it is complete. Rejects with an {@link InputError} if
- * there is no such file system, or no more space.
+ * large for IndexedDB's copies. The browser replaces a file when it is complete. Reads and writes of one path wait for each
+ * other, across the tabs and workers of an origin: while Chromium replaces a file, it reports that the file does not exist.
+ * Rejects with an {@link InputError} if there is no such file system, or no more space.
  */
 export function opfsCheckpointStore(path: string): PageCheckpointStore {
   const where = `${path} in the browser's private file system`;
@@ -80,16 +81,18 @@ export function opfsCheckpointStore(path: string): PageCheckpointStore {
     const handle = await folder(false).then((at) => at.getFileHandle(name));
     return new Uint8Array(await (await handle.getFile()).arrayBuffer());
   };
+  // Where there are no locks, there are no private files either, and the work says so.
+  const inTurn = async <T>(mode: LockMode, work: () => Promise<T>): Promise<T> =>
+    globalThis.navigator?.locks?.request(`webalign checkpoint ${path}`, { mode }, work) ?? work();
   return {
-    read: () => found().catch(missing).catch(refused('read')),
+    read: () => inTurn('shared', () => found().catch(missing)).catch(refused('read')),
     async write(bytes) {
-      await folder(true)
-        .then((at) => writeWhole(at, name, [bytes]))
-        .catch(refused('written'));
+      await inTurn('exclusive', async () => writeWhole(await folder(true), name, [bytes])).catch(
+        refused('written'),
+      );
     },
     async remove() {
-      await folder(false)
-        .then((at) => at.removeEntry(name))
+      await inTurn('exclusive', async () => (await folder(false)).removeEntry(name))
         .catch(missing)
         .catch(refused('removed'));
     },

@@ -80,6 +80,19 @@ export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: (
     expect(String(await store.read())).to.equal(whole[3]);
   });
 
+  it('is never missing while it is written', async () => {
+    const store = make('always');
+    await store.write(bytesOf(3000, 0));
+    let writing = true;
+    const written = (async () => {
+      for (let seed = 1; seed <= 40; seed++) await store.write(bytesOf(3000, seed % 4));
+    })().finally(() => {
+      writing = false;
+    });
+    while (writing) expect((await store.read())?.length).to.equal(3000);
+    await written;
+  });
+
   it('lets a run go on bit for bit, and a damaged checkpoint is refused', async function () {
     this.timeout(240_000);
     const uninterrupted = await trained(gpu(), undefined);
