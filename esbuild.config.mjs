@@ -171,7 +171,11 @@ const bench = () => [
     packages: 'external',
     entryPoints: entries('test/bench', ['command.ts']),
   },
-  { ...common, outdir: 'dist/bench/chromium', entryPoints: entries('test/bench', ['browser.ts']) },
+  {
+    ...common,
+    outdir: 'dist/bench/chromium',
+    entryPoints: entries('test/bench', ['browser.ts', 'data-worker.ts']),
+  },
 ];
 
 /**

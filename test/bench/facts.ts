@@ -10,7 +10,7 @@ import { planMemory } from '../../src/train/memory-plan.ts';
 import { countStep } from './cases/training.ts';
 import { adaptedModel } from './cases/writing.ts';
 import { randomPairs } from './jobs.ts';
-import { largeData } from './large-data.ts';
+import { largeData, largeDataInWorker } from './large-data.ts';
 import { MODELS, plainLlama, randomModel } from './models.ts';
 
 export interface Fact {
@@ -58,10 +58,12 @@ function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
   };
 }
 
-/** One step on this number of pairs. */
+/** One step on this number of pairs; in a page, in its worker. */
 function data(pairs: number, quick: boolean): Fact {
   const measure: Fact['measure'] = (source, variants) =>
-    onDevice(source, variants, (gpu) => largeData(gpu, pairs));
+    typeof document === 'undefined'
+      ? onDevice(source, variants, (gpu) => largeData(gpu, pairs))
+      : largeDataInWorker({ pairs, variants });
   return { id: `data of ${pairs.toLocaleString('en')} pairs`, quick, measure };
 }
 

@@ -11,6 +11,7 @@ import type { Gpu } from '../../src/gpu/device.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
+import type { DataAnswer, DataRequest } from './data-worker.ts';
 import { MODELS, randomModel } from './models.ts';
 
 const WORDS =
@@ -48,6 +49,23 @@ export async function largeData(gpu: Gpu, pairs: number): Promise<Record<string,
     'longest turn milliseconds': longest,
     ...hostPeak(),
   };
+}
+
+/** The same in a worker of this page, and the longest time that the page itself is blocked meanwhile. */
+export async function largeDataInWorker(request: DataRequest): Promise<Record<string, number>> {
+  const worker = new Worker('/data-worker.js', { type: 'module' });
+  const idle = longestTurn();
+  try {
+    const answer = await new Promise<DataAnswer>((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<DataAnswer>) => resolve(data);
+      worker.onerror = (event) => reject(new Error(event.message));
+      worker.postMessage(request);
+    });
+    if ('problem' in answer) throw new Error(answer.problem);
+    return { ...answer.numbers, 'longest turn of the page milliseconds': idle() };
+  } finally {
+    worker.terminate();
+  }
 }
 
 function madeRows(count: number): PreferenceRow[] {
