@@ -48,12 +48,11 @@ describe('the demo page', function () {
   });
 
   it('trains and draws with a responsive main thread', async () => {
-    await demo.keepsFree(async (look) => {
+    await demo.keepsFree(async () => {
       await demo.start(SETTINGS);
       await demo.status('Training');
       for (let at = 1; at <= STEPS; at += 3) {
         await demo.step(at);
-        await look();
         // Stories are shown as they are generated.
         if (at === 4) await demo.press('Write on');
       }

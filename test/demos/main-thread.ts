@@ -1,26 +1,7 @@
 /**
- * How long a page's main thread is busy: in elapsed time, as the page itself measures it, and in CPU time, from a trace of
- * the browser. The two differ when other processes use the same cores.
+ * How long a page's main thread is busy: CPU time from a trace of the browser. Elapsed time would depend on the other
+ * processes of the machine; the bench measures it.
  */
-import type { Page } from 'playwright';
-
-declare global {
-  var longTasks: number[];
-}
-
-/** Runs in the page before everything else; from then on its tasks of 50 ms and more are recorded. */
-export function recordLongTasks(): void {
-  globalThis.longTasks = [];
-  new PerformanceObserver((list) => {
-    globalThis.longTasks.push(...list.getEntries().map(({ duration }) => duration));
-  }).observe({ type: 'longtask', buffered: true });
-}
-
-/** Milliseconds of the long tasks since the last call. */
-export function takeLongTasks(page: Page): Promise<number[]> {
-  return page.evaluate(() => globalThis.longTasks.splice(0));
-}
-
 interface TraceEvent {
   name: string;
   ph: string;

@@ -52,14 +52,11 @@ describe('the demo of rewards', function () {
   });
 
   it('generates, is rewarded and learns with a responsive main thread', async () => {
-    await demo.keepsFree(async (look) => {
+    await demo.keepsFree(async () => {
       await demo.start(SETTINGS);
       await demo.status('64 stories of the original model');
       await demo.status('The model writes');
-      for (let at = 1; at <= STEPS; at++) {
-        await demo.step(at);
-        await look();
-      }
+      for (let at = 1; at <= STEPS; at++) await demo.step(at);
       await demo.status('Done');
     });
     const [reward, kl, objective, gap] = await demo.charts();
