@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: measures webalign, and beside it jax-js and TensorFlow.js, on this machine's adapter. `--help` lists the options.
+ * `npm run bench`: measures webalign, and beside it jax-js, TensorFlow.js and ONNX Runtime Web, on this machine's
+ * adapter. `--help` lists the options.
  *
  * Results are stored by case in a folder, so that a bench can be run in pieces. The peers are installed on the first run,
  * into test/bench/node_modules.
@@ -13,7 +14,9 @@ import { benchPeers, build } from '../../esbuild.config.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const command = new Command('npm run bench --')
-  .description('Measures webalign, and beside it jax-js and TensorFlow.js, on the adapter of this machine.')
+  .description(
+    'Measures webalign, and beside it jax-js, TensorFlow.js and ONNX Runtime Web, on the adapter of this machine.',
+  )
   .argument('[name...]', 'parts of the names of cases; all of them where none is given')
   .option('--only <name...>', 'the same')
   .option('--quick', 'the shortest cases, in seconds: whether it works, not how fast it is', false)
@@ -32,7 +35,7 @@ const { only = [], quick, where, variant, json, page, ...options } = command.opt
 
 /** Installs the peers that are missing; without a network the bench runs without them. */
 function installPeers() {
-  if (existsSync(join(here, 'node_modules/@jax-js/jax'))) return true;
+  if (existsSync(join(here, 'node_modules/onnxruntime-web'))) return true;
   console.log('Installing the peers into test/bench/node_modules …');
   try {
     execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--prefix', here], {
@@ -47,7 +50,8 @@ function installPeers() {
   }
 }
 
-const peers = !page && options.peers && installPeers() ? benchPeers : [];
+const peers =
+  !page && options.peers && installPeers() ? benchPeers[/** @type {'node' | 'chromium'} */ (where)] : [];
 await build(['bench', ...(peers.length > 0 ? ['peers'] : [])]).catch(() => process.exit(1));
 
 /** @type {typeof import('./command.ts')} */

@@ -190,20 +190,21 @@ async function setUp({ source, variants, peers }: Ground, each: Case): Promise<F
   const opened: { dispose(): void }[] = [];
   const entrants: Entrant[] = [];
   const failures: Record<string, string> = {};
-  const enter = async (name: string, device: GPUDevice, make: () => Promise<Run>) => {
+  const enter = async (name: string, on: { device: GPUDevice }, make: () => Promise<Run>) => {
     const run = await attempt(make);
     if (typeof run === 'string') failures[name] = run;
     else {
       opened.push(run);
-      entrants.push({ name, run, device });
+      // Some peers have a device only once they have work.
+      entrants.push({ name, run, device: await on.device });
     }
   };
-  await enter(OURS, gpu.device, () => each.make(gpu));
+  await enter(OURS, gpu, () => each.make(gpu));
   const job = peers.length > 0 ? await each.job?.() : undefined;
   for (const { name, open } of job ? peers : []) {
     const peer = await open();
-    await enter(name, peer.device, () => makeFor(peer, job as Job));
     opened.push(peer);
+    if (job && peer.make[job.kind]) await enter(name, peer, () => makeFor(peer, job));
   }
   const dispose = () => {
     for (const each of opened) each.dispose();
