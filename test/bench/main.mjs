@@ -5,7 +5,7 @@
  * Results are stored by case in a folder, so that a bench can be run in pieces. The peers are installed on the first run,
  * into test/bench/node_modules.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +23,10 @@ const command = new Command('npm run bench --')
   .addOption(new Option('--where <place>', 'where it runs').choices(['node', 'chromium']).default('node'))
   .option('--variant <names>', 'kernel variants to run wherever they serve, separated by commas')
   .option('--no-peers', 'webalign alone')
+  .option(
+    '--python <interpreter>',
+    'in Node: PyTorch and TRL of this interpreter run the same jobs on the processor',
+  )
   .option('--json', 'each result as a line of JSON', false)
   .option('--out <folder>', 'where results are kept')
   .option(
@@ -31,7 +35,14 @@ const command = new Command('npm run bench --')
     false,
   )
   .parse();
-const { only = [], quick, where, variant, json, page, ...options } = command.opts();
+const { only = [], quick, where, variant, json, page, python, ...options } = command.opts();
+
+if (python !== undefined && spawnSync(python, ['-c', 'import torch, trl, peft']).status !== 0) {
+  console.error(
+    `${python} does not have PyTorch, TRL and PEFT: pip install torch trl peft, or name another with --python`,
+  );
+  process.exit(2);
+}
 
 /** Installs the peers that are missing; without a network the bench runs without them. */
 function installPeers() {
@@ -62,5 +73,5 @@ const out = options.out ?? (page ? 'docs/speed' : 'webalign-out/bench');
 const variants = variant?.split(',') ?? [];
 const code = page
   ? await drawPage(out)
-  : await runBench({ only: [...only, ...command.args], quick, where, variants, peers, json, out });
+  : await runBench({ only: [...only, ...command.args], quick, where, variants, peers, json, out, python });
 process.exit(code);

@@ -30,7 +30,15 @@ export type BenchEvent =
   | { type: 'start'; id: string; done: number; total: number }
   | { type: 'result'; result: Result }
   | { type: 'fact'; id: string; values: Record<string, number> }
-  | { type: 'left out'; id: string; reason: string };
+  | { type: 'left out'; id: string; reason: string }
+  | ({ type: 'processor' } & ProcessorTime);
+
+/** Median time of a library that runs without WebGPU, on the processor. */
+export interface ProcessorTime {
+  id: string;
+  by: string;
+  milliseconds: number;
+}
 
 /** How far a result may be from ours, as a share of its largest number; what differs more is not timed. */
 const TOLERANCE = 1e-3;
