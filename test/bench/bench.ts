@@ -3,7 +3,7 @@
  * that cases, peers, the command and the page agree without importing each other.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
-import type { DpoJob } from './jobs.ts';
+import type { DpoJob, WritingJob } from './jobs.ts';
 
 /** One contestant's work on a case, ready to be started again and again. */
 export interface Run {
@@ -33,7 +33,8 @@ export type Job =
   | { kind: 'softmax'; rows: number; cols: number }
   | { kind: 'crossEntropy'; rows: number; cols: number }
   | { kind: 'dpoLogits'; pairs: number; length: number; cols: number; beta: number }
-  | DpoJob;
+  | DpoJob
+  | WritingJob;
 export type JobOf<Kind extends Job['kind']> = Extract<Job, { kind: Kind }>;
 
 export interface Case {
@@ -61,7 +62,8 @@ export interface Case {
 /** Another library on the same adapter, on a device of its own in the same process. */
 export interface Peer {
   device: GPUDevice;
-  make: { [Kind in Job['kind']]: (job: JobOf<Kind>) => Promise<Run> };
+  /** The jobs that it knows; it does not take part in others. */
+  make: { [Kind in Job['kind']]?: (job: JobOf<Kind>) => Promise<Run> };
   dispose(): void;
 }
 

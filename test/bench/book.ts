@@ -16,6 +16,8 @@ export interface Book {
   peers: Record<string, string>;
   results: Record<string, Result>;
   facts: Record<string, Record<string, number>>;
+  /** Milliseconds of libraries on the processor, by case and library. */
+  processor?: Record<string, Record<string, number>>;
   /** What was not run, and why. */
   leftOut: Record<string, string>;
   /** What a reader must know about results of different runs, written by hand. */
@@ -36,7 +38,7 @@ export function noted(
   if (event.type === 'adapter') {
     const { adapter } = event;
     const peers = Object.fromEntries(event.peers.map(({ name, version }) => [name, version]));
-    const { results = {}, facts = {}, leftOut = {}, notes } = book ?? {};
+    const { results = {}, facts = {}, leftOut = {}, processor, notes } = book ?? {};
     // Other programs can only lower a measured peak, so the highest one is the most accurate.
     const peak = higher(event.peak, book?.peak);
     return {
@@ -48,6 +50,7 @@ export function noted(
       results,
       facts,
       leftOut,
+      ...(processor && { processor }),
       ...(notes && { notes }),
     };
   }
@@ -58,6 +61,10 @@ export function noted(
     // A run without peers keeps the peers' results of earlier runs.
     results[id] = { ...event.result, by: { ...results[id]?.by, ...event.result.by } };
     delete leftOut[id];
+  }
+  if (event.type === 'processor') {
+    book.processor ??= {};
+    book.processor[event.id] = { ...book.processor[event.id], [event.by]: event.milliseconds };
   }
   if (event.type === 'fact') facts[event.id] = event.values;
   if (event.type === 'left out') leftOut[event.id] = event.reason;

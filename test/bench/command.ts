@@ -3,9 +3,12 @@
  * adapter, and says at the end which of the promised figures are met.
  */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { GpuValidationError } from '../../src/gpu/errors.ts';
 import { readFileIfAny } from '../../src/node/folder.ts';
@@ -15,9 +18,9 @@ import { CASES } from './cases/all.ts';
 import { verdicts } from './claims.ts';
 import { sharedGpu } from './node-gpu.ts';
 import { loadPeers } from './peers.ts';
-import { resultLines, verdictLine } from './report.ts';
+import { milliseconds, resultLines, verdictLine } from './report.ts';
 import { speedPage } from './speed/page.ts';
-import { type BenchEvent, refusal, runSuite, type SuiteOptions } from './suite.ts';
+import { type BenchEvent, type ProcessorTime, refusal, runSuite, type SuiteOptions } from './suite.ts';
 import { installWatch } from './watch.ts';
 
 export interface CommandOptions extends SuiteOptions {
@@ -28,6 +31,8 @@ export interface CommandOptions extends SuiteOptions {
   json: boolean;
   /** Folder of stored results. */
   out: string;
+  /** An interpreter with PyTorch and TRL, which then run the same jobs on the processor; in Node alone. */
+  python?: string | undefined;
 }
 
 /** Runs, stores and prints; returns the exit code. What cannot run here is reported in a sentence. */
@@ -88,6 +93,8 @@ function linesOf(event: BenchEvent, book: Book | undefined): string[] {
     return [`${event.id.padEnd(38)} ${told.join(', ')}`];
   }
   if (event.type === 'start') return [];
+  if (event.type === 'processor')
+    return [`${event.id.padEnd(38)} ${milliseconds(event.milliseconds)} on the processor, ${event.by}`];
   const { adapter, peak, peers } = event;
   const name = [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ');
   return [
@@ -96,12 +103,25 @@ function linesOf(event: BenchEvent, book: Book | undefined): string[] {
   ];
 }
 
+/** The jobs that PyTorch and TRL know, after ours: each library has the processor for itself. */
+async function* onProcessor({ python, only }: CommandOptions): AsyncGenerator<BenchEvent> {
+  if (python === undefined) return;
+  const script = ['test/bench/trl_peer.py', ...only.flatMap((part) => ['--only', part])];
+  const child = spawn(python, script, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
+  for await (const line of createInterface({ input: child.stdout }))
+    if (line.startsWith('{"id"')) yield { type: 'processor', ...(JSON.parse(line) as ProcessorTime) };
+  const [code] = await closed;
+  if (code !== 0) throw new Error(`${python} ${script.join(' ')} failed; its message is above`);
+}
+
 async function* inNode(options: CommandOptions): AsyncGenerator<BenchEvent> {
   const { gpu, notice, offer } = await sharedGpu();
   if (notice && !options.json) console.log(notice);
   installWatch();
   const urlOf = (name: string) => pathToFileURL(`dist/bench/peers/${name}.js`).href;
   yield* runSuite(gpu, CASES, await loadPeers(options.peers, urlOf, offer), options);
+  yield* onProcessor(options);
 }
 
 async function* inChromium({ only, quick, variants, peers }: CommandOptions): AsyncGenerator<BenchEvent> {

@@ -25,6 +25,15 @@ export interface DpoJob {
   settings: typeof STEP;
 }
 
+/** Greedy writing, without an adapter and without end tokens: so many new tokens for each of equally long prompts. */
+export interface WritingJob {
+  kind: 'writing';
+  config: ModelConfig;
+  weights: DpoJob['weights'];
+  prompts: number[][];
+  newTokens: number;
+}
+
 export interface Pair {
   prompt: number[];
   chosen: number[];
@@ -72,7 +81,8 @@ export async function randomAdapter(json: JsonObject, rank: number): Promise<Ada
   return adapter;
 }
 
-export async function dpoJob(json: JsonObject, batch: BatchShape, rank: number): Promise<DpoJob> {
+/** The configuration of a random model and its weights by name. */
+async function plainModel(json: JsonObject): Promise<Pick<DpoJob, 'config' | 'weights'>> {
   const files = randomModel(json, 'random');
   const { config } = await describeModel(files);
   const weights: DpoJob['weights'] = new Map();
@@ -80,6 +90,19 @@ export async function dpoJob(json: JsonObject, batch: BatchShape, rank: number):
     const data = await source.read();
     weights.set(name, { shape: source.shape, values: toFloat32({ ...source, data }) });
   }
+  return { config, weights };
+}
+
+export async function writingJob(
+  json: JsonObject,
+  prompts: number[][],
+  newTokens: number,
+): Promise<WritingJob> {
+  return { kind: 'writing', ...(await plainModel(json)), prompts, newTokens };
+}
+
+export async function dpoJob(json: JsonObject, batch: BatchShape, rank: number): Promise<DpoJob> {
+  const { config, weights } = await plainModel(json);
   return {
     kind: 'dpoStep',
     config,

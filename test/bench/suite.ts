@@ -30,7 +30,15 @@ export type BenchEvent =
   | { type: 'start'; id: string; done: number; total: number }
   | { type: 'result'; result: Result }
   | { type: 'fact'; id: string; values: Record<string, number> }
-  | { type: 'left out'; id: string; reason: string };
+  | { type: 'left out'; id: string; reason: string }
+  | ({ type: 'processor' } & ProcessorTime);
+
+/** Median time of a library that runs without WebGPU, on the processor. */
+export interface ProcessorTime {
+  id: string;
+  by: string;
+  milliseconds: number;
+}
 
 /** How far a result may be from ours, as a share of its largest number; what differs more is not timed. */
 const TOLERANCE = 1e-3;
@@ -190,20 +198,21 @@ async function setUp({ source, variants, peers }: Ground, each: Case): Promise<F
   const opened: { dispose(): void }[] = [];
   const entrants: Entrant[] = [];
   const failures: Record<string, string> = {};
-  const enter = async (name: string, device: GPUDevice, make: () => Promise<Run>) => {
+  const enter = async (name: string, on: { device: GPUDevice }, make: () => Promise<Run>) => {
     const run = await attempt(make);
     if (typeof run === 'string') failures[name] = run;
     else {
       opened.push(run);
-      entrants.push({ name, run, device });
+      // Some peers have a device only once they have work.
+      entrants.push({ name, run, device: await on.device });
     }
   };
-  await enter(OURS, gpu.device, () => each.make(gpu));
+  await enter(OURS, gpu, () => each.make(gpu));
   const job = peers.length > 0 ? await each.job?.() : undefined;
   for (const { name, open } of job ? peers : []) {
     const peer = await open();
-    await enter(name, peer.device, () => makeFor(peer, job as Job));
     opened.push(peer);
+    if (job && peer.make[job.kind]) await enter(name, peer, () => makeFor(peer, job));
   }
   const dispose = () => {
     for (const each of opened) each.dispose();

@@ -15,6 +15,7 @@ import { RLOOTrainer } from '../../../src/rollout/rloo-trainer.ts';
 import type { Trainer } from '../../../src/train/trainer.ts';
 import type { Case, Run } from '../bench.ts';
 import { numbers, tokens } from '../inputs.ts';
+import { writingJob } from '../jobs.ts';
 import { MODELS, randomModel } from '../models.ts';
 
 const MODEL = MODELS.embedded;
@@ -56,6 +57,32 @@ const generation: readonly Case[] = [1, 16, 64, 256].flatMap((sequences) =>
     }),
   ),
 );
+
+/** The same with the model alone and the likeliest tokens, which peers that only run models write too. */
+const beside: readonly Case[] = [1, 16, 64].map((sequences): Case => {
+  const prompts = Array.from({ length: sequences }, (_, i) => [...tokens(i, 16, VOCABULARY)]);
+  return {
+    id: `writing the likeliest, ${sequences} at a time`,
+    group: 'writing',
+    size: { sequences, prompt: 16 },
+    work: { tokens: sequences * NEW_TOKENS },
+    quick: sequences === 1,
+    async make(gpu) {
+      const model = await CausalLM.load(gpu, randomModel(MODEL, 'random'));
+      const options = { maxNewTokens: NEW_TOKENS, eosTokenIds: [], temperature: 0 };
+      let written: number[][] = [];
+      return {
+        async start() {
+          written = (await generate(model, prompts, options)).map(({ ids }) => ids);
+        },
+        finish: async () => written[0][0],
+        result: async () => Float32Array.from(written.flat()),
+        dispose: () => model.dispose(),
+      };
+    },
+    job: () => writingJob(MODEL, prompts, NEW_TOKENS),
+  };
+});
 
 /** One token per word. */
 function tokenizer(): Promise<Tokenizer> {
@@ -142,4 +169,4 @@ const rollouts: readonly Case[] = [4, 8].flatMap((group) =>
   }),
 );
 
-export const WRITING: readonly Case[] = [...generation, ...rollouts];
+export const WRITING: readonly Case[] = [...generation, ...beside, ...rollouts];

@@ -14,6 +14,7 @@ import {
   growthCurves,
   growthLines,
   ownTable,
+  processorTable,
   rowOf,
   sharedJobs,
   sharedTable,
@@ -82,7 +83,7 @@ ${plots.peers}
 
 ${sharedTable(book)}
 
-### How a step grows
+${processorPart(book)}### How a step grows
 
 ${plots.growth}
 
@@ -96,6 +97,19 @@ ${ownTable(book, ['squares', 'products', 'attention', 'rms-norm', 'head', 'log-s
 
 ${ownTable(book, ['step', 'activations', 'prompts', 'groups', 'generation', 'writing', 'rollouts'])}
 ${left.length > 0 ? `\nLeft out:\n\n${left.join('\n')}\n` : ''}`;
+}
+
+/** What a person without a GPU can choose from. */
+function processorPart(book: Book): string {
+  const drawn = processorTable(book);
+  if (!drawn) return '';
+  return `### Beside libraries on the processor
+
+On the same cores, without WebGPU: eager, float32. They ran after webalign, not in turn with it.
+
+${drawn}
+
+`;
 }
 
 const INTRODUCTION = `# How fast it is

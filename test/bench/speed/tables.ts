@@ -50,6 +50,24 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), rule, ...rows.map(line)].join('\n');
 }
 
+/** Libraries that run on the processor, beside ours; empty where none was measured. */
+export function processorTable({ results, processor = {} }: Book): string {
+  const rows = inOrder(results).flatMap((result) => {
+    const own = ours(result);
+    const theirs = Object.entries(processor[result.id] ?? {});
+    if (!own) return [];
+    return theirs.map(([by, time]) => [
+      result.id,
+      by,
+      milliseconds(own.median),
+      milliseconds(time),
+      `${(time / own.median).toFixed(1)}×`,
+    ]);
+  });
+  if (rows.length === 0) return '';
+  return table(['', 'library', OURS, 'library on the processor', 'library / webalign'], rows);
+}
+
 export function sharedTable(book: Book): string {
   const peers = Object.keys(book.peers);
   const rows = sharedJobs(book).map((result) => {
