@@ -40,17 +40,12 @@ const SHARED =
 /** Checks that the parts of a row fit together; the list below does not depend on the type of the data. */
 function method<Args, Row>(
   row: Omit<Method<Row>, 'trainer'> & {
-    Trainer: (new (
-      options: DataOptions<Args, readonly Row[]>,
-    ) => Trainer) & {
-      /** For trainers on data sets, which are prepared in slices. */
-      create?(options: DataOptions<Args, readonly Row[]>, slices: SliceOptions): Promise<Trainer>;
-    };
+    Trainer: { create(options: DataOptions<Args, readonly Row[]>, slices: SliceOptions): Promise<Trainer> };
   },
 ): Method {
   const { Trainer: Made, ...rest } = row;
-  const trainer = async (options: DataOptions<Args, readonly Row[]>, slices: SliceOptions) =>
-    (await Made.create?.(options, slices)) ?? new Made(options);
+  const trainer = (options: DataOptions<Args, readonly Row[]>, slices: SliceOptions) =>
+    Made.create(options, slices);
   return { ...rest, trainer } as unknown as Method;
 }
 

@@ -10,20 +10,10 @@ import { InputError, quote, reason } from '../io/errors.ts';
 import { TemplateBudget } from './template-budget.ts';
 import type { GenerationBlock } from './template-generation.ts';
 import { TemplateInterpreter } from './template-interpreter.ts';
+import { rangeOf } from './template-ranges.ts';
 import { type Program, parseTemplate } from './template-source.ts';
 import { prepare } from './template-tree.ts';
-import {
-  callable,
-  fromData,
-  int,
-  intOf,
-  list,
-  shownAs,
-  str,
-  text,
-  textOf,
-  type Value,
-} from './template-values.ts';
+import { callable, fromData, str, text, textOf, type Value } from './template-values.ts';
 
 /** A turn of a conversation. Its other fields, such as `tool_calls`, are passed to the chat template unchanged. */
 export interface Message {
@@ -50,8 +40,6 @@ export interface MarkedText {
 
 /** Maximum number of characters of a template: the longest in use have 30,000. */
 const MOST_SOURCE = 2 ** 16;
-/** The limit of Jinja's own sandbox. */
-const MOST_RANGE = 100_000;
 
 /** Fields of a message that may contain its reasoning; templates read the first name. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
@@ -175,7 +163,7 @@ function globals(budget: TemplateBudget): Record<string, Value> {
     raise_exception: callable(([message]) => {
       throw new Refusal(message ? str(message, budget) : '');
     }),
-    range: callable((bounds) => boundedRange(bounds, budget)),
+    range: callable((bounds) => rangeOf(bounds, budget)),
     strftime_now: callable(([format]) => {
       const words = format ? str(format, budget) : '';
       budget.charge(words.length * DATE_STEPS);
@@ -189,16 +177,6 @@ function asTemplatesSeeIt(message: Message): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null));
   const reasoning = REASONING.map((name) => own(given, name)).find((text) => text !== undefined);
   return reasoning === undefined ? given : { thinking: reasoning, ...given, reasoning_content: reasoning };
-}
-
-function boundedRange(bounds: readonly Value[], budget: TemplateBudget): Value {
-  const given = bounds.map((bound) => Number(intOf(bound)));
-  const [start = 0, stop = 0, step = 1] = given.length < 2 ? [0, ...given] : given;
-  const length = Math.max(0, Math.ceil((stop - start) / step));
-  if (!(length <= MOST_RANGE)) throw new Error(`range() has ${length} numbers; the limit is ${MOST_RANGE}`);
-  budget.elements(length);
-  const shown = `range(${start}, ${stop}${step === 1 ? '' : `, ${step}`})`;
-  return shownAs(list(Array.from({ length }, (_, i) => int(start + i * step))), () => shown);
 }
 
 /** Maximum number of characters of a date format, and steps charged for each: the platform's date functions are slow. */

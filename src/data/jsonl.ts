@@ -99,6 +99,10 @@ function rowOf(value: unknown, where: string): DataRow {
 }
 
 function parseLine(line: string, file: string, number: number): unknown {
+  if (line.startsWith('\uFEFF')) {
+    const what = 'begins with a byte order mark, which only the first line may have';
+    throw new InputError(`${file}, line ${number}`, what, 'Remove it from this line');
+  }
   try {
     return parseExactJson(line, file);
   } catch (cause) {

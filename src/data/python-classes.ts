@@ -20,6 +20,8 @@ export const CLASSES: Readonly<Record<string, RegExp>> = {
   isnumeric: every(`[\\p{N}${NUMERALS}]`),
   isalnum: every('[\\p{L}\\p{N}]'),
   isspace: every(`(?!\\ufeff)[${SPACE}]`),
+  isidentifier: /^[\p{XID_Start}_]\p{XID_Continue}*$/u,
+  isprintable: /^(?: |[^\p{C}\p{Z}])*$/u,
   isascii: /^\p{ASCII}*$/u,
   islower: cased('\\p{Lowercase}', '\\p{Uppercase}'),
   isupper: cased('\\p{Uppercase}', '\\p{Lowercase}'),

@@ -1,7 +1,10 @@
-/** Chains of comparisons, `a < b < c`, which are true if each comparison is. */
+/**
+ * Operators whose meaning depends on their neighbors: chains of comparisons, `a < b < c`, which are true if each comparison
+ * is, and `~` beside `+` and `-`.
+ */
 import { COMPARISONS } from './template-operators.ts';
 import { CHAINS } from './template-source.ts';
-import { type Syntax, syntaxOf } from './template-tree.ts';
+import { node, type Syntax, syntaxOf } from './template-tree.ts';
 import type { Node } from './template-values.ts';
 
 export interface Chain {
@@ -37,3 +40,46 @@ function continues(syntax: Syntax): boolean {
 
 const isComparison = ({ type, operator }: Syntax) =>
   type === 'BinaryExpression' && COMPARISONS.includes(operator?.value ?? '');
+
+export const ADDITIVE: readonly string[] = ['+', '-', '~'];
+
+const isAdditive = ({ type, operator }: Syntax) =>
+  type === 'BinaryExpression' && ADDITIVE.includes(operator?.value ?? '');
+
+/** Expressions whose operators are in order. */
+const ORDERED = new WeakMap<object, Syntax>();
+
+/** An additive expression with `~` applied before `+` and `-`, as in Jinja: `a + b ~ c` is `a + (b ~ c)`. */
+export function concatenatedFirst(syntax: Syntax): Syntax {
+  const known = ORDERED.get(syntax);
+  if (known) return known;
+  const links = [syntax];
+  for (let last = syntax; joinsLeft(last); ) {
+    last = syntaxOf(last.left);
+    links.push(last);
+  }
+  const join = (link: Syntax, left: Node, right: Node): Node => {
+    const made = node({ ...link, left, right });
+    ORDERED.set(made, syntaxOf(made));
+    return made;
+  };
+  let made = links.at(-1)?.left as Node;
+  let sum: { link: Syntax; left: Node } | undefined;
+  for (const link of links.reverse()) {
+    const right = link.right as Node;
+    if (link.operator?.value === '~') made = join(link, made, right);
+    else {
+      sum = { link, left: sum ? join(sum.link, sum.left, made) : made };
+      made = right;
+    }
+  }
+  const whole = syntaxOf(sum ? join(sum.link, sum.left, made) : made);
+  ORDERED.set(syntax, whole);
+  return whole;
+}
+
+/** Whether the left side is an additive expression in the same brackets. */
+function joinsLeft({ operator, left }: Syntax): boolean {
+  const inner = syntaxOf(left);
+  return isAdditive(inner) && CHAINS.get(operator as object) === CHAINS.get(inner.operator as object);
+}

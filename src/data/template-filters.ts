@@ -6,6 +6,7 @@ import type { TemplateBudget } from './template-budget.ts';
 import { percentText } from './template-format.ts';
 import { toJson } from './template-json.ts';
 import { type Filter, LIST_FILTERS } from './template-list-filters.ts';
+import { asMarkup, escapedHtml, isMarkup, likeSource, markup } from './template-markup.ts';
 import { isOn } from './template-members.ts';
 import { NUMBER_FILTERS } from './template-number-filters.ts';
 import { bind, capitalized, centered, linesOf, replaced, stripped } from './template-texts.ts';
@@ -16,6 +17,7 @@ import {
   int,
   intOf,
   isDict,
+  isGenerator,
   isList,
   isMissing,
   isNone,
@@ -26,7 +28,9 @@ import {
   list,
   missing,
   nameOf,
+  pairsOf,
   str,
+  takeItems,
   text,
   textOf,
   tuple,
@@ -40,6 +44,7 @@ function size(value: Value, budget: TemplateBudget): Value {
     for (const _ of textOf(value)) count++;
     return int(count);
   }
+  if (isGenerator(value)) throw new TypeError("object of type 'generator' has no len()");
   if (isList(value)) return int(itemsOf(value).length);
   if (isDict(value)) return int(entriesOf(value).size);
   if (isMissing(value)) return int(0);
@@ -54,7 +59,7 @@ const indent: Filter = (value, args, budget) => {
   budget.text(lines.reduce((length, line) => length + line.length + by.length + 1, 0));
   const [head = '', ...rest] = lines;
   const made = rest.map((line) => `\n${line !== '' || isOn(blank) ? by : ''}${line}`);
-  return text((isOn(first) ? by : '') + head + made.join(''));
+  return likeSource(text((isOn(first) ? by : '') + head + made.join('')), value);
 };
 
 function spaces(width: Value | undefined, budget: TemplateBudget): number {
@@ -70,13 +75,17 @@ const titled = (value: string) =>
     .map(capitalized)
     .join('');
 
-const made =
+/** The text of any value, changed; HTML if the value is. */
+const alike =
   (change: (value: string) => string): Filter =>
   (value, _, budget) => {
     const shown = str(value, budget);
     budget.text(shown.length);
-    return text(change(shown));
+    return likeSource(text(change(shown)), value);
   };
+
+const escaping: Filter = (value, _, budget) =>
+  isMarkup(value) ? value : markup(escapedHtml(str(value, budget), budget));
 
 /** A word, as the filter `wordcount` counts it. */
 const WORD = /[\p{L}\p{N}_]+/gu;
@@ -91,13 +100,22 @@ const truncate: Filter = (value, args, budget) => {
   const length = Number(intOf(most));
   const kept = length - Array.from(mark).length;
   if (!(kept >= 0)) throw new RangeError(`truncate() to ${length} characters is shorter than "${mark}"`);
-  if (shown.length <= length + Number(intOf(leeway))) return text(shown.join(''));
+  if (shown.length <= length + Number(intOf(leeway))) return value;
   const cut = shown.slice(0, kept).join('');
   const at = isOn(killwords) ? -1 : cut.lastIndexOf(' ');
-  return text((at < 0 ? cut : cut.slice(0, at)) + mark);
+  const whole = at < 0 ? cut : cut.slice(0, at);
+  return isMarkup(value) ? markup(whole + textOf(asMarkup(text(mark), budget))) : text(whole + mark);
 };
 
-const first: Filter = (value, _, budget) => iterate(value, budget)[0] ?? missing();
+const first: Filter = (value, _, budget) => {
+  if (isList(value)) return takeItems(value, 1)[0] ?? missing();
+  return iterate(value, budget)[0] ?? missing();
+};
+
+const last: Filter = (value, _, budget) => {
+  if (isGenerator(value)) throw new TypeError("'generator' object is not reversible");
+  return iterate(value, budget).at(-1) ?? missing();
+};
 
 const fallbackTo: Filter = (value, args) => {
   const [fallback = text(''), boolean] = bind(args, 'default', 'default_value', 'boolean');
@@ -110,11 +128,14 @@ const length: Filter = (value, _, budget) => size(value, budget);
 export const FILTERS: Readonly<Record<string, Filter>> = {
   tojson: (value, args, budget) =>
     text(toJson(value, bind(args, 'tojson', 'ensure_ascii', 'indent', 'separators', 'sort_keys'), budget)),
-  string: made((value) => value),
-  safe: made((value) => value),
-  upper: made((value) => value.toUpperCase()),
-  lower: made((value) => value.toLowerCase()),
-  capitalize: made(capitalized),
+  string: alike((value) => value),
+  safe: (value, _, budget) => markup(str(value, budget)),
+  escape: escaping,
+  e: escaping,
+  forceescape: (value, _, budget) => markup(escapedHtml(str(value, budget), budget)),
+  upper: alike((value) => value.toUpperCase()),
+  lower: alike((value) => value.toLowerCase()),
+  capitalize: alike(capitalized),
   title: (value, _, budget) => {
     const shown = str(value, budget);
     budget.looks(shown.length);
@@ -123,7 +144,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   trim: (value, args, budget) => {
     const [characters] = bind(args, 'trim', 'chars');
     const taken = characters && !isNone(characters) ? str(characters, budget) : undefined;
-    return text(stripped(str(value, budget), 'both', taken, budget));
+    return likeSource(text(stripped(str(value, budget), 'both', taken, budget)), value);
   },
   replace: (value, args, budget) => {
     const [before, after, count] = bind(args, 'replace', 'old', 'new', 'count');
@@ -137,15 +158,15 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   d: fallbackTo,
   list: (value, _, budget) => list([...iterate(value, budget)]),
   first,
-  last: (value, _, budget) => iterate(value, budget).at(-1) ?? missing(),
+  last,
   reverse: (value, _, budget) => {
     const items = [...iterate(value, budget)].reverse();
-    return isText(value) ? text(items.map(textOf).join('')) : generator(items);
+    return isText(value) ? likeSource(text(items.map(textOf).join('')), value) : generator(items);
   },
   items: (value) => {
     if (isMissing(value)) return generator([]);
     if (!isDict(value)) throw new TypeError('can only get item pairs from a mapping');
-    return generator([...entriesOf(value)].map(([key, each]) => tuple([text(key), each])));
+    return generator(pairsOf(entriesOf(value)).map((pair) => tuple(pair)));
   },
   wordcount: (value, _, budget) => {
     const shown = str(value, budget);
@@ -155,9 +176,10 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   truncate,
   center: (value, args, budget) => {
     const [width = int(80)] = bind(args, 'center', 'width');
-    return centered(str(value, budget), [width], budget);
+    return likeSource(centered(str(value, budget), [width], budget), value);
   },
   format: (value, args, budget) => {
+    if (isMarkup(value)) throw new Error('formats from the filters "safe" and "escape" are not supported');
     const last = args.at(-1);
     const given = last?.type === 'KeywordArgumentsValue' ? dict(entriesOf(last)) : tuple(args);
     return text(percentText(str(value, budget), given, budget));

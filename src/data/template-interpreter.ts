@@ -5,12 +5,16 @@
 import { type Environment, Interpreter } from '@huggingface/jinja';
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
-import { type Chain, chainOf } from './template-chains.ts';
+import { ADDITIVE, type Chain, chainOf, concatenatedFirst } from './template-chains.ts';
 import { FILTERS } from './template-filters.ts';
 import { GenerationTracker } from './template-generation.ts';
+import { requireNames, setEntry } from './template-keys.ts';
 import type { Filter } from './template-list-filters.ts';
+import { bodyText, items, Leave, type Loop, loop, loopBody, recursionOf, TURN } from './template-loops.ts';
+import { likeSource } from './template-markup.ts';
 import { attribute, item } from './template-members.ts';
-import { OPERATORS, signed } from './template-operators.ts';
+import { OPERATORS, type Operator, signed } from './template-operators.ts';
+import { isRange, slicedRange } from './template-ranges.ts';
 import { GENERATION } from './template-source.ts';
 import { testOf } from './template-tests.ts';
 import { NO_ELEMENT, testOfFilter, WITH } from './template-tokens.ts';
@@ -18,16 +22,17 @@ import { held, nameOfFilter, node, type Syntax, syntaxOf, withFilter } from './t
 import {
   type Call,
   callable,
-  generator,
+  dict,
+  type Entries,
   int,
-  isShownAs,
+  isPlainList,
   isText,
   isTrue,
   isTuple,
   itemsOf,
-  iterate,
-  list,
+  missing,
   type Node,
+  nameOf,
   none,
   str,
   text,
@@ -36,25 +41,6 @@ import {
   tuple,
   type Value,
 } from './template-values.ts';
-
-/** `break` or `continue`, with the text of the iteration that it ends. */
-class Leave extends Error {
-  text = '';
-  readonly ends: boolean;
-  constructor(ends: boolean) {
-    super('"break" and "continue" are only valid in loops');
-    this.ends = ends;
-  }
-}
-
-/** The state of a loop. */
-interface Loop {
-  turns: number;
-  /** Whether an iteration finished without `break` or `continue`. */
-  isComplete: boolean;
-  /** Whether a `break` has ended the loop. */
-  isEnded: boolean;
-}
 
 /** A private method of the library: positional and keyword arguments. */
 type Arguments = (args: Node[], environment: Environment) => [Value[], Map<string, Value>];
@@ -95,6 +81,7 @@ export class TemplateInterpreter extends Interpreter {
   private readonly argumentsOf: Arguments = (args, environment) => {
     const [placed, named] = evaluateArguments.call(this, args, environment);
     this.budget.elements(placed.length + named.size);
+    requireNames(named);
     return [placed, named];
   };
 
@@ -122,6 +109,7 @@ function filterOf(name: string): Filter | undefined {
 
 const binary: Evaluate = (self, syntax, environment) => {
   const name = syntax.operator?.value ?? '';
+  if (ADDITIVE.includes(name)) return additive(self, syntax, environment);
   const operator = own(OPERATORS, name);
   if (!operator) return self.library(syntax, environment);
   const chained = chainOf(syntax);
@@ -141,6 +129,13 @@ function chain(self: TemplateInterpreter, { first, more }: Chain, environment: E
   return truth(true);
 }
 
+/** An additive operator, with `~` binding more strongly than `+` and `-`; the parser treats them alike. */
+const additive: Evaluate = (self, syntax, environment) => {
+  const { operator, left, right } = concatenatedFirst(syntax);
+  const [a, b] = [left, right].map((side) => self.evaluate(side, environment));
+  return (own(OPERATORS, operator?.value ?? '') as Operator)(a as Value, b as Value, self.budget);
+};
+
 const filter: Evaluate = (self, syntax, environment) => {
   const value = self.evaluate(syntax.operand, environment);
   const name = nameOfFilter(syntax.filter);
@@ -157,14 +152,20 @@ const filter: Evaluate = (self, syntax, environment) => {
   );
 };
 
+const bounds = (self: TemplateInterpreter, slice: Syntax, environment: Environment) =>
+  [slice.start, slice.stop, slice.step].map((each) => each && self.evaluate(each, environment));
+
 const member: Evaluate = (self, syntax, environment) => {
   const object = self.evaluate(syntax.object, environment);
   const { property, computed } = syntax;
   if (computed && property?.type === 'SliceExpression') {
     if (isText(object)) self.budget.looks(textOf(object).length);
     else self.budget.weigh(object);
+    if (isRange(object)) return slicedRange(object, bounds(self, property, environment), self.budget);
+    if (!isText(object) && !isPlainList(object))
+      throw new TypeError(`'${nameOf(object)}' object cannot be sliced`);
     const made = self.library({ ...syntax, object: held(object) }, environment);
-    if (isShownAs(object)) return generator(itemsOf(made));
+    if (isText(object)) return likeSource(made, object);
     return isTuple(object) ? tuple(itemsOf(made)) : made;
   }
   if (computed) return item(object, self.evaluate(property as unknown as Node, environment), self.budget);
@@ -185,61 +186,6 @@ const unary: Evaluate = (self, syntax, environment) => {
   return sign === 'not' ? truth(!isTrue(value)) : signed(sign, value);
 };
 
-/** The text of statements, up to a `break` or `continue`. */
-function bodyText(self: TemplateInterpreter, { body = [] }: Syntax, environment: Environment): string {
-  let made = '';
-  const { generation } = self;
-  const from = generation.written;
-  try {
-    for (const each of body) {
-      const value = self.evaluate(each, environment);
-      if (value.type === 'StringValue') made += textOf(value);
-      generation.written = from + made.length;
-    }
-  } catch (error) {
-    if (error instanceof Leave) error.text = made + error.text;
-    throw error;
-  }
-  return made;
-}
-
-const loop: Evaluate = (self, syntax, environment) => {
-  const state: Loop = { turns: 0, isComplete: false, isEnded: false };
-  self.loops.push(state);
-  const made = self.library(syntax, environment);
-  self.loops.pop();
-  // Jinja runs `else` if no iteration finished.
-  if (state.turns === 0 || state.isComplete) return made;
-  const [otherwise] = syntax.defaultBlock ?? [];
-  return otherwise ? text(textOf(made) + textOf(self.evaluate(otherwise, environment))) : made;
-};
-
-const loopBody: Evaluate = (self, syntax, environment) => {
-  const state = self.loops.at(-1) as Loop;
-  if (state.isEnded) return text('');
-  state.turns++;
-  try {
-    const made = text(bodyText(self, syntax, environment));
-    state.isComplete = true;
-    return made;
-  } catch (error) {
-    if (!(error instanceof Leave)) throw error;
-    state.isEnded = error.ends;
-    return text(error.text);
-  }
-};
-
-/** Steps charged per iteration or macro call, in addition to its content. */
-const TURN = 5;
-
-const items: Evaluate = (self, { inner, unpacks }, environment) => {
-  const values = iterate(self.evaluate(inner, environment), self.budget);
-  // The interpreter makes a scope, and the variable `loop` with nine entries, for each item.
-  self.budget.charge(values.length * TURN);
-  // The interpreter can only unpack lists.
-  return generator(unpacks ? values.map((each) => list(iterate(each, self.budget))) : values);
-};
-
 /** A macro sees the scope of its definition, not of its call. */
 const macro: Evaluate = (self, syntax, environment) => {
   const made = self.library(syntax, environment);
@@ -254,6 +200,24 @@ const macro: Evaluate = (self, syntax, environment) => {
   };
   environment.setVariable(name, callable(seen));
   return made;
+};
+
+/** A call; that of the variable `loop` runs its recursive loop over other items. */
+const call: Evaluate = (self, syntax, environment) => {
+  const callee = self.evaluate(syntax.callee as unknown as Node, environment);
+  const again = recursionOf(callee);
+  const called = again ? callable(([items]) => again(items ?? missing())) : callee;
+  return self.library({ ...syntax, callee: syntaxOf(held(called)) }, environment);
+};
+
+const mapping: Evaluate = (self, { value }, environment) => {
+  const entries: Entries = new Map();
+  for (const [key, each] of value as ReadonlyMap<Node, Node>) {
+    const name = self.evaluate(key, environment);
+    self.budget.weigh(name);
+    setEntry(entries, name, self.evaluate(each, environment));
+  }
+  return dict(entries);
 };
 
 const literal: Evaluate = (self, syntax, environment) => {
@@ -285,11 +249,17 @@ const CORRECTED: Readonly<Record<string, Evaluate>> = {
     self.budget.weigh(made);
     return made;
   },
+  Scope: (self, syntax, environment) => {
+    const scope = new (environment.constructor as new (parent: Environment) => Environment)(environment);
+    return text(bodyText(self, syntax, scope));
+  },
   Body: (self, syntax, environment) => text(bodyText(self, syntax, environment)),
   Set: (self, syntax, environment) => self.generation.holding(() => self.library(syntax, environment)),
   For: loop,
   LoopBody: loopBody,
   Items: items,
+  CallExpression: call,
+  ObjectLiteral: mapping,
   Break: () => {
     throw new Leave(true);
   },

@@ -1,6 +1,6 @@
 /** The filter `tojson` as in transformers: `json.dumps`, which does not escape non-ASCII characters. */
 import type { TemplateBudget } from './template-budget.ts';
-import { compareTexts } from './template-operators.ts';
+import { compare } from './template-operators.ts';
 import { floatText, jsonText } from './template-strings.ts';
 import {
   entriesOf,
@@ -15,6 +15,7 @@ import {
   isTruth,
   itemsOf,
   nameOf,
+  pairsOf,
   textOf,
   type Value,
 } from './template-values.ts';
@@ -79,16 +80,11 @@ function dumped(value: Value, style: Style, line: string, depth: number, budget:
   if (isList(value)) return bracketed('[', itemsOf(value).map(below), ']');
   budget.weigh(value);
   if (!isDict(value)) return scalar(value);
-  const entries = [...entriesOf(value)];
-  if (style.sorted) {
-    entries.sort(([a], [b]) => {
-      budget.looks(Math.min(a.length, b.length));
-      return compareTexts(a, b);
-    });
-  }
-  const items = entries.map(([key, each]) => {
+  const pairs = pairsOf(entriesOf(value));
+  if (style.sorted) pairs.sort(([a], [b]) => compare(a, b, budget));
+  const items = pairs.map(([key, each]) => {
     budget.text(style.colon.length);
-    return quoted(key) + style.colon + below(each);
+    return quoted(isText(key) ? textOf(key) : scalar(key)) + style.colon + below(each);
   });
   return bracketed('{', items, '}');
 }

@@ -1,6 +1,7 @@
 /** Filters of templates over the items of a list: select, sort, group, sum. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
+import { keyOf } from './template-keys.ts';
 import { atPath, isOn } from './template-members.ts';
 import { compare, equals, OPERATORS, type Operator } from './template-operators.ts';
 import { type Test, testOf } from './template-tests.ts';
@@ -18,7 +19,7 @@ import {
   iterate,
   list,
   missing,
-  nameOf,
+  pairsOf,
   str,
   text,
   textOf,
@@ -46,21 +47,20 @@ const join: Filter = (value, args, budget) => {
 /** Removes duplicates, by default ignoring case. */
 const unique: Filter = (value, args, budget) => {
   const [sensitive, path] = bind(args, 'unique', 'case_sensitive', 'attribute');
-  const seen: Value[] = [];
+  const seen = new Set<string>();
   const kept = iterate(value, budget).filter((each) => {
     const found = path ? atPath(each, path, budget) : each;
-    if (found.type === 'ArrayValue' || isDict(found))
-      throw new TypeError(`unhashable type: ${nameOf(found)}`);
     const key = isText(found) && !isOn(sensitive) ? text(textOf(found).toLowerCase()) : found;
-    if (seen.some((other) => equals(key, other, budget))) return false;
-    seen.push(key);
-    return true;
+    budget.weigh(key);
+    const [before, name] = [seen.size, keyOf(key)];
+    return seen.add(name).size > before;
   });
   return generator(kept);
 };
 
 const map: Filter = (value, args, budget, apply) => {
   const [filter, ...more] = args;
+  if (!isTrue(value)) return generator([]);
   const items = iterate(value, budget);
   if (filter === undefined) throw new TypeError('map requires a filter argument');
   if (filter.type !== 'KeywordArgumentsValue') {
@@ -80,6 +80,7 @@ const map: Filter = (value, args, budget, apply) => {
 const selecting =
   (keeps: boolean, byAttribute: boolean): Filter =>
   (value, args, budget) => {
+    if (!isTrue(value)) return generator([]);
     const [path, [name, ...more]] = byAttribute ? [args[0], args.slice(1)] : [undefined, args];
     if (byAttribute && !path) throw new TypeError('selectattr and rejectattr require an attribute');
     const test: Test = name ? testOf(str(name, budget)) : isTrue;
@@ -131,7 +132,7 @@ const dictsort: Filter = (value, args, budget) => {
   if (!isDict(value)) throw new TypeError('dictsort can only be applied to a mapping');
   const at = own({ key: 0, value: 1 }, by === undefined ? 'key' : textOf(by));
   if (at === undefined) throw new TypeError('dictsort can only sort by "key" or "value"');
-  const pairs = [...entriesOf(value)].map(([key, each]): [Value, Value] => [text(key), each]);
+  const pairs = pairsOf(entriesOf(value));
   const keyOf = (pair: [Value, Value]) => sortKey(pair[at] as Value, isOn(sensitive), budget);
   return list(sorted(pairs, keyOf, isOn(reverse), budget).map((pair) => tuple(pair)));
 };

@@ -3,7 +3,10 @@ import { own } from '../base/lookup.ts';
 import { characterAt } from './python-text.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { formatText } from './template-format.ts';
+import { isHashable, keyOf } from './template-keys.ts';
+import { asMarkup, isMarkup, likeSource } from './template-markup.ts';
 import { equals } from './template-operators.ts';
+import { isRange } from './template-ranges.ts';
 import { piecesOf } from './template-search.ts';
 import { bind, TEXT_METHODS } from './template-texts.ts';
 import {
@@ -24,6 +27,7 @@ import {
   missing,
   nameOf,
   none,
+  pairsOf,
   shownAs,
   text,
   textOf,
@@ -32,16 +36,16 @@ import {
   type Value,
 } from './template-values.ts';
 
-const pairs = (entries: Entries) => [...entries].map(([key, value]) => tuple([text(key), value]));
+const pairs = (entries: Entries) => pairsOf(entries).map((pair) => tuple(pair));
 
 const DICT: Readonly<Record<string, (entries: Entries, args: Value[]) => Value>> = {
   get: (entries, args) => {
     const [key, fallback = none()] = bind(args, 'get', 'key', 'default');
-    return (key && isText(key) ? entries.get(textOf(key)) : undefined) ?? fallback;
+    if (!key) throw new TypeError('get expected at least 1 argument, got 0');
+    return entries.get(keyOf(key)) ?? fallback;
   },
   items: (entries) => shownAs(list(pairs(entries)), (inner) => `dict_items(${inner})`),
-  keys: (entries) =>
-    shownAs(list([...entries.keys()].map((key) => text(key))), (inner) => `dict_keys(${inner})`),
+  keys: (entries) => shownAs(list(pairsOf(entries).map(([key]) => key)), (inner) => `dict_keys(${inner})`),
   values: (entries) => shownAs(list([...entries.values()]), (inner) => `dict_values(${inner})`),
 };
 
@@ -91,7 +95,7 @@ const OTHERS: Readonly<
 
 /** Members that exist in Python and are not supported here; any other unknown member is undefined. */
 const UNSUPPORTED: Readonly<Record<string, RegExp>> = {
-  StringValue: /^(casefold|encode|format_map|is(identifier|printable)|maketrans|translate)$/,
+  StringValue: /^(casefold|encode|format_map|maketrans|translate)$/,
   ArrayValue: /^copy$/,
   // Members of a group of `groupby`.
   TupleValue: /^(grouper|list)$/,
@@ -103,7 +107,7 @@ const UNSUPPORTED: Readonly<Record<string, RegExp>> = {
     /^(as_integer_ratio|bit_count|conjugate|denominator|imag|is_integer|numerator|real|to_bytes)$/,
 };
 /** The variable `loop`: the interpreter represents it as a dict with this key. */
-const LOOP = { has: 'revindex0', lacks: /^(changed|depth|depth0)$/ };
+const LOOP = { has: 'revindex0', lacks: /^changed$/ };
 
 const isLoop = (value: Value) => isDict(value) && entriesOf(value).has(LOOP.has);
 
@@ -112,11 +116,19 @@ export function attribute(value: Value, name: string, budget: TemplateBudget): V
   if (isMissing(value)) throw new Error(`cannot get "${name}" of an undefined value`);
   if (isText(value)) {
     const method = own(TEXT_METHODS, name);
+    const bound = (args: Value[]) => bind(args, name, ...(method?.names ?? []));
     if (method)
       return charged(value, budget, (args) =>
-        method.call(textOf(value), bind(args, name, ...(method.names ?? [])), budget),
+        likeSource(
+          method.call(
+            textOf(value),
+            isMarkup(value) ? escapedArguments(name, bound(args), budget) : bound(args),
+            budget,
+          ),
+          value,
+        ),
       );
-    if (name === 'format')
+    if (name === 'format' && !isMarkup(value))
       return charged(value, budget, (args) => {
         const last = args.at(-1);
         const isNamed = last?.type === 'KeywordArgumentsValue';
@@ -124,7 +136,7 @@ export function attribute(value: Value, name: string, budget: TemplateBudget): V
         return text(formatText(textOf(value), isNamed ? args.slice(0, -1) : args, named, budget));
       });
   }
-  if (isDict(value)) {
+  if (isDict(value) && !isLoop(value)) {
     const method = own(DICT, name);
     if (method) return charged(value, budget, (args) => method(entriesOf(value), args));
   }
@@ -132,11 +144,24 @@ export function attribute(value: Value, name: string, budget: TemplateBudget): V
   const found = held instanceof Map ? (held as Entries).get(name) : undefined;
   if (found !== undefined) return found;
   const other = own(OTHERS, name);
-  if (other?.of.includes(value.type) && (!isDict(value) || isLoop(value)) && !isShownAs(value))
+  if (other?.of.includes(value.type) && (isDict(value) ? isLoop(value) : !isShownAs(value)))
     return charged(value, budget, (args) => other.call(value, args, budget));
   if ((isLoop(value) && LOOP.lacks.test(name)) || own(UNSUPPORTED, value.type)?.test(name))
     throw new Error(`.${name} of a ${nameOf(value)} is not supported`);
   return missing();
+}
+
+/** Arguments of a method of HTML (`template-markup.ts`): what it puts into the text is escaped. */
+function escapedArguments(
+  name: string,
+  args: (Value | undefined)[],
+  budget: TemplateBudget,
+): (Value | undefined)[] {
+  if (/^(center|join|ljust|rjust)$/.test(name))
+    throw new Error(`.${name} of a text from the filters "safe" and "escape" is not supported`);
+  if (name !== 'replace') return args;
+  const [before, after, count] = args;
+  return [before, after && asMarkup(after, budget), count];
 }
 
 function charged(self: Value, budget: TemplateBudget, method: (args: Value[]) => Value): Value {
@@ -153,17 +178,16 @@ export function item(value: Value, key: Value, budget: TemplateBudget): Value {
   if (isMissing(value)) throw new Error('cannot get an item of an undefined value');
   const index = isFloat(key) ? undefined : intOf(key);
   if (index !== undefined && (isList(value) || isText(value))) {
+    if (isShownAs(value) && !isRange(value) && !isText(value)) return missing();
     if (!isText(value)) return itemsOf(value).at(Number(index)) ?? missing();
     budget.looks(Math.min(textOf(value).length, Math.abs(Number(index))));
     const one = characterAt(textOf(value), Number(index));
-    return one === undefined ? missing() : text(one);
+    return one === undefined ? missing() : likeSource(text(one), value);
   }
-  if (!isText(key)) return missing();
   budget.weigh(key);
-  const held = value.value as unknown;
-  return (
-    (isDict(value) ? (held as Entries).get(textOf(key)) : undefined) ?? attribute(value, textOf(key), budget)
-  );
+  const found = isDict(value) && isHashable(key) ? entriesOf(value).get(keyOf(key)) : undefined;
+  if (found !== undefined || !isText(key)) return found ?? missing();
+  return attribute(value, textOf(key), budget);
 }
 
 /** The value at a path of attributes: `function.name`, `0`. */

@@ -9,6 +9,7 @@ import {
   float,
   int,
   intOf,
+  isFloat,
   isMissing,
   isText,
   nameOf,
@@ -97,6 +98,13 @@ const round: Filter = (value, args) => {
   return by(value, digits);
 };
 
+const abs: Filter = (value) => {
+  const number = numberOf(value);
+  if (number === undefined) throw new TypeError(`bad operand type for abs(): '${nameOf(value)}'`);
+  if (isFloat(value)) return float(Math.abs(Number(number)));
+  return int(number < 0 ? -BigInt(number) : BigInt(number));
+};
+
 const scaledBy =
   (change: (value: number) => number) =>
   (value: Value, digits: number): Value => {
@@ -116,4 +124,4 @@ const ROUNDINGS: ReadonlyMap<string, (value: Value, digits: number) => Value> = 
 ]);
 
 /** By their names in Jinja. */
-export const NUMBER_FILTERS: Readonly<Record<string, Filter>> = { int: toInt, float: toFloat, round };
+export const NUMBER_FILTERS: Readonly<Record<string, Filter>> = { int: toInt, float: toFloat, round, abs };

@@ -2,6 +2,9 @@
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { percentText } from './template-format.ts';
+import { keyOf } from './template-keys.ts';
+import { asMarkup, isMarkup, likeSource, markup } from './template-markup.ts';
+import { isRange } from './template-ranges.ts';
 import { includes } from './template-search.ts';
 import {
   entriesOf,
@@ -11,9 +14,11 @@ import {
   intOf,
   isDict,
   isFloat,
+  isGenerator,
   isList,
   isMissing,
   isPlainList,
+  isShownAs,
   isText,
   isTuple,
   itemsOf,
@@ -21,6 +26,7 @@ import {
   nameOf,
   numberOf,
   str,
+  takeItems,
   text,
   textOf,
   truth,
@@ -42,6 +48,7 @@ export function equals(a: Value, b: Value, budget: TemplateBudget): boolean {
     budget.text(Math.min(textOf(a).length, textOf(b).length));
     return a.value === b.value;
   }
+  if (isShownAs(a) || isShownAs(b)) return areSame(a, b, budget);
   if (isList(a)) {
     const [left, right] = [itemsOf(a), itemsOf(b)];
     return left.length === right.length && left.every((each, i) => equals(each, right[i] as Value, budget));
@@ -53,6 +60,14 @@ export function equals(a: Value, b: Value, budget: TemplateBudget): boolean {
     const other = right.get(key);
     return other !== undefined && equals(each, other, budget);
   });
+}
+
+/** Whether two values are equal if one has a type for which the interpreter uses lists, or is HTML. */
+function areSame(a: Value, b: Value, budget: TemplateBudget): boolean {
+  if (isText(a)) return a.value === b.value;
+  if (isRange(a) && isRange(b)) return equals(list(itemsOf(a)), list(itemsOf(b)), budget);
+  if (a === b || isGenerator(a) || isGenerator(b) || isShownAs(a) !== isShownAs(b)) return a === b;
+  throw new Error('comparing views of dicts is not supported');
 }
 
 /** Negative if `a` comes first; NaN if the values are unordered. Throws for types that Python does not order. */
@@ -98,12 +113,13 @@ export function contains(item: Value, container: Value, budget: TemplateBudget):
   }
   budget.weigh(container);
   if (isDict(container)) {
-    if (isList(item) || isDict(item)) throw new TypeError(`unhashable type: '${nameOf(item)}'`);
-    return isText(item) && entriesOf(container).has(textOf(item));
+    return entriesOf(container).has(keyOf(item));
   }
   if (isMissing(container)) return false;
   if (!isList(container)) throw new TypeError(`argument of type '${nameOf(container)}' is not iterable`);
-  return itemsOf(container).some((each) => equals(item, each, budget));
+  const at = itemsOf(container).findIndex((each) => equals(item, each, budget));
+  takeItems(container, at < 0 ? undefined : at + 1);
+  return at >= 0;
 }
 
 const ORDERS: Readonly<Record<string, (order: number) => boolean>> = {
@@ -201,7 +217,8 @@ function arithmetic(operator: string, a: Value, b: Value, budget: TemplateBudget
 const add: Operator = (a, b, budget) => {
   if (isText(a) && isText(b)) {
     budget.text(textOf(a).length + textOf(b).length);
-    return text(textOf(a) + textOf(b));
+    if (!isMarkup(a) && !isMarkup(b)) return text(textOf(a) + textOf(b));
+    return markup(textOf(asMarkup(a, budget)) + textOf(asMarkup(b, budget)));
   }
   if (!(isPlainList(a) && isPlainList(b) && a.type === b.type)) return arithmetic('+', a, b, budget);
   budget.elements(itemsOf(a).length + itemsOf(b).length);
@@ -217,13 +234,14 @@ const multiply: Operator = (a, b, budget) => {
   const count = length === 0 ? 0 : Math.max(0, Number(times));
   if (isText(sequence)) {
     budget.text(length * count);
-    return text(textOf(sequence).repeat(count));
+    return likeSource(text(textOf(sequence).repeat(count)), sequence);
   }
   budget.elements(length * count);
   return (isTuple(sequence) ? tuple : list)(Array.from({ length: count }, () => itemsOf(sequence)).flat());
 };
 
 const remainder: Operator = (a, b, budget) => {
+  if (isMarkup(a)) throw new Error('formats from the filters "safe" and "escape" are not supported');
   if (isText(a)) return text(percentText(textOf(a), b, budget));
   return arithmetic('%', a, b, budget);
 };

@@ -1,14 +1,17 @@
 /** Tests of templates (`value is name`) as in Jinja. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
+import { isMarkup } from './template-markup.ts';
 import { compare, contains, equals, OPERATORS } from './template-operators.ts';
+import { isRange } from './template-ranges.ts';
 import {
-  intOf,
+  int,
   isDict,
   isFloat,
   isList,
   isMissing,
   isNone,
+  isShownAs,
   isText,
   isTruth,
   numberOf,
@@ -20,13 +23,12 @@ export type Test = (value: Value, args: readonly Value[], budget: TemplateBudget
 
 const LETTERS = /[\p{Lu}\p{Ll}\p{Lt}]/u;
 
+/** `value % 2 == expected`, also of floats and of texts, which `%` formats. */
 const rest =
-  (by: bigint, expected: bigint): Test =>
-  (value) => {
-    const whole = intOf(value);
-    if (whole === undefined) throw new TypeError('the tests "odd" and "even" require an int');
-    const remainder = BigInt(whole) % by;
-    return (remainder < 0n ? remainder + by : remainder) === expected;
+  (expected: number): Test =>
+  (value, _, budget) => {
+    const remainder = own(OPERATORS, '%')?.(value, int(2), budget);
+    return remainder !== undefined && equals(remainder, int(expected), budget);
   };
 
 const isCased =
@@ -50,7 +52,7 @@ const lt = beside((a, b, budget) => compare(a, b, budget) < 0);
 const le = beside((a, b, budget) => compare(a, b, budget) <= 0);
 const gt = beside((a, b, budget) => compare(a, b, budget) > 0);
 const ge = beside((a, b, budget) => compare(a, b, budget) >= 0);
-const isSequence: Test = (value) => isText(value) || isList(value) || isDict(value) || isMissing(value);
+const isIterable = (value: Value) => isText(value) || isList(value) || isDict(value) || isMissing(value);
 
 const isDivisible = beside((value, by, budget) => {
   if (isText(value)) throw new TypeError('the test "divisibleby" requires a number');
@@ -69,18 +71,19 @@ const isSame = beside((value, other) => {
 const ALONE: Readonly<Record<string, Test>> = {
   boolean: isTruth,
   callable: (value) => value.type === 'FunctionValue' || isMissing(value),
+  escaped: isMarkup,
   defined: (value) => !isMissing(value),
   undefined: isMissing,
   none: isNone,
   string: isText,
   mapping: isDict,
-  sequence: isSequence,
-  iterable: isSequence,
+  sequence: (value) => isIterable(value) && (!isShownAs(value) || isText(value) || isRange(value)),
+  iterable: isIterable,
   number: (value) => numberOf(value) !== undefined,
   integer: ({ type }) => type === 'IntegerValue',
   float: isFloat,
-  odd: rest(2n, 1n),
-  even: rest(2n, 0n),
+  odd: rest(1),
+  even: rest(0),
   true: ({ type, value }) => type === 'BooleanValue' && value === true,
   false: ({ type, value }) => type === 'BooleanValue' && value === false,
   lower: isCased((text) => text.toLowerCase()),

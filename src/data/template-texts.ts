@@ -198,9 +198,14 @@ function separatorOf(value: Value | undefined): string {
   return by;
 }
 
+const reversed = (self: string) => Array.from(self).reverse().join('');
+
 const splitFromRight: Method = (self, [separator, most], budget) => {
-  if (separator === undefined || isNone(separator))
-    throw new Error('rsplit() at white space is not supported');
+  if (separator === undefined || isNone(separator)) {
+    const limit = most === undefined ? -1 : Number(intArgument(most));
+    budget.looks(self.length);
+    return texts(pythonWords(reversed(self), limit).map(reversed).reverse(), budget);
+  }
   const by = separatorOf(separator);
   const parts = piecesOf(self, by, budget);
   const limit = most === undefined ? -1 : Number(intArgument(most));

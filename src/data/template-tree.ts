@@ -4,6 +4,7 @@
  */
 import { parse } from '@huggingface/jinja';
 import type { Program } from './template-source.ts';
+import { RECURSIVE } from './template-tokens.ts';
 import type { Node, Value } from './template-values.ts';
 
 /** The fields of a tree node that are used here. */
@@ -26,6 +27,9 @@ export interface Syntax {
   property?: Syntax;
   computed?: boolean;
   operand?: Node;
+  start?: Node;
+  stop?: Node;
+  step?: Node;
   filter?: Syntax;
   negate?: boolean;
   test?: Syntax;
@@ -33,6 +37,7 @@ export interface Syntax {
   /** Used by the nodes that are added here. */
   inner?: Node;
   held?: Value;
+  isRecursive?: boolean;
   unpacks?: boolean;
 }
 
@@ -66,7 +71,7 @@ function bodyOf(body: readonly Node[]): Node[] {
   return body.map((each) => {
     const statement = syntaxOf(each);
     if (statement.type === 'FilterStatement') {
-      const operand = node({ type: 'Program', body: bodyOf(statement.body ?? []) });
+      const operand = node({ type: 'Scope', body: bodyOf(statement.body ?? []) });
       return node({
         type: 'Output',
         inner: node({ type: 'FilterExpression', operand, ...withFilter(statement.filter) }),
@@ -76,7 +81,9 @@ function bodyOf(body: readonly Node[]): Node[] {
     if (!STATEMENTS.includes(statement.type)) return node({ type: 'Output', inner: each });
     for (const part of ['body', 'alternate', 'defaultBlock'] as const) {
       if (!statement[part] || (part === 'body' && statement.type === 'Set' && statement.value)) continue;
-      statement[part] = [node({ type: 'Body', body: bodyOf(statement[part]) })];
+      // What a block that becomes a value sets ends with it.
+      const type = statement.type === 'Set' ? 'Scope' : 'Body';
+      statement[part] = [node({ type, body: bodyOf(statement[part]) })];
     }
     if (statement.type === 'For') prepareLoop(statement);
     return each;
@@ -89,7 +96,7 @@ export const withFilter = (filter: Syntax | undefined) => (filter ? { filter } :
 function prepareFilteredBlock(set: Syntax): void {
   const { assignee, body = [] } = set;
   if (assignee?.type !== 'FilterExpression') return;
-  const operand = node({ type: 'Program', body: bodyOf(body) });
+  const operand = node({ type: 'Scope', body: bodyOf(body) });
   const filters = (each: Syntax): Node =>
     each.type === 'FilterExpression'
       ? node({
@@ -110,8 +117,13 @@ function prepareLoop(loop: Syntax): void {
   const unpacks = loop.loopvar?.type === 'TupleLiteral';
   const items = (inner: Node) => node({ type: 'Items', inner, unpacks });
   const { iterable } = loop;
-  if (iterable?.type === 'SelectExpression') iterable.lhs = items(iterable.lhs as Node);
-  else loop.iterable = syntaxOf(items(iterable as unknown as Node));
+  const isFiltered = iterable?.type === 'SelectExpression';
+  const given = isFiltered ? (iterable.lhs as Node) : (iterable as unknown as Node);
+  const [inRecursion] = syntaxOf(given).callee?.value === RECURSIVE ? (syntaxOf(given).args ?? []) : [];
+  loop.isRecursive = inRecursion !== undefined;
+  const over = items(inRecursion ?? given);
+  if (isFiltered) iterable.lhs = over;
+  else loop.iterable = syntaxOf(over);
   const [body] = loop.body ?? [];
   if (!body) return;
   const inner = syntaxOf(body);

@@ -67,11 +67,25 @@ export function shownAs(value: Value, shown: (inner: string) => string): Value {
 /** Whether Python has a type other than list for it. */
 export const isShownAs = (value: Value) => SHOWN.has(value);
 
-/** A list that represents a Python generator, which cannot be printed. */
+const GENERATORS = new WeakSet<Value>();
+
+/** A list that represents a Python generator: true, without a length, used up by what reads it, and never printed. */
 export function generator(values: Value[]): Value {
-  return shownAs(list(values), () => {
+  const made = shownAs(list(values), () => {
     throw new Error('printing a generator is not supported');
   });
+  GENERATORS.add(made);
+  return Object.assign(made, { __bool__: () => truth(true) });
+}
+
+export const isGenerator = (value: Value) => GENERATORS.has(value);
+
+/** The items of a list; those of a generator are used up, the first `count` of them if given. */
+export function takeItems(value: Value, count?: number): Value[] {
+  const items = itemsOf(value);
+  if (!isGenerator(value)) return items;
+  Object.assign(value, { value: count === undefined ? [] : items.slice(count) });
+  return items;
 }
 
 export const isText = ({ type }: Value) => type === 'StringValue';
@@ -89,6 +103,19 @@ export const isTruth = ({ type }: Value) => type === 'BooleanValue';
 export const textOf = (value: Value) => value.value as unknown as string;
 export const itemsOf = (value: Value) => value.value as unknown as Value[];
 export const entriesOf = (value: Value) => value.value as unknown as Entries;
+
+/** The keys of a dict that are not texts, by the text under which the dict stores them (`template-keys.ts`). */
+const KEYS = new WeakMap<Entries, Map<string, Value>>();
+
+export function nameKey(entries: Entries, stored: string, key: Value): void {
+  KEYS.set(entries, (KEYS.get(entries) ?? new Map<string, Value>()).set(stored, key));
+}
+
+/** The keys and values of a dict. */
+export function pairsOf(entries: Entries): [key: Value, value: Value][] {
+  const odd = KEYS.get(entries);
+  return [...entries].map(([stored, value]) => [odd?.get(stored) ?? text(stored), value]);
+}
 
 /** Ints, and booleans, which Python counts as ints. */
 export function intOf(value: Value): Int | undefined {
@@ -151,7 +178,9 @@ const REPR: Readonly<Record<string, (value: Value, inner: (value: Value) => stri
     return `(${items.join(', ')}${items.length === 1 ? ',' : ''})`;
   },
   ObjectValue: (value, inner) =>
-    `{${[...entriesOf(value)].map(([key, each]) => `${quotedText(key)}: ${inner(each)}`).join(', ')}}`,
+    `{${pairsOf(entriesOf(value))
+      .map(([key, each]) => `${inner(key)}: ${inner(each)}`)
+      .join(', ')}}`,
 };
 
 /** `repr(value)`. */
@@ -171,9 +200,9 @@ export function repr(value: Value, budget: TemplateBudget, depth = 0): string {
 export function iterate(value: Value, budget: TemplateBudget): Value[] {
   if (isText(value)) budget.elements(textOf(value).length);
   else budget.weigh(value);
-  if (isList(value)) return itemsOf(value);
+  if (isList(value)) return takeItems(value);
   if (isText(value)) return Array.from(textOf(value), (character) => text(character));
-  if (isDict(value)) return [...entriesOf(value).keys()].map((key) => text(key));
+  if (isDict(value)) return pairsOf(entriesOf(value)).map(([key]) => key);
   if (isMissing(value)) return [];
   throw new TypeError(`'${nameOf(value)}' object is not iterable`);
 }

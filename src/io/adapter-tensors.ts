@@ -3,6 +3,7 @@ import { InputError, listed, printable, quote } from './errors.ts';
 import { toFloat32 } from './float.ts';
 import type { Adapter } from './peft.ts';
 import type { StoredTensor } from './safetensors.ts';
+import { isHeadOrEmbedding, WITHOUT_ENDS } from './target-modules.ts';
 
 /**
  * A tensor's name: the module, limited in length; the half, A or B; and the adapter's name if the file is PyTorch's
@@ -24,6 +25,11 @@ export function adapterTensors(
     const [, module, half, adapter] = KEY.exec(name) ?? [];
     if (module === undefined) odd.push(quote(name));
     else found.push({ module, half: half as 'A' | 'B', adapter, tensor });
+  }
+  const ends = [...tensors.keys()].filter(isHeadOrEmbedding);
+  if (ends.length > 0) {
+    const what = `has weights of the head or the embedding, which are not adapted here: ${listed(ends.map((name) => quote(name)))}`;
+    throw new InputError(file, what, WITHOUT_ENDS);
   }
   if (odd.length > 0) {
     throw new InputError(

@@ -71,7 +71,8 @@ export function filesOf(
     throw new InputError(`${name}/${printable(path)}`, what, 'Check the folder');
   };
   const read = async (path: string) => readAll(await open(path));
-  const readText = async (path: string): Promise<string> => decodeText(await read(path), `${name}/${path}`);
+  const readText = async (path: string): Promise<string> =>
+    decoded(decoderOfMarks(), `${name}/${path}`, await read(path), false);
   return {
     name,
     open,
@@ -82,7 +83,10 @@ export function filesOf(
   };
 }
 
-/** Decodes UTF-8. Throws {@link InputError} if the bytes are not UTF-8. */
+/** A decoder that keeps a byte order mark: to transformers it is a part of a template, and an error in JSON. */
+const decoderOfMarks = () => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Decodes UTF-8, without a byte order mark. Throws {@link InputError} if the bytes are not UTF-8. */
 export function decodeText(bytes: Uint8Array, file: string): string {
   return decoded(new TextDecoder('utf-8', { fatal: true }), file, bytes, false);
 }

@@ -13,12 +13,17 @@ export type JsonObject = { [name: string]: Json };
 
 /** Parses `text`; throws {@link InputError} with file, line and column. */
 export function parseJson(text: string, file: string): Json {
-  const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  if (text.startsWith('\uFEFF'))
+    throw new InputError(
+      file,
+      'begins with a byte order mark, which transformers refuses too',
+      'Save it as UTF-8 without one',
+    );
   try {
-    return JSON.parse(body) as Json;
+    return JSON.parse(text) as Json;
   } catch (cause) {
-    const { line, column } = lineAndColumn(body, scanJson(body).error ?? body.length);
-    const found = body.trim() === '' ? 'the file is empty' : 'this is not valid JSON';
+    const { line, column } = lineAndColumn(text, scanJson(text).error ?? text.length);
+    const found = text.trim() === '' ? 'the file is empty' : 'this is not valid JSON';
     throw new InputError(
       `${file}, line ${line}, column ${column}`,
       found,

@@ -43,9 +43,12 @@ export function withoutHead({ config, architecture }: ModelDescription): ModelDe
   return { config: { ...config, tieWordEmbeddings: true }, architecture, headless: true };
 }
 
-/** The end tokens in `generation_config.json`, which take precedence over those of `config.json`, as in transformers. */
-async function generationEnds(files: Files, { vocabSize }: ModelConfig): Promise<TokenIds | undefined> {
+/** The end tokens in `generation_config.json`, which replace those of `config.json`; undefined if there is no such file. */
+async function generationEnds(
+  files: Files,
+  { vocabSize, eosTokenIds }: ModelConfig,
+): Promise<TokenIds | undefined> {
   if (!(await files.exists(GENERATION_CONFIG))) return undefined;
   const text = await files.readText(GENERATION_CONFIG);
-  return parseGenerationEnds(text, `${files.name}/${GENERATION_CONFIG}`, vocabSize);
+  return parseGenerationEnds(text, `${files.name}/${GENERATION_CONFIG}`, vocabSize, eosTokenIds);
 }

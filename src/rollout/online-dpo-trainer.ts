@@ -2,17 +2,18 @@
  * Online DPO (Guo et al. 2024) with TRL's names and defaults: the policy generates two completions per prompt, rewards or a
  * judge decide which is better, and the DPO loss learns from the pair.
  */
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
 import { ONLINE_DPO, type OnlineDPOArgs, type OnlineDPOConfig } from '../train/settings/online-dpo.ts';
 import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
 import { Trainer } from '../train/trainer.ts';
-import type { DataOptions } from '../train/training-task.ts';
+import type { DataOptions, Task } from '../train/training-task.ts';
 import { RewardEvaluation } from './evaluation.ts';
 import { type Judge, JudgeLabels } from './judge.ts';
 import { RewardLabels } from './labels.ts';
 import { PairExperience } from './pair-experience.ts';
-import { preparePrompts, withFittingLength } from './prepare.ts';
+import { preparedPrompts, withFittingLength } from './prepare.ts';
 import { type Reward, weighedRewards } from './rewards.ts';
 import { RolloutSource } from './source.ts';
 
@@ -29,39 +30,55 @@ export interface OnlineDPOTrainerOptions extends DataOptions<OnlineDPOArgs, read
 }
 
 export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
-  /** Throws {@link InputError} for invalid settings, and for a prompt that is too long, with its row. */
-  constructor(options: OnlineDPOTrainerOptions) {
-    const { model, judge, judgeBatchSize, rewardFuncs = [], evalDataset = [] } = options;
-    const given = resolveConfig<OnlineDPOConfig>(ONLINE_DPO, options.args, options.peftConfig);
-    const functions = [rewardFuncs].flat();
-    if (functions.length === 0 && !judge)
-      throw new InputError('online DPO', 'has neither rewards nor a judge', 'Give rewardFuncs or a judge');
-    const rewards = functions.length > 0 ? weighedRewards(functions, given.rewardWeights) : [];
-    const { config, notices: ofLength } = withFittingLength(given, options);
-    const { tokenizer, prompts, heldOut, notices } = preparePrompts(
-      { ...options, evalDataset: rewards.length > 0 ? evalDataset : [] },
-      config,
-    );
-    // As in TRL: sums over completions.
-    const loss = resolveLoss(ONLINE_DPO.family, { ...config, ipoTokenMean: 0 });
-    const labeler = judge ? new JudgeLabels(judge, judgeBatchSize) : new RewardLabels(rewards, config);
-    const maker = new PairExperience(labeler, config);
-    // The batch size counts prompts, as in TRL.
-    const perDeviceTrainBatchSize = PAIR * config.perDeviceTrainBatchSize;
-    const settings = { ...config, numGenerations: PAIR, perDeviceTrainBatchSize };
-    super(options, {
-      config,
-      settings: ONLINE_DPO.settings,
-      loss,
-      source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
-      evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
-      notices: [
-        ...notices,
-        ...ofLength,
-        ...(judge ? judgeNotices(config, evalDataset, rewards.length > 0) : []),
-      ],
-    });
+  /**
+   * `task`: the result of {@link onlineDpoTask} for the options. Throws {@link InputError} for invalid settings, and for a prompt
+   * that is too long, with its row.
+   */
+  constructor(
+    options: OnlineDPOTrainerOptions,
+    task: Task<OnlineDPOConfig> = atOnce(onlineDpoTask(options)),
+  ) {
+    super(options, task);
   }
+
+  /** The same, but tokenizes the prompts in slices and yields to the event loop in between. Throws the signal's reason. */
+  static async create(options: OnlineDPOTrainerOptions, slices?: SliceOptions): Promise<OnlineDPOTrainer> {
+    return new OnlineDPOTrainer(options, await inSlices(onlineDpoTask(options), slices));
+  }
+}
+
+/** Settings, prompts, rewards and loss of a run. */
+export function* onlineDpoTask(options: OnlineDPOTrainerOptions): Sliced<Task<OnlineDPOConfig>> {
+  const { model, judge, judgeBatchSize, rewardFuncs = [], evalDataset = [] } = options;
+  const given = resolveConfig<OnlineDPOConfig>(ONLINE_DPO, options.args, options.peftConfig);
+  const functions = [rewardFuncs].flat();
+  if (functions.length === 0 && !judge)
+    throw new InputError('online DPO', 'has neither rewards nor a judge', 'Give rewardFuncs or a judge');
+  const rewards = functions.length > 0 ? weighedRewards(functions, given.rewardWeights) : [];
+  const { config, notices: ofLength } = withFittingLength(given, options);
+  const { tokenizer, prompts, heldOut, notices } = yield* preparedPrompts(
+    { ...options, evalDataset: rewards.length > 0 ? evalDataset : [] },
+    config,
+  );
+  // As in TRL: sums over completions.
+  const loss = resolveLoss(ONLINE_DPO.family, { ...config, ipoTokenMean: 0 });
+  const labeler = judge ? new JudgeLabels(judge, judgeBatchSize) : new RewardLabels(rewards, config);
+  const maker = new PairExperience(labeler, config);
+  // The batch size counts prompts, as in TRL.
+  const perDeviceTrainBatchSize = PAIR * config.perDeviceTrainBatchSize;
+  const settings = { ...config, numGenerations: PAIR, perDeviceTrainBatchSize };
+  return {
+    config,
+    settings: ONLINE_DPO.settings,
+    loss,
+    source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
+    evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
+    notices: [
+      ...notices,
+      ...ofLength,
+      ...(judge ? judgeNotices(config, evalDataset, rewards.length > 0) : []),
+    ],
+  };
 }
 
 function judgeNotices(

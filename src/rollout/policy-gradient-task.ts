@@ -4,6 +4,7 @@
  */
 import { say, setting } from '../base/sentence.ts';
 import type { SettingTable } from '../base/setting.ts';
+import type { Sliced } from '../base/slices.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
 import type { TrainingLoss } from '../losses/family.ts';
@@ -12,7 +13,7 @@ import type { DataOptions, Task } from '../train/training-task.ts';
 import type { AdvantageFunction } from './advantages.ts';
 import { RewardEvaluation, type RewardEvaluationSettings } from './evaluation.ts';
 import { PolicyGradientExperience, type PolicyGradientSettings } from './policy-gradient.ts';
-import { preparePrompts } from './prepare.ts';
+import { preparedPrompts } from './prepare.ts';
 import { type Reward, weighedRewards } from './rewards.ts';
 import { type RolloutSettings, RolloutSource, stepsServed } from './source.ts';
 
@@ -40,17 +41,17 @@ export interface PolicyGradientMethod<Config> {
   reference?: Task<TrainingConfig & Config>['reference'];
 }
 
-/** Throws {@link InputError} for a prompt that is too long, with its row, and for invalid rewards. */
-export function policyGradientTask<Config extends RolloutConfig>(
+/** In slices. Throws {@link InputError} for a prompt that is too long, with its row, and for invalid rewards. */
+export function* policyGradientTask<Config extends RolloutConfig>(
   options: RolloutTrainerOptions<object>,
   config: Config &
     Partial<
       Pick<PolicyGradientSettings, 'rewardClipRange' | 'maskTruncatedCompletions' | 'topEntropyQuantile'>
     >,
   { loss, declared, advantages, penalty, notices = [], reference }: PolicyGradientMethod<Config>,
-): Task<Config> {
+): Sliced<Task<Config>> {
   const { model, rewardFuncs } = options;
-  const { tokenizer, prompts, heldOut, notices: ofPrompts } = preparePrompts(options, config);
+  const { tokenizer, prompts, heldOut, notices: ofPrompts } = yield* preparedPrompts(options, config);
   const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
   const settings = { ...config, beta: penalty, isReused: stepsServed(config) > 1 };
   const maker = new PolicyGradientExperience(loss, rewards, options.advantageFunc ?? advantages, settings);

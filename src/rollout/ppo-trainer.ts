@@ -4,6 +4,7 @@
  * from their advantages over several passes, with clipped ratios and values.
  */
 import { say, setting } from '../base/sentence.ts';
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
 import type { RoleStart } from '../train/roles.ts';
@@ -11,10 +12,10 @@ import { scalars } from '../train/scorer.ts';
 import { PPO, type PPOArgs, type PPOConfig } from '../train/settings/ppo.ts';
 import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
 import { Trainer } from '../train/trainer.ts';
-import type { DataOptions } from '../train/training-task.ts';
+import type { DataOptions, Task } from '../train/training-task.ts';
 import { RewardEvaluation } from './evaluation.ts';
 import { PPOExperience, requireEstimator } from './ppo-experience.ts';
-import { preparePrompts, withFittingLength } from './prepare.ts';
+import { preparedPrompts, withFittingLength } from './prepare.ts';
 import { type Reward, weighedRewards } from './rewards.ts';
 import { RolloutSource } from './source.ts';
 
@@ -26,39 +27,52 @@ export interface PPOTrainerOptions extends DataOptions<PPOArgs, readonly PromptR
 }
 
 export class PPOTrainer extends Trainer<PPOConfig> {
-  /** Throws {@link InputError} for invalid settings, and for a prompt that is too long, with its row. */
-  constructor(options: PPOTrainerOptions) {
-    const { model, rewardFuncs, valueModel } = options;
-    const given = resolveConfig<PPOConfig>(PPO, options.args, options.peftConfig);
-    requireEstimator(given.klEstimator);
-    const { config, notices: ofLength } = withFittingLength(given, options);
-    const { klCoef: beta, maxCompletionLength, scoreAfterEos, vfCoef } = config;
-    const { tokenizer, prompts, heldOut, notices } = preparePrompts(options, {
-      ...config,
-      beta,
-      betaName: 'klCoef',
-    });
-    const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
-    const loss = resolveLoss(PPO.family, { ...config, beta, lossType: PPO.family.lossType });
-    const valueLoss = resolveLoss(PPO.family, { ...config, beta, lossType: 'ppo_value' });
-    const rows = scoreAfterEos ? { states: maxCompletionLength } : 'targets';
-    const passes = passSettings(config);
-    const maker = new PPOExperience(loss.reads, { reads: valueLoss.reads, rows }, rewards, {
-      ...config,
-      episodes: config.perDeviceTrainBatchSize * config.gradientAccumulationSteps,
-      serves: config.numMiniBatches * config.numPpoEpochs,
-    });
-    super(options, {
-      config,
-      settings: PPO.settings,
-      loss,
-      beside: [{ name: 'value', scorer: scalars(rows), loss: valueLoss, weight: vfCoef, start: valueModel }],
-      source: new RolloutSource({ model, tokenizer, prompts, maker, settings: { ...config, ...passes } }),
-      evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),
-      temperature: config.temperature,
-      notices: [...notices, ...ofLength],
-    });
+  /**
+   * `task`: the result of {@link ppoTask} for the options. Throws {@link InputError} for invalid settings, and for a prompt
+   * that is too long, with its row.
+   */
+  constructor(options: PPOTrainerOptions, task: Task<PPOConfig> = atOnce(ppoTask(options))) {
+    super(options, task);
   }
+
+  /** The same, but tokenizes the prompts in slices and yields to the event loop in between. Throws the signal's reason. */
+  static async create(options: PPOTrainerOptions, slices?: SliceOptions): Promise<PPOTrainer> {
+    return new PPOTrainer(options, await inSlices(ppoTask(options), slices));
+  }
+}
+
+/** Settings, prompts, rewards and loss of a run. */
+export function* ppoTask(options: PPOTrainerOptions): Sliced<Task<PPOConfig>> {
+  const { model, rewardFuncs, valueModel } = options;
+  const given = resolveConfig<PPOConfig>(PPO, options.args, options.peftConfig);
+  requireEstimator(given.klEstimator);
+  const { config, notices: ofLength } = withFittingLength(given, options);
+  const { klCoef: beta, maxCompletionLength, scoreAfterEos, vfCoef } = config;
+  const { tokenizer, prompts, heldOut, notices } = yield* preparedPrompts(options, {
+    ...config,
+    beta,
+    betaName: 'klCoef',
+  });
+  const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
+  const loss = resolveLoss(PPO.family, { ...config, beta, lossType: PPO.family.lossType });
+  const valueLoss = resolveLoss(PPO.family, { ...config, beta, lossType: 'ppo_value' });
+  const rows = scoreAfterEos ? { states: maxCompletionLength } : 'targets';
+  const passes = passSettings(config);
+  const maker = new PPOExperience(loss.reads, { reads: valueLoss.reads, rows }, rewards, {
+    ...config,
+    episodes: config.perDeviceTrainBatchSize * config.gradientAccumulationSteps,
+    serves: config.numMiniBatches * config.numPpoEpochs,
+  });
+  return {
+    config,
+    settings: PPO.settings,
+    loss,
+    beside: [{ name: 'value', scorer: scalars(rows), loss: valueLoss, weight: vfCoef, start: valueModel }],
+    source: new RolloutSource({ model, tokenizer, prompts, maker, settings: { ...config, ...passes } }),
+    evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),
+    temperature: config.temperature,
+    notices: [...notices, ...ofLength],
+  };
 }
 
 /** Settings of the source for one pass over the batch in `numMiniBatches` optimizer steps. */

@@ -2,13 +2,14 @@
  * Prepares the options of trainers on rollouts: tokenizes prompts, limits the completion length to the model, and collects
  * notices.
  */
+import { atOnce, type Sliced } from '../base/slices.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import type { DataOptions } from '../train/training-task.ts';
 import { type CertifiedSettings, certificateNotice } from './evaluation.ts';
 import { type Reward, rewardNotices } from './rewards.ts';
-import { type Prompt, repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
+import { type Prompt, promptTokens, repeatedPrompts, samplingNotices } from './sampling.ts';
 
 /** The options of a trainer on prompts. */
 export interface PromptOptions extends DataOptions<object, readonly PromptRow[]> {
@@ -24,13 +25,22 @@ export interface PreparedPrompts {
 
 /** Throws {@link InputError} if there is no tokenizer, and for a prompt that is too long, with its row. */
 export function preparePrompts(
+  options: PromptOptions,
+  settings: CertifiedSettings & { maxCompletionLength: number },
+): PreparedPrompts {
+  return atOnce(preparedPrompts(options, settings));
+}
+
+/** {@link preparePrompts} in slices. */
+export function* preparedPrompts(
   { model, processingClass: tokenizer, trainDataset, evalDataset = [], rewardFuncs = [] }: PromptOptions,
   { maxCompletionLength, ...settings }: CertifiedSettings & { maxCompletionLength: number },
-): PreparedPrompts {
+): Sliced<PreparedPrompts> {
   if (!tokenizer)
     throw new InputError('training data', 'is text, but no tokenizer was given', 'Give a processingClass');
-  const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
-  const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
+  const rows = [...trainDataset, ...evalDataset];
+  const all = yield* promptTokens(rows, tokenizer, model, maxCompletionLength);
+  const [prompts, heldOut] = [all.slice(0, trainDataset.length), all.slice(trainDataset.length)];
   const lines = [
     ...samplingNotices(model),
     repeatedPrompts(prompts),

@@ -5,6 +5,7 @@
  */
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
+import { atOnce, mapSliced, type Sliced } from '../base/slices.ts';
 import type { Message } from '../data/chat-template.ts';
 import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
@@ -60,11 +61,21 @@ export interface Samples {
 export function tokenizePrompts(
   rows: readonly PromptRow[],
   tokenizer: Tokenizer,
-  { config, name }: Pick<CausalLM, 'config' | 'name'>,
+  model: Pick<CausalLM, 'config' | 'name'>,
   maxCompletionLength: number,
 ): Prompt[] {
+  return atOnce(promptTokens(rows, tokenizer, model, maxCompletionLength));
+}
+
+/** {@link tokenizePrompts} in slices. */
+export function promptTokens(
+  rows: readonly PromptRow[],
+  tokenizer: Tokenizer,
+  { config, name }: Pick<CausalLM, 'config' | 'name'>,
+  maxCompletionLength: number,
+): Sliced<Prompt[]> {
   const room = config.maxPositionEmbeddings - maxCompletionLength;
-  return rows.map((row, index) => {
+  return mapSliced(rows, (row, index) => {
     const where = row.where ?? `row ${index + 1}`;
     const ids =
       typeof row.prompt === 'string'

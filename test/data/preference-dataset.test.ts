@@ -10,6 +10,9 @@ const user = { role: 'user', content: 'hello' };
 const assistant = { role: 'assistant', content: 'hi' };
 
 describe('data/jsonl', () => {
+  it('refuses a byte order mark on a later line, like datasets', () =>
+    expectRefused(() => parseRows('{"a":1}\n\uFEFF{"a":2}\n', FILE), 'line 2', 'byte order mark'));
+
   it('reads lines, with blank ones, carriage returns and a byte order mark', () => {
     expect(parseRows('\uFEFF{"a":1}\r\n\r\n{"a":2}\n', FILE)).to.deep.equal([
       { where: 'pairs.jsonl, line 1', value: { a: 1 } },

@@ -27,6 +27,11 @@ describe('data/read-dataset', () => {
     expect(await unplaced('A.TSV', csv.replaceAll(',', '\t'))).to.deep.equal(expected);
     expect(await unplaced('a.parquet', parquet('labels of 64 bits'))).to.deep.equal(expected);
     expect(await unplaced('a.txt', jsonl(rows))).to.deep.equal(expected);
+    // A byte order mark does not count, as in datasets 5.
+    const marked = { 'a.csv': csv, 'a.tsv': csv.replaceAll(',', '\t'), 'a.jsonl': jsonl(rows) };
+    for (const [name, contents] of Object.entries({ ...marked, 'a.json': JSON.stringify(rows) }))
+      expect(await unplaced(name, `\ufeff${contents}`), name).to.deep.equal(expected);
+    expect(await unplaced('a.csv', `\ufeff${csv.replace('prompt', '"prompt"')}`)).to.deep.equal(expected);
   });
 
   it('reads lines and characters that are split between pieces', async () => {

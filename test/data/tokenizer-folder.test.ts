@@ -34,6 +34,20 @@ describe('data/tokenizer: folder', () => {
       );
     });
 
+    it('keep a byte order mark, which JSON may not have', async () => {
+      const mark = '\ufeff';
+      const files = {
+        'chat_template.jinja': `${mark}new`,
+        'additional_chat_templates/rag.jinja': `${mark}R`,
+      };
+      const tokenizer = await open(files);
+      expect(tokenizer.applyChatTemplate(user)).to.equal(`${mark}new`);
+      const rag = { chatTemplateKwargs: { chat_template: 'rag' } };
+      expect(tokenizer.applyChatTemplate(user, rag)).to.equal(`${mark}R`);
+      for (const name of ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'])
+        await expectRefused(() => open({ [name]: `${mark}{}` }), name, 'byte order mark');
+    });
+
     it('are selected by name and by whether there are tools', async () => {
       const inFolder = {
         'chat_template.jinja': 'D',

@@ -6,12 +6,14 @@ more of them, and those of llama.cpp, out of its source where WEBALIGN_LLAMA_SOU
 
 import json
 import os
+import time
 from pathlib import Path
 
 import trl
 
 from interop import FIXTURES, HERE, Skip, check, main, need, node, work
 
+from fixture_programs import DATA, drawn_programs, rendered  # noqa: E402, of the fixtures
 from fixture_templates import both, conversations, files_of  # noqa: E402, of the fixtures
 
 #: Of TRL's own, those of text models whose templates must be rendered alike.
@@ -78,6 +80,29 @@ def _():
         raise Skip("WEBALIGN_LLAMA_SOURCE names no unpacked source of llama.cpp")
     folder = need(Path(source) / "models/templates")
     return compare({name: (folder / f"{name}.jinja").read_text(encoding="utf-8") for name in OF_LLAMA}, conversations())
+
+
+@check("2,000 programs drawn by a grammar, others every day")
+def _():
+    seed = int(time.time() // 86_400)
+    drawn = drawn_programs(2000, seed)
+    data = json.loads(DATA)
+    messages, tools = data.pop("messages"), data.pop("tools")
+    row = json.dumps({"messages": messages, "tools": tools, "chat_template_kwargs": data})
+    job = {"programs": drawn, "row": row, "files": files_of("")}
+    (work / "programs.json").write_text(json.dumps(job))
+    node(HERE / "programs.mjs", work / "programs.json", work / "programs-rendered.json")
+    ours = json.loads((work / "programs-rendered.json").read_text())
+    equal = refused = only_here = 0
+    for source, mine in zip(drawn, ours, strict=True):
+        expected = rendered(source)
+        only_here += expected is not None and "refused" in mine
+        if expected is None or "refused" not in mine:
+            assert mine.get("text") == expected, f"seed {seed}: {source!r}: {mine} instead of {expected!r}"
+            equal += expected is not None
+            refused += expected is None
+    assert only_here <= 0.02 * len(drawn), f"seed {seed}: {only_here} of {len(drawn)} are refused here alone"
+    return f"seed {seed}: {equal} equal, {refused} refused by both, {only_here} here alone"
 
 
 main(__name__)

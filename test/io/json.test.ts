@@ -4,8 +4,9 @@ import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
 import { expectRefused } from './refused.ts';
 
 describe('io/json', () => {
-  it('reads the same as the platform, including a byte order mark', () => {
-    expect(parseJson('\uFEFF{"a": [1, -2.5e3, "x\\n\\u00e9", true, null, {}, []]}', 'a.json')).to.deep.equal({
+  it('reads the same as the platform, and refuses a byte order mark like transformers', async () => {
+    await expectRefused(() => parseJson('\uFEFF{}', 'a.json'), 'a.json', 'byte order mark', 'without one');
+    expect(parseJson('{"a": [1, -2.5e3, "x\\n\\u00e9", true, null, {}, []]}', 'a.json')).to.deep.equal({
       a: [1, -2500, 'x\n\u00e9', true, null, {}, []],
     });
   });

@@ -177,6 +177,30 @@ describe('io/peft', () => {
     }
   });
 
+  // PEFT 0.21 reads all of these; merging one with LoRA on a tied head changes the embedding too, so its logits differ.
+  it('refuses adapters of the head and the embedding, and names what helps', async () => {
+    const one = { dtype: 'F32' as const, shape: [1], data: new Uint8Array(4) };
+    const wayOut = ['target_modules and modules_to_save', 'tie_word_embeddings'];
+    for (const name of [
+      'lm_head.lora_A.weight',
+      'lm_head.base_layer.weight',
+      'lm_head.weight',
+      'model.embed_tokens.lora_embedding_B',
+      'model.embed_tokens.weight',
+    ]) {
+      const odd = `base_model.model.${name}`;
+      await expectRefused(() => readAdapter(withTensors((t) => t.set(odd, one))), `"${odd}"`, ...wayOut);
+    }
+    for (const modules_to_save of [['lm_head'], ['embed_tokens'], ['model.embed_tokens', 'lm_head']])
+      await expectRefused(() => readAdapter(withConfig({ modules_to_save })), 'modules_to_save', ...wayOut);
+    for (const target of ['lm_head', 'embed_tokens'])
+      await expectRefused(
+        () => resolveTargetModules([target], ['model.layers.0.mlp.up_proj']),
+        `"${target}"`,
+        'head and the embedding are not adapted',
+      );
+  });
+
   it('names a pickle if there are no other weights', async () => {
     const files = { [ADAPTER_CONFIG]: written[ADAPTER_CONFIG], 'adapter_model.bin': new Uint8Array(4) };
     await expectRefused(() => readAdapter(memoryFiles(files, 'x')), 'adapter_model.bin', 'pickle', 'PEFT');

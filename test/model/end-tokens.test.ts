@@ -27,8 +27,30 @@ describe('end tokens', () => {
     expect(await endsOf(withConfig({ eos_token_id: 7 }))).to.deep.equal([7]);
     expect(await endsOf(withConfig({ eos_token_id: [7, 2, 96], top_k: 5 }))).to.deep.equal([7, 2, 96]);
     expect(await endsOf(withConfig({ eos_token_id: [] }))).to.deep.equal([]);
-    expect(await endsOf(withConfig({ eos_token_id: null }))).to.deep.equal([2]);
-    expect(await endsOf(withConfig({ bos_token_id: 1, temperature: 0.6 }))).to.deep.equal([2]);
+  });
+
+  // transformers 5.23: config.json with 5 and generation_config.json without the field make no criterion of an end token.
+  it('are none if generation_config.json has none, and a notice says so', async () => {
+    for (const config of [{ eos_token_id: null }, { bos_token_id: 1, temperature: 0.6 }]) {
+      const found = (await describeModel(withConfig(config))).config;
+      expect(found.eosTokenIds).to.deep.equal([]);
+      expect(found.notices?.join()).to.include('no "eos_token_id"').and.to.include('To end at 2, add');
+    }
+  });
+
+  it('are those of generation_config.json where config.json has none', async () => {
+    const config = JSON.parse(await filesOf(tinyLlama).readText('config.json'));
+    delete config.eos_token_id;
+    const bare = (generation?: object) =>
+      filesOf(tinyLlama, {
+        'config.json': encode(JSON.stringify(config)),
+        ...(generation && { 'generation_config.json': encode(JSON.stringify(generation)) }),
+      });
+    expect(await endsOf(bare({ eos_token_id: 6 }))).to.deep.equal([6]);
+    for (const files of [bare({}), bare()]) {
+      const found = (await describeModel(files)).config;
+      expect([found.eosTokenIds, found.notices]).to.deep.equal([[], undefined]);
+    }
   });
 
   it('must be in the vocabulary; the description reports others', async () => {
