@@ -9,6 +9,7 @@ const PICKS = 10;
 /** What to do next, by where the run is. */
 const NEXT: Readonly<Partial<Record<Phase, string>>> = {
   reference: 'The model learns from your picks now. Its steps are on the tab Train.',
+  optimum: 'The model writes to held-out prompts before it learns. Its steps are on the tab Train.',
   picking:
     'The model learns as you pick. After every few picks it takes a step, and the next drafts come from what it has learned.',
   training: 'The model learns from your picks now. Drafts that you see here already come from it.',

@@ -10,6 +10,8 @@ type Sentence = (update: PhaseUpdate<Phase>) => string;
 const SENTENCES: Readonly<Partial<Record<Phase, Sentence>>> = {
   idle: ({ unkept }) => `Ready to train on your picks. ${unkept}`.trimEnd(),
   reference: () => 'Preparing: the model before training reads every row once.',
+  optimum: () =>
+    'First: drafts of held-out prompts by the model before, to estimate how good the best policy is.',
   picking: () => 'Learning as you pick. The next step takes your picks on the tab Collect.',
   training: () => 'Training. You can go on picking meanwhile; drafts take turns with the steps.',
   done: ({ step, unkept }) =>
@@ -23,7 +25,7 @@ export class StudioProgress extends Progress<StagePhase> {
         const own = SENTENCES[phase];
         return own ? own({ ...rest, phase }) : commonSentence({ ...rest, phase: phase as never });
       },
-      ['reference', 'picking'],
+      ['reference', 'optimum', 'picking'],
     );
   }
 }

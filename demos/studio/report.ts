@@ -110,10 +110,7 @@ function factsOf({ record, model, gpu, adapter }: Exported): Facts[] {
     },
     {
       title: 'Settings',
-      entries: Object.entries(settings).map(([key, value]) => [
-        LABELS[key as keyof typeof LABELS],
-        String(value),
-      ]),
+      entries: methodOf(method).settings.map((name) => [LABELS[name], String(settings[name])]),
     },
     {
       title: 'Machine',

@@ -1,7 +1,9 @@
 /**
- * Estimates the best possible objective: stories of the original model for the held-out prompts, weighted by e^(r/β) as in
+ * Estimates the best possible objective: completions of the reference for the held-out prompts, weighted by e^(r/β) as in
  * Theorem 1. They also give the policy's values before its first step, because it is then the reference.
  */
+import type { Tokenizer } from 'webalign';
+import type { Around } from 'webalign/gpu';
 import {
   addUpdate,
   emptyGenerations,
@@ -9,53 +11,54 @@ import {
   sampledTokens,
   streamGeneration,
 } from 'webalign/models';
-import { rate, type WeighedReward } from 'webalign/rollouts';
+import { type RewardBatch, rate, type WeighedReward } from 'webalign/rollouts';
 import { estimateGap, estimateOptimum } from 'webalign/theory';
-import type { HeldOutPoint, Optimum } from './messages.ts';
-import type { Runtime } from './runtime.ts';
-import { COPIES, MOST_TOKENS } from './task.ts';
+import type { Host, Trains } from './host.ts';
+import { COPIES, type HeldOutPoint, type Optimum } from './policy-run.ts';
 
-/** Offset of the seed: the stories use other random numbers than training and evaluations. */
+/** Offset of the seed: the completions use other random numbers than training and evaluations. */
 const SEED = 2 ** 30;
 
 export interface ReferenceOptions {
-  prompts: readonly string[];
+  /** Held-out prompts, and the tokens that their completions follow. */
+  prompts: RewardBatch['prompts'];
+  ids: readonly (readonly number[])[];
   reward: WeighedReward;
   beta: number;
   seed: number;
+  /** Tokens of a completion. */
+  maxNewTokens: number;
+  /** Puts the model into the state of the reference. */
+  around: Around;
   /** Maximum seconds for the reward. */
   timeout: number;
   signal: AbortSignal;
   onProgress: (done: number, total: number) => void;
 }
 
-/** Generates and rates the stories. Rejects with the signal's reason, and like `rate`. */
+type Machine = Pick<Host<Trains>, 'model' | 'turns'> & { tokenizer: Tokenizer };
+
+/** Generates and rates the completions. Rejects with the signal's reason, and like `rate`. */
 export async function drawReference(
-  { model, tokenizer, turns, asItWas }: Runtime,
-  { prompts, reward, beta, seed, timeout, signal, onProgress }: ReferenceOptions,
+  { model, tokenizer, turns }: Machine,
+  { prompts, ids, reward, beta, seed, maxNewTokens, around, timeout, signal, onProgress }: ReferenceOptions,
 ): Promise<{ optimum: Optimum; point: HeldOutPoint }> {
-  const ids = prompts.map((prompt) => tokenizer.encode(prompt));
   const written = emptyGenerations(prompts.length * COPIES);
-  const options = {
-    numReturnSequences: COPIES,
-    maxNewTokens: MOST_TOKENS,
-    temperature: 1,
-    seed: SEED + seed,
-  };
+  const options = { numReturnSequences: COPIES, maxNewTokens, temperature: 1, seed: SEED + seed };
   let tokens = 0;
   const writing = streamGeneration(model, ids, { ...options, signal, every: 8 });
-  for await (const updates of turns.each(writing, asItWas)) {
+  for await (const updates of turns.each(writing, around)) {
     for (const update of updates) {
       addUpdate(written[update.sequence] as Generation, update);
       tokens += update.ids.length;
     }
-    onProgress(tokens, written.length * MOST_TOKENS);
+    onProgress(tokens, written.length * maxNewTokens);
   }
   const promptOf = (i: number) => Math.floor(i / COPIES);
   const batch = {
-    prompts: written.map((_, i) => prompts[promptOf(i)] as string),
-    completions: written.map((story) => tokenizer.decode(story.ids)),
-    promptIds: written.map((_, i) => ids[promptOf(i)] as number[]),
+    prompts: written.map((_, i) => prompts[promptOf(i)] as RewardBatch['prompts'][number]),
+    completions: written.map((each, i) => textOf(prompts[promptOf(i)], tokenizer.decode(each.ids))),
+    promptIds: written.map((_, i) => ids[promptOf(i)] as readonly number[]),
     completionIds: written.map(sampledTokens),
     tokenizer,
     columns: {},
@@ -69,7 +72,11 @@ export async function drawReference(
   return { optimum: optimumOf(groups, beta), point: startOf(groups, beta) };
 }
 
-/** β log Z for these specific prompts: its error is that of their stories, not the spread between prompts. */
+/** A completion in the form of its prompt, as rewards expect it. */
+const textOf = (prompt: RewardBatch['prompts'][number] | undefined, content: string) =>
+  typeof prompt === 'string' ? content : [{ role: 'assistant', content }];
+
+/** β log Z for these specific prompts: its error is that of their completions, not the spread between prompts. */
 function optimumOf(groups: readonly (readonly number[])[], beta: number): Optimum {
   const { logPartition, effectiveSamples } = estimateOptimum(groups, beta);
   const errors = groups.map((group) => estimateOptimum([group], beta).logPartition.standardError);
