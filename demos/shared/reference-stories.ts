@@ -23,6 +23,8 @@ export interface ReferenceOptions {
   /** Held-out prompts, and the tokens that their completions follow. */
   prompts: RewardBatch['prompts'];
   ids: readonly (readonly number[])[];
+  /** Completions of each prompt; {@link COPIES} unless given. */
+  copies?: number;
   reward: WeighedReward;
   beta: number;
   seed: number;
@@ -41,12 +43,14 @@ type Machine = Pick<Host<Trains>, 'model' | 'turns'> & { tokenizer: Tokenizer };
 /** Generates and rates the completions. Rejects with the signal's reason, and like `rate`. */
 export async function drawReference(
   { model, tokenizer, turns }: Machine,
-  { prompts, ids, reward, beta, seed, maxNewTokens, around, timeout, signal, onProgress }: ReferenceOptions,
+  options: ReferenceOptions,
 ): Promise<{ optimum: Optimum; point: HeldOutPoint }> {
-  const written = emptyGenerations(prompts.length * COPIES);
-  const options = { numReturnSequences: COPIES, maxNewTokens, temperature: 1, seed: SEED + seed };
+  const { prompts, ids, copies = COPIES, reward, beta, seed, maxNewTokens } = options;
+  const { around, timeout, signal, onProgress } = options;
+  const written = emptyGenerations(prompts.length * copies);
+  const sampling = { numReturnSequences: copies, maxNewTokens, temperature: 1, seed: SEED + seed };
   let tokens = 0;
-  const writing = streamGeneration(model, ids, { ...options, signal, every: 8 });
+  const writing = streamGeneration(model, ids, { ...sampling, signal, every: 8 });
   for await (const updates of turns.each(writing, around)) {
     for (const update of updates) {
       addUpdate(written[update.sequence] as Generation, update);
@@ -54,7 +58,7 @@ export async function drawReference(
     }
     onProgress(tokens, written.length * maxNewTokens);
   }
-  const promptOf = (i: number) => Math.floor(i / COPIES);
+  const promptOf = (i: number) => Math.floor(i / copies);
   const batch = {
     prompts: written.map((_, i) => prompts[promptOf(i)] as RewardBatch['prompts'][number]),
     completions: written.map((each, i) => textOf(prompts[promptOf(i)], tokenizer.decode(each.ids))),
@@ -67,7 +71,7 @@ export async function drawReference(
   };
   const { rewards } = await turns.run(() => rate([reward], batch, { timeout, signal }));
   const groups = prompts.map((_, p) =>
-    rewards.slice(p * COPIES, (p + 1) * COPIES).filter((value) => value !== null),
+    rewards.slice(p * copies, (p + 1) * copies).filter((value) => value !== null),
   );
   return { optimum: optimumOf(groups, beta), point: startOf(groups, beta) };
 }

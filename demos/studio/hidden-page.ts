@@ -14,7 +14,7 @@ const TITLES: Readonly<Partial<Record<Phase, string>>> = {
 };
 const BUSY: readonly Phase[] = ['reference', 'optimum', 'training'];
 const SLOWED =
-  'The page was hidden for a while, and browsers slow hidden pages down. In a window of its own it trains at full speed.';
+  'The page was hidden, and browsers slow hidden pages down. In a window of its own it trains at full speed.';
 
 export class HiddenPage {
   private readonly title = document.title;

@@ -30,7 +30,7 @@ import { Runtime } from './runtime.ts';
 import { Teller } from './telling.ts';
 import { type Ballot, type Unblinded, unblind } from './unblinding.ts';
 
-const REWARD_UNKEPT = 'This browser has no room for the reward model: it ends with this tab.';
+const REWARD_UNKEPT = 'This browser does not keep the reward model: it ends with this tab.';
 
 export class Job extends StudioRuns implements StudioJob {
   private writing = new AbortController();

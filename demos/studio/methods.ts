@@ -66,7 +66,7 @@ export const METHODS = {
   },
   orpo: {
     label: 'ORPO',
-    meaning: 'Imitates the better drafts and turns away from the others, without a reference model.',
+    meaning: 'Makes the better drafts likelier and the others less likely, without a reference model.',
     row: 'pair',
     settings: ['beta', ...ROWS],
     count: (judgments) => pairRows(judgments).length,
@@ -81,7 +81,7 @@ export const METHODS = {
   online: {
     label: 'Online DPO',
     meaning:
-      'Learns while you pick: a batch of picks, a step on those alone, and the next drafts come from what it has learned.',
+      'Learns while you pick: after each batch of picks it takes a step on them, and the updated model writes the next drafts.',
     row: 'pair',
     settings: ['beta', ...ROWS],
     isOnline: true,

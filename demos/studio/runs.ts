@@ -26,7 +26,7 @@ import type { Runtime } from './runtime.ts';
 import { samplePrompts, sampleWhereDue } from './samples.ts';
 import type { Teller } from './telling.ts';
 
-const UNKEPT = 'This browser has no room to keep the run among the past ones: export it.';
+const UNKEPT = 'This browser does not keep the run among the past ones: export it.';
 
 /** Phases in which the adapter changes. */
 const RUNNING: readonly Phase[] = ['reference', 'picking', 'training', 'pausing'];

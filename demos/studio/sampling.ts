@@ -28,7 +28,7 @@ type Writers = readonly (readonly [side: Side, label: string])[];
 
 /** The model before, as it stands, and with the adapter of each of these runs, at its end and after its kept steps. */
 export function writersOf(runs: readonly Pick<PastRun, 'startedAt' | 'name' | 'policy'>[]): Writers {
-  return [['before', 'the model before training'], ['now', 'the model as it stands'], ...pastWriters(runs)];
+  return [['before', 'the model before training'], ['now', 'the current model'], ...pastWriters(runs)];
 }
 
 /** Fills a field with writers; it keeps its choice where that is still there. */

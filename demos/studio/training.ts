@@ -140,7 +140,7 @@ export class Training {
     if (!run) return;
     setText(
       byId('go-on-text', HTMLElement),
-      `The next run goes on from the adapter of ${run.name}, and keeps its rank of ${run.settings.r}.`,
+      `The next run continues from the adapter of ${run.name} and keeps its rank of ${run.settings.r}.`,
     );
     this.method.value = run.method;
     this.fix(run.settings);
@@ -150,6 +150,7 @@ export class Training {
   /** The reward model of the picks that there is now. */
   setReward(figures: RewardFigures | undefined): void {
     this.reward = figures;
+    this.progress.withdraw();
     this.look();
   }
 
@@ -211,7 +212,7 @@ export class Training {
   private async beginning(settings: Settings): Promise<Pick<Lesson, 'settings' | 'start'>> {
     if (!this.from) return { settings };
     const start = await adapterOf(this.from);
-    if (!start) throw new Error(`${this.from.name} was deleted. Choose another run, or begin afresh.`);
+    if (!start) throw new Error(`${this.from.name} was deleted. Choose another run, or start with a new adapter.`);
     return { settings: { ...settings, r: this.from.settings.r }, start };
   }
 

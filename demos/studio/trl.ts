@@ -21,8 +21,8 @@ type OnRows = Exclude<MethodName, 'online' | 'rloo'>;
 
 /** Why a run of the other methods has no rows to go on with. */
 const WITHOUT_ROWS: Readonly<Record<Exclude<MethodName, OnRows>, string>> = {
-  online: 'learned while you picked, and TRL goes on with rows that are there',
-  rloo: 'learned from its own rollouts and your reward model, and TRL goes on with rows that are there',
+  online: 'learned while you picked, and TRL continues with fixed rows',
+  rloo: 'learned from its own rollouts and your reward model, and TRL continues with fixed rows',
 };
 
 const hasRows = (method: MethodName): method is OnRows => !(method in WITHOUT_ROWS);
@@ -52,7 +52,7 @@ const ROWS: Readonly<Record<OnRows, ToRows>> = {
 export async function trlZip(run: Exported): Promise<Uint8Array<ArrayBuffer>> {
   const { record, isRunning, state, checkpoint, adapter, files } = run;
   if (isRunning) {
-    const what = 'is under way, and TRL goes on from a step that has ended';
+    const what = 'is under way, and TRL continues from a completed step';
     throw new InputError('the run', what, 'Pause or stop it first');
   }
   const { method, settings, train, heldOut, start } = record.lesson;

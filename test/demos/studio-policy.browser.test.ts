@@ -1,4 +1,5 @@
 /** RLOO against the reward model of the picks: fitted, trained, closed and resumed, among the past runs, and as a judge. */
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { StudioPage } from './studio-page.ts';
 
@@ -25,6 +26,20 @@ describe('a run of the studio against the reward model of the picks', function (
     await studio.tab('Train');
   });
   after(() => studio?.demo.close());
+
+  /** With WEBALIGN_SHOTS=folder: a picture of the tab on each screen. */
+  async function shoot(tab: string): Promise<void> {
+    const folder = process.env.WEBALIGN_SHOTS;
+    if (!folder) return;
+    for (const colorScheme of ['light', 'dark'] as const)
+      for (const width of [1280, 390]) {
+        await studio.page.emulateMedia({ colorScheme });
+        await studio.page.setViewportSize({ width, height: 1000 });
+        await studio.page.waitForTimeout(200);
+        const path = join(folder, `policy-${tab.toLowerCase()}-${width}-${colorScheme}.png`);
+        await studio.page.screenshot({ path, fullPage: true });
+      }
+  }
 
   const field = (name: string) => studio.page.locator(`#settings [name=${name}]`);
   const visible = (name: string) => field(name).isVisible();
@@ -108,12 +123,69 @@ describe('a run of the studio against the reward model of the picks', function (
     expect(options.filter((text) => /^RLOO .*, step 2$/.test(text))).to.have.length(2);
   });
 
+  it('shows the reward model’s score beside blind votes, once the last one is cast', async () => {
+    const options = studio.page.getByLabel('One model').locator('option');
+    const at = (await options.allInnerTexts()).findIndex((text) => /, step 2$/.test(text));
+    await studio.page.getByLabel('One model').selectOption({ index: at });
+    await studio.page.getByLabel('The other model').selectOption('before');
+    await studio.page.getByLabel('Votes that decide').fill('2');
+    const text = () => studio.demo.text('points-text');
+    expect(await text()).to.match(/^Vote blind between a point of this run/);
+    await studio.demo.press('Compare blind');
+    await studio.pick('1');
+    await studio.drafts();
+    await studio.tab('Compare');
+    expect(await text(), 'nothing of how votes fall').to.match(/^Vote blind/);
+    await studio.tab('Collect');
+    await studio.pick('2');
+    await studio.tab('Compare');
+    expect(await text()).to.match(
+      new RegExp(
+        `^The reward model scores step 2 with ${NUMBER} and the start with ${NUMBER}; you preferred step 2 in \\d+% \\(95% interval .*too close to call`,
+      ),
+    );
+    const rows = await studio.page.locator('#points-rows tr').allInnerTexts();
+    expect(rows.map((row) => row.split('\t')[0])).to.deep.equal(['the model before', 'step 2', 'step 4']);
+    expect(rows[1]).to.match(new RegExp(`^step 2\\t${NUMBER}\\t${NUMBER}\\t\\d+% of 2\\t`));
+    const chart = studio.page.locator('#points-chart .plot');
+    expect(await chart.getAttribute('aria-label')).to.match(/step 2: score .*, win rate \d+%; step 4: score/);
+  });
+
+  it('asks the reward model among the automatic judges', async () => {
+    await studio.page.locator('#unblinded-judges').waitFor({ timeout: 60_000 });
+    const judges = await studio.page.locator('#judge-rows tr').allInnerTexts();
+    expect(judges).to.have.length(4);
+    expect(judges[1]).to.match(/^Reward model of your picks\t[012] of 2\t0\t[012] of 2$/);
+  });
+
+  it('goes on from the adapter of a run, against the reward model', async () => {
+    await studio.tab('Train');
+    await studio.page
+      .getByRole('button', { name: /^Continue: RLOO/ })
+      .first()
+      .click();
+    await studio.fill({ ...RUN, maxSteps: '2', evalSteps: '1' });
+    await studio.demo.press('Train');
+    await studio.demo.status('Done after 2 steps');
+    for (const box of (await studio.page.locator('#past-rows [type=checkbox]').all()).slice(0, 2))
+      await box.check();
+    await studio.page.waitForFunction(() =>
+      document.querySelector('#runs-charts .plot')?.ariaLabel?.includes('second run'),
+    );
+    const [reward] = await studio.page
+      .locator('#runs-charts .plot')
+      .evaluateAll((all) => all.map((each) => each.ariaLabel));
+    expect(reward).to.match(/^Reward after step 4: .* first run, .* second run/);
+  });
+
   it('made no errors', () => {
     expect(studio.demo.errors).to.deep.equal([]);
   });
 
-  it('fits a telephone', async () => {
-    await studio.tab('Train');
-    await studio.demo.fitsTelephone();
-  });
+  for (const tab of ['Train', 'Compare'])
+    it(`fits a telephone on ${tab}`, async () => {
+      await studio.tab(tab);
+      await shoot(tab);
+      await studio.demo.fitsTelephone();
+    });
 });
