@@ -43,7 +43,6 @@ export class Guide {
 function guidance(preferences: number): string {
   if (preferences === 0)
     return `Read the two drafts and pick the better one: press 1 or 2, or the buttons. Use one criterion, such as happy stories. ${PICKS} picks have a visible effect.`;
-  if (preferences < PICKS)
-    return `${PICKS - preferences} more, and training has a visible effect.`;
+  if (preferences < PICKS) return `${PICKS - preferences} more, and training has a visible effect.`;
   return 'That is enough for a visible effect: press Train on the tab Train. More picks make it stronger.';
 }

@@ -1,7 +1,8 @@
 /** The runs that have ended in this browser: what each was, its curves and samples, and its adapter. The worker adds them, the page lists them. */
-import { createStore, delMany, get, keys, set, update } from 'idb-keyval';
+import { delMany, get, keys, set, update } from 'idb-keyval';
 import type { AdapterFiles } from 'webalign/models';
 import type { Point } from '../align/messages.ts';
+import { browserStore } from '../shared/browser-store.ts';
 import type { Settings } from './messages.ts';
 import type { MethodName } from './methods.ts';
 import type { PolicyCurves, Snapshot } from './policy/curves.ts';
@@ -25,7 +26,7 @@ export interface PastRun {
   policy?: PolicyCurves & { snapshots: readonly number[] };
 }
 
-const store = createStore('webalign-studio-runs', 'runs');
+const store = browserStore('webalign-studio-runs', 'runs');
 const RUN = 'run ';
 /** Of the end of a run, or of an evaluated step. */
 const filesKey = (startedAt: number, step?: number) =>

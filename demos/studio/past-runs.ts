@@ -42,14 +42,7 @@ function rowOf(run: PastRun, actions: RunActions): HTMLElement {
   const { name, model, rows, step, heldOut } = run;
   const title = make('th', '', nameField(run, actions));
   title.scope = 'row';
-  const cells = [
-    model,
-    settingsOf(run),
-    String(rows),
-    String(step),
-    number(heldOut.loss, 3),
-    number(heldOut.accuracy, 2),
-  ];
+  const cells = [String(rows), String(step), number(heldOut.loss, 3), number(heldOut.accuracy, 2)];
   const take = action('Export adapter', name, async () => {
     const files = await adapterOf(run);
     if (files) downloadAdapter(files);
@@ -65,6 +58,8 @@ function rowOf(run: PastRun, actions: RunActions): HTMLElement {
     '',
     make('td', '', comparing(run)),
     title,
+    make('td', '', model),
+    make('td', 'settings', settingsOf(run)),
     ...cells.map((text) => make('td', '', text)),
     make('td', 'row', goOn, take, remove),
   );

@@ -212,7 +212,8 @@ export class Training {
   private async beginning(settings: Settings): Promise<Pick<Lesson, 'settings' | 'start'>> {
     if (!this.from) return { settings };
     const start = await adapterOf(this.from);
-    if (!start) throw new Error(`${this.from.name} was deleted. Choose another run, or start with a new adapter.`);
+    if (!start)
+      throw new Error(`${this.from.name} was deleted. Choose another run, or start with a new adapter.`);
     return { settings: { ...settings, r: this.from.settings.r }, start };
   }
 

@@ -94,7 +94,7 @@ describe('the studio where all storage is refused', function () {
     expect(Object.keys(adapter)).to.have.members(['adapter_config.json', 'adapter_model.safetensors']);
     const pairs = await readFile(await (await studio.export('Pairs')).path(), 'utf8');
     expect(pairs.trim().split('\n')).to.have.length(PAIRS + 2);
-    const model = await studio.export('Whole model as GGUF');
+    const model = await studio.export('Whole model for llama.cpp');
     const bytes = await readFile(await model.path());
     expect(bytes.subarray(0, 4).toString()).to.equal('GGUF');
   });

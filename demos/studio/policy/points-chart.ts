@@ -54,7 +54,12 @@ function options(width: number, points: readonly RunPoint[]): uPlot.Options {
       votes: { range: () => [0, 100] },
     },
     axes: [
-      { ...axis('--muted'), size: 26 },
+      {
+        ...axis('--muted'),
+        size: 26,
+        space: 40,
+        incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000],
+      },
       { ...axis('--train'), scale: 'score' },
       {
         ...axis('--held'),

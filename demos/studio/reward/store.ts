@@ -1,6 +1,7 @@
 /** The reward model of the picks, in this browser by the model that it is on; in memory where the browser keeps nothing. */
-import { createStore, get, set } from 'idb-keyval';
+import { get, set } from 'idb-keyval';
 import type { AdapterFiles } from 'webalign/models';
+import { browserStore } from '../../shared/browser-store.ts';
 import type { RewardFigures } from './figures.ts';
 
 export interface StoredReward {
@@ -41,4 +42,4 @@ export class RewardStore {
 }
 
 /** A browser that keeps nothing may throw here. */
-const store = () => createStore('webalign-studio-reward', 'models');
+const store = () => browserStore('webalign-studio-reward', 'models');
