@@ -6,26 +6,31 @@ import type { Comparison } from 'webalign/data';
 import { REWARDS, type Reward, weighedRewards } from 'webalign/rollouts';
 import { type RLOOTrainer, readRunState, type TrainEvent } from 'webalign/trainers';
 import { type Kept, openKept } from '../shared/kept.ts';
+import {
+  COPIES,
+  type HeldOutPoint,
+  type Optimum,
+  policyHistory,
+  toHeldOutPoint,
+} from '../shared/policy-run.ts';
+import { drawReference } from '../shared/reference-stories.ts';
 import { RunJob, type RunRecord } from '../shared/run-job.ts';
 import { type Assets, fetchAssets } from './assets.ts';
 import { type Answers, Judging } from './judging.ts';
 import type {
   AnswerToQuestion,
-  HeldOutPoint,
   JudgePort,
   Listener,
   Opened,
-  Optimum,
   RlhfJob,
   Settings,
   StagePhase,
 } from './messages.ts';
-import { drawReference } from './reference.ts';
 import { type Fit, fitReward } from './reward-model.ts';
 import { choiceOf, PATIENCE, rewardOf } from './rewards.ts';
 import { Runtime } from './runtime.ts';
-import { COPIES, DEFAULTS, MOST_TOKENS } from './task.ts';
-import { historyOf, Teller, toHeldOutPoint, toRollout } from './telling.ts';
+import { DEFAULTS, MOST_TOKENS } from './task.ts';
+import { Teller, toRollout } from './telling.ts';
 
 interface RlhfRecord extends RunRecord {
   settings: Settings;
@@ -85,7 +90,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
   async start(settings: Settings, judge?: JudgePort): Promise<void> {
     this.refuseWhileRunning();
     this.reward = this.rewardFor(settings, judge);
-    this.runtime.dropReward();
+    this.runtime.learned.drop(this.runtime.model);
     await this.begin({ settings, startedAt: Date.now(), totalSteps: settings.maxSteps, stopped: false });
   }
 
@@ -102,7 +107,8 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
   }
 
   protected override createTrainer({ settings, fit }: RlhfRecord): RLOOTrainer {
-    if (fit) this.runtime.useReward(fit.adapter);
+    const { runtime } = this;
+    if (fit) runtime.learned.put(runtime.model, runtime.tokenizer, fit.adapter);
     const { learnedFrom } = choiceOf(settings.reward);
     const rewards = [this.rewardOfRun()];
     // AFINN rated the pairs of the data, so it is logged with the model that learned from it.
@@ -186,6 +192,9 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     try {
       record.reference = await drawReference(this.runtime, {
         prompts: this.assets.heldOut,
+        ids: this.assets.heldOut.map((prompt) => this.runtime.tokenizer.encode(prompt)),
+        maxNewTokens: MOST_TOKENS,
+        around: this.runtime.asItWas,
         reward,
         beta,
         seed,
@@ -248,9 +257,9 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
   /** Everything known of a run so far. */
   private tellRun(
     { settings, totalSteps, reference, fit }: RlhfRecord,
-    log: Parameters<typeof historyOf>[0],
+    log: Parameters<typeof policyHistory>[0],
   ): void {
-    const { train, heldOut } = historyOf(log);
+    const { train, heldOut } = policyHistory(log);
     const known = reference ? [reference.point, ...heldOut] : heldOut;
     this.teller.tell({
       type: 'run',

@@ -5,6 +5,7 @@
 import type { AdapterReport } from 'webalign/gpu';
 import type { AdapterFiles } from 'webalign/models';
 import type { Pace } from '../shared/pace.ts';
+import type { HeldOutPoint, Optimum, PolicyPoint } from '../shared/policy-run.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 import type { MarkedText } from '../shared/story.ts';
 import type { RewardName } from './rewards.ts';
@@ -58,37 +59,6 @@ export interface RatedRow {
   ended: boolean;
 }
 
-/** Means over a batch of the policy's completions. */
-export interface Point {
-  step: number;
-  reward: number;
-  /** log π − log π_ref of the whole completion, in nats. */
-  kl: number;
-  /** J: reward minus β times the KL. */
-  objective: number;
-  /** By AFINN, if the reward is a model that learned from it. */
-  trueReward?: number | undefined;
-}
-
-/** The same on held-out prompts, with the gap to the best policy. */
-export interface HeldOutPoint extends Point {
-  /** β log Z − J, a lower bound. */
-  gap: number;
-  gapError: number;
-  /** β log Z from these completions, a lower bound. */
-  optimum: number;
-  effectiveSamples: number;
-}
-
-/** β log Z, the J of the best policy at this β, from completions of the reference for the held-out prompts. */
-export interface Optimum {
-  /** A lower bound: biased downwards for few samples. */
-  mean: number;
-  standardError: number;
-  /** Effective number of completions of the best policy per prompt. */
-  effectiveSamples: number;
-}
-
 export interface ShownCompletion extends MarkedText {
   reward: number | null;
   advantage: number;
@@ -123,7 +93,7 @@ export type Update =
       settings: Settings;
       totalSteps: number;
       optimum: Optimum | undefined;
-      train: Point[];
+      train: PolicyPoint[];
       heldOut: HeldOutPoint[];
     }
   /** The plan of the run, before its first step. */
@@ -136,7 +106,7 @@ export type Update =
   /** The fraction of a step's completions that is generated. */
   | { type: 'writing'; step: number; share: number }
   | { type: 'rollout'; rollout: Rollout }
-  | { type: 'steps'; points: Point[]; pace: Pace }
+  | { type: 'steps'; points: PolicyPoint[]; pace: Pace }
   | { type: 'heldOut'; point: HeldOutPoint };
 
 export type Listener = (update: Update) => void;

@@ -9,9 +9,10 @@ import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import { downloadAdapter } from '../shared/download.ts';
 import { messageOf } from '../shared/message-of.ts';
 import { openJob } from '../shared/open.ts';
-import { RlhfCharts } from './charts.ts';
+import { PolicyCharts } from '../shared/policy-charts.ts';
+import type { Optimum } from '../shared/policy-run.ts';
 import { Judge, openFrame } from './judge.ts';
-import type { JudgePort, Numbers, Opened, Optimum, Phase, RlhfJob, StagePhase, Update } from './messages.ts';
+import type { JudgePort, Numbers, Opened, Phase, RlhfJob, StagePhase, Update } from './messages.ts';
 import { RlhfProgress } from './progress.ts';
 import { Questions } from './questions.ts';
 import { RewardChoice } from './reward-choice.ts';
@@ -34,7 +35,7 @@ const FIELDS: readonly (keyof Numbers)[] = [
 const NO_LINE = 'The dashed line comes with the first stories.';
 
 const progress = new RlhfProgress();
-const charts = new RlhfCharts();
+const charts = new PolicyCharts();
 const rollouts = new Rollouts();
 const controls = new Controls<StagePhase, keyof Numbers>(
   FIELDS,

@@ -2,10 +2,10 @@
  * The job's GPU work: an RLOO trainer with the selected reward.
  */
 import type { PreferenceRow, PromptRow } from 'webalign/data';
-import { type Adapter, RewardModel } from 'webalign/models';
 import type { Reward } from 'webalign/rollouts';
 import { RLOOTrainer } from 'webalign/trainers';
 import { Host, type Machine, openMachine } from '../shared/host.ts';
+import { LearnedReward } from '../shared/learned-reward.ts';
 import type { Assets } from './assets.ts';
 import type { RlhfKept } from './job.ts';
 import type { Settings } from './messages.ts';
@@ -28,7 +28,8 @@ export class Runtime extends Host<RLOOTrainer> {
     super(machine);
   }
 
-  private rewardModel: RewardModel | undefined;
+  /** The reward model of a run. */
+  readonly learned = new LearnedReward(LEARNED);
 
   /** Pairs of the data as token ids. Their stories were truncated, so they have no end token. */
   tokenPairs(rows: readonly PreferenceRow[]): TokenPair[] {
@@ -38,29 +39,6 @@ export class Runtime extends Host<RLOOTrainer> {
       return { prompt: ids, chosen: behind(chosen as string), rejected: behind(rejected as string) };
     });
   }
-
-  /** Sets the reward model, on the policy's own base. */
-  useReward(adapter: Adapter): void {
-    if (this.rewardModel?.model === this.model) return;
-    const { model, tokenizer } = this;
-    this.rewardModel = RewardModel.on(model, adapter, { tokenizer, name: LEARNED });
-  }
-
-  /** Removes the reward model of a run. */
-  dropReward(): void {
-    // One on a lost device no longer exists.
-    if (this.rewardModel?.model === this.model) this.rewardModel.dispose();
-    this.rewardModel = undefined;
-  }
-
-  /** Calls the reward model that exists at that time. */
-  readonly learned: Reward = {
-    name: LEARNED,
-    rate: (batch) => {
-      if (!this.rewardModel) throw new Error('there is no reward model yet');
-      return this.rewardModel.rate(batch);
-    },
-  };
 
   /** The trainer of a run, with a new adapter on the model. Throws `InputError` for invalid settings. */
   newTrainer(settings: Settings, rewards: readonly Reward[], kept: RlhfKept): RLOOTrainer {

@@ -5,12 +5,12 @@
 import type { LoraArgs } from 'webalign/models';
 import type { RewardArgs, RLOOArgs } from 'webalign/trainers';
 import { ALIGN_LORA } from '../../src/cli/align-task.ts';
+import { COPIES } from '../shared/policy-run.ts';
 import type { Settings } from './messages.ts';
 import { CHOICES, PATIENCE } from './rewards.ts';
 
-/** Number of held-out prompts, and completions of each: from 64 on the gap is estimated. */
+/** Number of held-out prompts. */
 export const HELD_OUT = 6;
-export const COPIES = 64;
 /** Maximum tokens of a completion. */
 export const MOST_TOKENS = 40;
 /** Number of prompts per step whose completions are shown. */

@@ -4,19 +4,20 @@
 
 import type { Gpu } from 'webalign';
 import { ratedWords } from 'webalign/rollouts';
-import type { Metrics, RolloutReport, RunState, StepEvent } from 'webalign/trainers';
+import type { RolloutReport, StepEvent } from 'webalign/trainers';
 import { Bundler } from '../shared/bundler.ts';
 import { type Pace, paceOf } from '../shared/pace.ts';
-import type { HeldOutPoint, Listener, Point, Rollout, Update } from './messages.ts';
+import { type PolicyPoint, toPolicyPoint } from '../shared/policy-run.ts';
+import type { Listener, Rollout, Update } from './messages.ts';
 import { SHOWN } from './task.ts';
 
 export class Teller {
-  private readonly bundler: Bundler<Update, { point: Point; pace: Pace }>;
+  private readonly bundler: Bundler<Update, { point: PolicyPoint; pace: Pace }>;
   /** Tokens per second of the last batch. */
   private writingSpeed = 0;
 
   constructor(listener: Listener) {
-    this.bundler = new Bundler<Update, { point: Point; pace: Pace }>(listener, (steps, last) => {
+    this.bundler = new Bundler<Update, { point: PolicyPoint; pace: Pace }>(listener, (steps, last) => {
       return { type: 'steps', points: steps.map(({ point }) => point), pace: last.pace };
     });
   }
@@ -33,37 +34,8 @@ export class Teller {
 
   step(event: StepEvent, gpu: Gpu): void {
     const pace = { ...paceOf(event, gpu), tokensPerSecond: this.writingSpeed };
-    this.bundler.add({ point: toPoint(event.step, event.metrics), pace });
+    this.bundler.add({ point: toPolicyPoint(event.step, event.metrics), pace });
   }
-}
-
-function toPoint(step: number, metrics: Metrics): Point {
-  const { reward = Number.NaN, 'kl/sequence': kl = Number.NaN, objective = Number.NaN } = metrics;
-  const { 'rewards/learned/mean': learned, 'rewards/sentiment/mean': trueReward } = metrics;
-  return { step, reward, kl, objective, ...(learned !== undefined && { trueReward }) };
-}
-
-export function toHeldOutPoint(step: number, metrics: Metrics): HeldOutPoint {
-  const {
-    eval_reward: reward = Number.NaN,
-    'eval_kl/sequence': kl = Number.NaN,
-    eval_objective: objective = Number.NaN,
-    eval_optimality_gap: gap = Number.NaN,
-    'eval_optimality_gap/standard_error': gapError = Number.NaN,
-    eval_optimum: optimum = Number.NaN,
-    eval_effective_samples: effectiveSamples = Number.NaN,
-  } = metrics;
-  return { step, reward, kl, objective, gap, gapError, optimum, effectiveSamples };
-}
-
-/** All points of a run, from its checkpoint. */
-export function historyOf(log: RunState['log'] = []): { train: Point[]; heldOut: HeldOutPoint[] } {
-  const train = log.filter(({ type }) => type === 'step');
-  const heldOut = log.filter(({ type }) => type === 'evaluate');
-  return {
-    train: train.map(({ step, metrics }) => toPoint(step, metrics)),
-    heldOut: heldOut.map(({ step, metrics }) => toHeldOutPoint(step, metrics)),
-  };
 }
 
 /** The completions of a step's first prompts. */

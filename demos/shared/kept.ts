@@ -3,7 +3,7 @@
  * reference's log-probabilities. One tab at a time owns it. A second tab, or a browser that stores nothing or has no more
  * space, uses memory and reports it. Every write is one transaction, so it is atomic.
  */
-import { createStore, delMany, get, set } from 'idb-keyval';
+import { delMany, get, set, type UseStore } from 'idb-keyval';
 import {
   type CheckpointStore,
   indexedDbCheckpointStore,
@@ -11,6 +11,7 @@ import {
   type ReferenceCache,
   storedReferenceCache,
 } from 'webalign/files';
+import { browserStore } from './browser-store.ts';
 
 /** The object store of the database. */
 const TABLE = 'kept';
@@ -40,7 +41,7 @@ export interface Kept<Run> {
 export async function openKept<Run>(database: string, onUnkept?: (why: string) => void): Promise<Kept<Run>> {
   try {
     if (!(await isOnlyTab(database))) return new KeptRun<Run>(undefined, OTHER_TAB);
-    const store = createStore(database, TABLE);
+    const store = browserStore(database, TABLE);
     await get('run', store); // A browser that keeps nothing says so here.
     const references = storedReferenceCache((key) =>
       indexedDbCheckpointStore(`reference ${key}`, { database, table: TABLE }),
@@ -57,7 +58,7 @@ class KeptRun<Run> implements Kept<Run> {
   readonly referenceCache: ReferenceCache;
 
   constructor(
-    private readonly store: ReturnType<typeof createStore> | undefined,
+    private readonly store: UseStore | undefined,
     public unkept: string,
     private readonly onUnkept?: (why: string) => void,
     references?: ReferenceCache,

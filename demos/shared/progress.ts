@@ -44,6 +44,11 @@ export class Progress<Phase extends string> {
     this.status.dataset.kind = 'problem';
   }
 
+  /** Takes an error back that no longer holds. */
+  withdraw(): void {
+    this.say(this.last);
+  }
+
   enter(update: PhaseUpdate<Phase | CommonPhase>): void {
     const { phase, step, totalSteps } = update;
     const isStage = (this.stages as readonly string[]).includes(phase);

@@ -2,7 +2,7 @@
 import { adviceOn, type RunState } from 'webalign/trainers';
 import { counted } from '../../src/base/counted.ts';
 import { own } from '../../src/base/lookup.ts';
-import { hasStalled, lossesOf } from './early-stopping.ts';
+import { hasStalled, lossesOf, patienceOf } from './early-stopping.ts';
 import { methodOf } from './methods.ts';
 import type { StudioRecord } from './record.ts';
 import { LABELS } from './settings.ts';
@@ -26,7 +26,7 @@ export function adviceLines(
       `The held-out loss was lowest at ${at}: the tab Keep also exports the adapter of that step.`,
     );
   }
-  const patience = settings.earlyStoppingPatience;
+  const patience = patienceOf(lesson);
   if (step < totalSteps && hasStalled(lossesOf(state), patience))
     lines.unshift(
       `The run ended early: the held-out loss had not fallen for ${counted(patience, 'evaluation')}.`,

@@ -8,8 +8,10 @@ import { describeModel, type LoadOptions } from 'webalign/models';
 import { messageOf } from '../shared/message-of.ts';
 import { fetchModel } from '../shared/model.ts';
 import { chooseModel, currentModel, type KeptModel, modelFiles } from './library.ts';
+import type { Opened } from './messages.ts';
 import { parametersOf } from './planning.ts';
 import { BEGINNINGS, QUESTIONS } from './questions.ts';
+import type { Runtime } from './runtime.ts';
 
 export interface Assets {
   model: Files;
@@ -59,4 +61,24 @@ async function fetchStoryteller(base: string): Promise<Assets> {
   ]);
   const suggestions = rows.map(({ prompt }) => prompt as string);
   return { ...embedded, loading: undefined, suggestions, database: DATABASE };
+}
+
+/** What the page is told of the model that was opened. */
+export function openedOf(
+  { model, tokenizer, gpu }: Runtime,
+  { parameters, loading, suggestions }: Assets,
+  about: Pick<Opened, 'problem' | 'reward'>,
+): Opened {
+  return {
+    adapter: gpu.adapter,
+    model: {
+      name: model.name,
+      parameters,
+      positions: model.config.maxPositionEmbeddings,
+      chats: tokenizer.hasChatTemplate,
+      embedded: loading === undefined,
+    },
+    suggestions,
+    ...about,
+  };
 }

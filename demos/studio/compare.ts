@@ -8,6 +8,7 @@ import { messageOf } from '../shared/message-of.ts';
 import type { ComparisonPlans } from './comparison-plans.ts';
 import type { PastRun } from './history.ts';
 import type { Side, StudioJob } from './messages.ts';
+import { showPoints } from './policy/points-view.ts';
 import type { PreferenceStore } from './preferences/store.ts';
 import { offerWriters, samplingNow, writersOf } from './sampling.ts';
 import { showUnblinded } from './unblinded-view.ts';
@@ -37,6 +38,7 @@ export class Compare {
   ] as const;
   private hasAdapter = false;
   private hasRuns = false;
+  private runs: readonly PastRun[] = [];
   private isShown = false;
   /** What stands behind comparisons that have ended, by key. */
   private readonly unblinded = new Map<string, Promise<Unblinded>>();
@@ -54,7 +56,8 @@ export class Compare {
   }
 
   /** Offers runs that have ended, on the model of this page. */
-  offerRuns(runs: readonly Pick<PastRun, 'startedAt' | 'name'>[]): void {
+  offerRuns(runs: readonly PastRun[]): void {
+    this.runs = runs;
     this.hasRuns = runs.length > 0;
     const [a, b] = this.sides;
     offerWriters(a, writersOf(runs), 'now');
@@ -65,7 +68,9 @@ export class Compare {
   /** Whether the tab is looked at; what has ended is measured then. */
   show(isShown: boolean): void {
     this.isShown = isShown;
-    if (isShown) this.look();
+    if (!isShown) return;
+    showPoints(this.runs, this.rates());
+    this.look();
   }
 
   /** Measures what stands behind the latest comparison, where that has ended. */
@@ -118,6 +123,8 @@ export class Compare {
       : 'There is no trained adapter yet: collect some picks and train first.';
     setText(byId('compare-now', HTMLElement), rates[0] ? sentenceOf(rates[0]) : none);
     byId('unblinded', HTMLElement).hidden = !rates[0]?.result;
+    // What is not looked at has no width to draw in.
+    if (this.isShown) showPoints(this.runs, rates);
     if (rates[0]?.result && this.isShown) this.look();
   }
 }

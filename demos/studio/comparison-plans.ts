@@ -1,7 +1,8 @@
 /** How many picks are to decide each blind comparison, fixed at its first pick and kept in this browser. */
-import { createStore, entries, update } from 'idb-keyval';
+import { entries, update } from 'idb-keyval';
+import { browserStore } from '../shared/browser-store.ts';
 
-const store = () => createStore('webalign-studio-comparisons', 'picks');
+const store = () => browserStore('webalign-studio-comparisons', 'picks');
 
 export class ComparisonPlans {
   private constructor(private readonly picks: Map<string, number>) {}

@@ -55,7 +55,7 @@ async function look(wanted: Wanted): Promise<void> {
   byId('adapter', HTMLElement).hidden = false;
   setText(
     byId('hosts', HTMLElement),
-    `Until it is loaded anew, this page can reach ${hosts.join(', ')} and nothing else.`,
+    `Until it is reloaded, this page can reach ${hosts.join(', ')} and nothing else.`,
   );
   const job = await openJob<Connect, never>(
     'connect',

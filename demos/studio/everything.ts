@@ -4,10 +4,12 @@
  */
 import { unzipSync, zipSync } from 'fflate';
 import { InputError } from 'webalign/files';
+import type { AdapterFiles } from 'webalign/models';
 import { counted } from '../../src/base/counted.ts';
 import { own } from '../../src/base/lookup.ts';
 import type { ComparisonPlans } from './comparison-plans.ts';
 import { adapterOf, addRun, type PastRun, pastRuns } from './history.ts';
+import type { Snapshot } from './policy/curves.ts';
 import { exportFiles, importFile, merge, mergeText } from './preferences/files.ts';
 import type { PreferenceStore } from './preferences/store.ts';
 import { importedPrompts, keepPrompts } from './prompt-files.ts';
@@ -55,6 +57,9 @@ export async function exportEverything({ store, comparisons }: Kept): Promise<{ 
     files[`${folder}/run.json`] = json(run);
     for (const [name, bytes] of Object.entries((await adapterOf(run)) ?? {}))
       files[`${folder}/${name}`] = bytes;
+    for (const step of run.policy?.snapshots ?? [])
+      for (const [name, bytes] of Object.entries((await adapterOf(run, step)) ?? {}))
+        files[`${folder}/${stepFolder(step)}/${name}`] = bytes;
   }
   // Most of it is weights, which do not shrink.
   const zip = zipSync(files, { level: 0 });
@@ -98,7 +103,7 @@ function aboutIn(files: ReadonlyMap<string, Uint8Array>, name: string): About {
   const found = parsed(files.get(ABOUT)) as Partial<About> | undefined;
   if (found?.format !== FORMAT) throw new InputError(name, `has no ${ABOUT}`, wayOut);
   if (found.version !== VERSION)
-    throw new InputError(name, `is of version ${found.version}, not ${VERSION}`, 'Load the page anew');
+    throw new InputError(name, `is of version ${found.version}, not ${VERSION}`, 'Reload the page');
   const { prompts = [], comparisons = {}, forms = {} } = found;
   return { format: FORMAT, version: VERSION, prompts, comparisons, forms };
 }
@@ -114,26 +119,46 @@ async function importRuns(
     const startedAt = Number(RUN.exec(path)?.[1] ?? Number.NaN);
     if (!Number.isSafeInteger(startedAt) || known.has(startedAt)) continue;
     const run = parsed(bytes) as PastRun | undefined;
-    const [config, weights] = WEIGHTS.map((file) => files.get(`runs/${startedAt}/${file}`));
-    if (!(run && isRun(run) && run.startedAt === startedAt && config && weights)) {
+    const end = adapterIn(files, `runs/${startedAt}`);
+    if (!(run && isRun(run) && run.startedAt === startedAt && end)) {
       broken++;
       continue;
     }
-    await addRun(run, { [WEIGHTS[0]]: config, [WEIGHTS[1]]: weights });
+    const snapshots = (run.policy?.snapshots ?? []).flatMap((step): Snapshot[] => {
+      const found = adapterIn(files, `runs/${startedAt}/${stepFolder(step)}`);
+      return found ? [{ step, files: found }] : [];
+    });
+    const there = snapshots.map(({ step }) => step);
+    await addRun(run.policy ? { ...run, policy: { ...run.policy, snapshots: there } } : run, end, snapshots);
     added++;
   }
   const left = broken > 0 ? ` ${counted(broken, 'run')} of ${name} could not be read.` : '';
   return `${counted(added, 'run')} added.${left}`;
 }
 
-const isRun = ({ name, model, method, settings, curves, samples, heldOut }: PastRun): boolean =>
+const stepFolder = (step: number) => `step-${step}`;
+
+/** The adapter in a folder of the file; undefined where one of its files is missing. */
+function adapterIn(
+  files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+  folder: string,
+): AdapterFiles | undefined {
+  const [config, weights] = WEIGHTS.map((file) => files.get(`${folder}/${file}`));
+  return config && weights ? { [WEIGHTS[0]]: config, [WEIGHTS[1]]: weights } : undefined;
+}
+
+const isRun = ({ name, model, method, settings, curves, samples, heldOut, policy }: PastRun): boolean =>
   [name, model, method].every((text) => typeof text === 'string') &&
   [settings, curves?.train, curves?.heldOut, samples?.prompts, samples?.taken, heldOut].every(
     (value) => typeof value === 'object' && value !== null,
-  );
+  ) &&
+  (policy === undefined || [policy.train, policy.heldOut, policy.snapshots].every(Array.isArray));
 
 /** Figures of a run that were not measured: JSON has no word for them. */
-const FIGURES = new Set(['loss', 'margin', 'accuracy', 'logRatio']);
+const FIGURES = new Set([
+  ...['loss', 'margin', 'accuracy', 'logRatio'],
+  ...['reward', 'kl', 'objective', 'gap', 'gapError', 'optimum', 'effectiveSamples'],
+]);
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`);
 

@@ -9,12 +9,13 @@ const PICKS = 10;
 /** What to do next, by where the run is. */
 const NEXT: Readonly<Partial<Record<Phase, string>>> = {
   reference: 'The model learns from your picks now. Its steps are on the tab Train.',
+  optimum: 'The model writes to held-out prompts before it learns. Its steps are on the tab Train.',
   picking:
-    'The model learns as you pick. After every few picks it takes a step, and the next drafts come from what it has learned.',
+    'The model learns as you pick. After every few picks it takes a step, and the updated model writes the next drafts.',
   training: 'The model learns from your picks now. Drafts that you see here already come from it.',
   paused: 'The run is paused. Resume it on the tab Train.',
   kept: 'A run of an earlier visit waits on the tab Train. Resume it there.',
-  done: 'Trained. The drafts below come from the new model: compare it blind with the one before on the tab Compare, or export it on the tab Keep.',
+  done: 'Trained. The trained model writes the drafts below: compare it blind with the model before on the tab Compare, or export it on the tab Keep.',
 };
 
 export class Guide {
@@ -41,8 +42,7 @@ export class Guide {
 
 function guidance(preferences: number): string {
   if (preferences === 0)
-    return `Read the two drafts and pick the better one: press 1 or 2, or the buttons. Stay with one taste, such as happy stories. ${PICKS} picks are enough to see an effect.`;
-  if (preferences < PICKS)
-    return `${PICKS - preferences} more, and you can see what the model makes of your taste.`;
-  return 'That is enough to see an effect: press Train on the tab Train. More picks make it stronger.';
+    return `Read the two drafts and pick the better one: press 1 or 2, or the buttons. Use one criterion, such as happy stories. ${PICKS} picks have a visible effect.`;
+  if (preferences < PICKS) return `${PICKS - preferences} more, and training has a visible effect.`;
+  return 'That is enough for a visible effect: press Train on the tab Train. More picks make it stronger.';
 }

@@ -6,14 +6,15 @@ import type { Phase } from './messages.ts';
 
 const TITLES: Readonly<Partial<Record<Phase, string>>> = {
   reference: 'Training …',
+  optimum: 'Training …',
   training: 'Training …',
   pausing: 'Pausing …',
   done: 'Trained',
   failed: 'Training has ended early',
 };
-const BUSY: readonly Phase[] = ['reference', 'training'];
+const BUSY: readonly Phase[] = ['reference', 'optimum', 'training'];
 const SLOWED =
-  'The page was hidden for a while, and browsers slow hidden pages down. In a window of its own it trains at full speed.';
+  'The page was hidden, and browsers slow hidden pages down. In a window of its own it trains at full speed.';
 
 export class HiddenPage {
   private readonly title = document.title;

@@ -1,9 +1,11 @@
 /** The runs that have ended in this browser: what each was, its curves and samples, and its adapter. The worker adds them, the page lists them. */
-import { createStore, delMany, get, keys, set, update } from 'idb-keyval';
+import { delMany, get, keys, set, update } from 'idb-keyval';
 import type { AdapterFiles } from 'webalign/models';
 import type { Point } from '../align/messages.ts';
+import { browserStore } from '../shared/browser-store.ts';
 import type { Settings } from './messages.ts';
 import type { MethodName } from './methods.ts';
+import type { PolicyCurves, Snapshot } from './policy/curves.ts';
 import type { Samples } from './samples.ts';
 
 export interface PastRun {
@@ -20,16 +22,25 @@ export interface PastRun {
   heldOut: { loss: number; accuracy: number };
   curves: { train: readonly Point[]; heldOut: readonly Point[] };
   samples: Samples;
+  /** Of a run against a reward model: its curves, and the evaluated steps whose adapters are kept, without the last step. */
+  policy?: PolicyCurves & { snapshots: readonly number[] };
 }
 
-const store = createStore('webalign-studio-runs', 'runs');
+const store = browserStore('webalign-studio-runs', 'runs');
 const RUN = 'run ';
-const filesKey = (startedAt: number) => `files ${startedAt}`;
+/** Of the end of a run, or of an evaluated step. */
+const filesKey = (startedAt: number, step?: number) =>
+  step === undefined ? `files ${startedAt}` : `files ${startedAt} ${step}`;
 const runKey = (startedAt: number) => `${RUN}${startedAt}`;
 
 /** Notes a run that has ended; one that went on takes the place of what it was. Rejects where there is no room. */
-export async function addRun(run: PastRun, files: AdapterFiles): Promise<void> {
+export async function addRun(
+  run: PastRun,
+  files: AdapterFiles,
+  snapshots: readonly Snapshot[] = [],
+): Promise<void> {
   await set(filesKey(run.startedAt), files, store);
+  for (const snapshot of snapshots) await set(filesKey(run.startedAt, snapshot.step), snapshot.files, store);
   await set(runKey(run.startedAt), run, store);
 }
 
@@ -44,12 +55,18 @@ export async function pastRuns(): Promise<PastRun[]> {
 export const pastRun = (startedAt: number): Promise<PastRun | undefined> =>
   get<PastRun>(runKey(startedAt), store);
 
-export const adapterOf = ({ startedAt }: PastRun): Promise<AdapterFiles | undefined> =>
-  get<AdapterFiles>(filesKey(startedAt), store);
+/** The adapter at the end of a run, or after one of its kept steps. */
+export const adapterOf = (
+  { startedAt }: Pick<PastRun, 'startedAt'>,
+  step?: number,
+): Promise<AdapterFiles | undefined> => get<AdapterFiles>(filesKey(startedAt, step), store);
 
 /** Does nothing where the run was deleted in another tab. */
 export const renameRun = ({ startedAt }: PastRun, name: string): Promise<void> =>
   update<PastRun | undefined>(runKey(startedAt), (run) => run && { ...run, name }, store);
 
-export const deleteRun = ({ startedAt }: PastRun): Promise<void> =>
-  delMany([filesKey(startedAt), runKey(startedAt)], store);
+export const deleteRun = ({ startedAt, policy }: PastRun): Promise<void> => {
+  const steps = policy?.snapshots ?? [];
+  const files = [filesKey(startedAt), ...steps.map((step) => filesKey(startedAt, step))];
+  return delMany([...files, runKey(startedAt)], store);
+};

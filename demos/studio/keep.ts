@@ -122,7 +122,7 @@ const KINDS: readonly Kind[] = [
   made(
     'trl',
     'Run for TRL and accelerate',
-    'a script that goes on with adapter, data order, schedule and optimizer',
+    'a script that continues with adapter, data order, schedule and optimizer',
     'Unpack it, pip install -r requirements.txt, and run accelerate launch --num_processes 1 train.py',
   ),
   data('Pairs', 'prompt, chosen, rejected, for DPO', 'dpo'),

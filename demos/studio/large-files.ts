@@ -1,11 +1,14 @@
 /**
  * Files that are too large for memory: written into the browser's private file system and handed to the page from there. One is
- * kept at a time, because a download reads it for as long as it takes; the next one takes its place.
+ * kept at a time, because a download reads it for as long as it takes; the next one takes its place. A browser that stores no files gets
+ * smaller ones from memory.
  */
 import { InputError } from 'webalign';
 import { refuseWithoutRoom } from './library.ts';
 
 const FOLDER = 'webalign-studio-exports';
+/** Bytes of a file that is made in memory where the browser stores none. */
+const MOST_IN_MEMORY = 512 * 2 ** 20;
 
 /** Writes the pieces into a file of this name. Throws `InputError` where there is no room, or the browser keeps nothing. */
 export async function writeLargeFile(
@@ -13,7 +16,13 @@ export async function writeLargeFile(
   bytes: number,
   pieces: AsyncIterable<Uint8Array>,
 ): Promise<File> {
-  const folder = await emptyFolder(name);
+  const folder = await emptyFolder().catch((cause: unknown) => {
+    if (bytes <= MOST_IN_MEMORY) return undefined;
+    const what =
+      'is larger than 512 MiB, so it is written to the storage of this browser first, which stores no files for this page';
+    throw new InputError(name, what, 'Export the adapter, and merge it with webalign export', { cause });
+  });
+  if (!folder) return fileInMemory(name, pieces);
   await refuseWithoutRoom(name, bytes);
   const handle = await folder.getFileHandle(name, { create: true });
   const writable = await handle.createWritable();
@@ -35,13 +44,15 @@ export async function removeLargeFiles(): Promise<void> {
   await root.removeEntry(FOLDER, { recursive: true }).catch(() => undefined);
 }
 
-async function emptyFolder(name: string): Promise<FileSystemDirectoryHandle> {
-  try {
-    await removeLargeFiles();
-    const root = await navigator.storage.getDirectory();
-    return await root.getDirectoryHandle(FOLDER, { create: true });
-  } catch (cause) {
-    const what = 'is written to the storage of this browser first, which keeps nothing for this page';
-    throw new InputError(name, what, 'Export the adapter, and merge it with webalign export', { cause });
-  }
+async function fileInMemory(name: string, pieces: AsyncIterable<Uint8Array>): Promise<File> {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  // A piece may be a view of memory that the next one overwrites.
+  for await (const piece of pieces) parts.push(piece.slice());
+  return new File(parts, name);
+}
+
+async function emptyFolder(): Promise<FileSystemDirectoryHandle> {
+  await removeLargeFiles();
+  const root = await navigator.storage.getDirectory();
+  return root.getDirectoryHandle(FOLDER, { create: true });
 }

@@ -2,10 +2,11 @@
  * The models that this browser keeps for the studio: their files in its private file system, a folder each, and a list of them in
  * IndexedDB. The page and the worker both use it; neither fetches anything here.
  */
-import { createStore, del, get, set, values } from 'idb-keyval';
+import { del, get, set, values } from 'idb-keyval';
 import { type Files, InputError, openSource, opfsHubCache, repositoryNamed } from 'webalign/files';
 import { formatBytes } from 'webalign/gpu';
 import type { LoadDtype } from 'webalign/models';
+import { browserStore } from '../shared/browser-store.ts';
 
 /** A model that is kept. */
 export interface KeptModel {
@@ -24,7 +25,7 @@ export interface KeptModel {
 const FOLDER = 'webalign-studio-models';
 /** In the list of models; no model has this id. */
 const CURRENT = 'current';
-const list = createStore('webalign-studio-models', 'models');
+const list = browserStore('webalign-studio-models', 'models');
 
 /** A file as it comes, from a disk or a server. */
 export type FileToKeep = Pick<File, 'name' | 'size' | 'stream'>;
@@ -126,8 +127,15 @@ export async function modelFiles({ id, name, hub }: KeptModel): Promise<Files> {
 }
 
 async function models(): Promise<FileSystemDirectoryHandle> {
-  const root = await navigator.storage.getDirectory();
-  return root.getDirectoryHandle(FOLDER, { create: true });
+  try {
+    const root = await navigator.storage.getDirectory();
+    return await root.getDirectoryHandle(FOLDER, { create: true });
+  } catch (cause) {
+    const wayOut = 'Allow storage for this site, or use the embedded storyteller';
+    throw new InputError('this browser', 'stores no files for this page, so it cannot keep a model', wayOut, {
+      cause,
+    });
+  }
 }
 
 /** Throws `InputError` where the page may not keep so many bytes more. */

@@ -6,10 +6,12 @@ import type { AdapterReport } from 'webalign/gpu';
 import type { AdapterFiles, LoadDtype } from 'webalign/models';
 import type { Point } from '../align/messages.ts';
 import type { Pace } from '../shared/pace.ts';
+import type { HeldOutPoint, Optimum, PolicyPoint } from '../shared/policy-run.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 import type { ExportName } from './exports.ts';
 import type { MethodName } from './methods.ts';
 import type { OnlineState } from './online/state.ts';
+import type { PolicyCurves } from './policy/curves.ts';
 import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
 import type { RewardFigures } from './reward/figures.ts';
 import type { Samples } from './samples.ts';
@@ -28,6 +30,12 @@ export interface Settings {
   evalSteps: number;
   /** Evaluations without a lower held-out loss after which a run ends; 0 for never. transformers' name. */
   earlyStoppingPatience: number;
+  /** Optimizer steps of a run on rollouts. */
+  maxSteps: number;
+  /** Rollouts of a prompt. */
+  numGenerations: number;
+  /** Tokens of a rollout. */
+  maxCompletionLength: number;
 }
 
 /** What a run is started with. */
@@ -39,10 +47,15 @@ export interface Lesson {
   heldOut: readonly Judgment[];
   /** The adapter that the run goes on from; a fresh one without. */
   start?: AdapterFiles;
+  /** The reward model that scores its rollouts, as it is when the run starts. The worker adds it. */
+  reward?: AdapterFiles;
 }
 
-/** Stages that a run has beside those of every run: log-probabilities of the reference; an online run waits for picks. */
-export type StagePhase = 'reference' | 'picking';
+/**
+ * Stages of a run beside those of every run: log-probabilities of the reference; stories of the reference for the best possible
+ * objective; an online run waits for picks.
+ */
+export type StagePhase = 'reference' | 'optimum' | 'picking';
 export type Phase = CommonPhase | StagePhase;
 
 /** The model that drafts and learns. */
@@ -64,12 +77,14 @@ export interface Opened {
   model: ModelFacts;
   /** Prompts to offer. */
   suggestions: readonly string[];
+  /** The reward model that this browser keeps for this model; undefined without one. */
+  reward: RewardFigures | undefined;
   /** Why this is not the model that the page was to open with; empty where it is. */
   problem: string;
 }
 
-/** A run that has ended, by its start. */
-export type PastSide = `run ${number}`;
+/** A run that has ended, by its start, at its end or after one of its steps. */
+export type PastSide = `run ${number}` | `run ${number} step ${number}`;
 /** `before`: the model without the adapter of the run. `now`: the model as it stands. Otherwise with the adapter of a past run alone. */
 export type Side = 'before' | 'now' | PastSide;
 
@@ -101,12 +116,19 @@ export type Update =
       totalSteps: number;
       train: Point[];
       heldOut: Point[];
+      policy: PolicyCurves | undefined;
     }
   /** What the run will take, before its first step. */
   | { type: 'plan'; totalSteps: number; trainableParameters: number; plannedBytes: number }
   | { type: 'progress'; done: number; total: number }
-  | { type: 'steps'; points: Point[]; pace: Pace }
+  /** Of a run on rows, or of one on rollouts. */
+  | { type: 'steps'; points: Point[]; policy: PolicyPoint[]; pace: Pace }
   | { type: 'heldOut'; point: Point }
+  | { type: 'policyHeldOut'; point: HeldOutPoint }
+  /** The best possible objective is estimated, before the first step. */
+  | { type: 'optimum'; optimum: Optimum; point: HeldOutPoint }
+  /** Which share of a step's rollouts is written. */
+  | { type: 'writing'; step: number; share: number }
   /** All samples of the run so far. */
   | { type: 'samples'; samples: Samples }
   /** Where an online run stands. */

@@ -38,7 +38,7 @@ export class ModelTab {
       name,
       parameters: parameters.toLocaleString('en'),
       positions: `${positions.toLocaleString('en')} tokens`,
-      kind: chats ? 'answers in a chat' : 'goes on with a text',
+      kind: chats ? 'answers in a chat' : 'continues a text',
     };
     for (const [id, text] of Object.entries(texts)) setText(byId(`model-${id}`, HTMLElement), text);
     byId('model-embedded', HTMLButtonElement).hidden = embedded;
@@ -66,7 +66,7 @@ export class ModelTab {
     const round = ++this.round;
     this.form.hidden = true;
     setText(this.problem, '');
-    setText(byId('own-said', HTMLElement), 'Looking at what it needs …');
+    setText(byId('own-said', HTMLElement), 'Computing its memory needs …');
     try {
       const plan = await job.plan(files);
       if (round !== this.round) return;

@@ -74,7 +74,13 @@ const compare = new Compare({
   },
 });
 mountTable(byId('table', HTMLDivElement), store);
-const reward = new RewardPanel(() => job, store);
+const reward = new RewardPanel(() => job, store, {
+  onFit: (figures) => training.setReward(figures),
+  use: () => {
+    training.chooseReward();
+    byId('run', HTMLElement).focus();
+  },
+});
 const keep = new Keep(() => job, store);
 wireEverything({ store, comparisons }, () => void showRuns());
 const guide = new Guide(store);
@@ -166,6 +172,7 @@ if (job) {
   showAdapter(opened.adapter);
   modelTab.show(opened.model);
   training.ready(opened.model);
+  reward.ready(opened.reward);
   for (const update of early ?? []) show(update);
   collect.ready(opened);
   if (opened.problem) complain(opened.problem);

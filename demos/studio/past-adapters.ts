@@ -5,15 +5,14 @@
 import { InputError } from 'webalign';
 import { memoryFiles } from 'webalign/files';
 import { type CausalLM, type LoraAdapter, readAdapter } from 'webalign/models';
-import { adapterOf, type PastRun, pastRun } from './history.ts';
+import { adapterOf, pastRun } from './history.ts';
 import type { PastSide, Side } from './messages.ts';
+import { nameAt, placeOf } from './run-names.ts';
 
 interface Loaded {
-  run: PastRun;
+  name: string;
   adapter: LoraAdapter;
 }
-
-export const isPast = (side: Side): side is PastSide => side.startsWith('run ');
 
 export class PastAdapters {
   private model: CausalLM | undefined;
@@ -25,11 +24,12 @@ export class PastAdapters {
     this.model = model;
     const known = this.loaded.get(side);
     if (known) return known;
-    const run = await pastRun(Number(side.slice('run '.length)));
-    const files = run && (await adapterOf(run));
+    const { startedAt, step } = placeOf(side);
+    const run = await pastRun(startedAt);
+    const files = run && (await adapterOf(run, step));
     if (!files) throw new InputError('the run', 'was deleted', 'Choose another writer');
     const adapter = model.loadAdapter(await readAdapter(memoryFiles(files)), side);
-    const loaded = { run, adapter };
+    const loaded = { name: nameAt(run, step), adapter };
     this.loaded.set(side, loaded);
     return loaded;
   }

@@ -3,6 +3,7 @@ import { byId, make, onPress } from '../shared/dom.ts';
 import { downloadAdapter } from '../shared/download.ts';
 import { compareRuns } from './compare-runs.ts';
 import { adapterOf, deleteRun, type PastRun, pastRuns, renameRun } from './history.ts';
+import { methodOf } from './methods.ts';
 
 const number = (value: number, digits: number) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
 
@@ -38,18 +39,10 @@ function showCompared(runs: readonly PastRun[]): void {
 }
 
 function rowOf(run: PastRun, actions: RunActions): HTMLElement {
-  const { name, model, settings, rows, step, heldOut } = run;
+  const { name, model, rows, step, heldOut } = run;
   const title = make('th', '', nameField(run, actions));
   title.scope = 'row';
-  const set = `β ${settings.beta}, rate ${settings.learningRate}, ${settings.numTrainEpochs} epochs, rank ${settings.r}`;
-  const cells = [
-    model,
-    set,
-    String(rows),
-    String(step),
-    number(heldOut.loss, 3),
-    number(heldOut.accuracy, 2),
-  ];
+  const cells = [String(rows), String(step), number(heldOut.loss, 3), number(heldOut.accuracy, 2)];
   const take = action('Export adapter', name, async () => {
     const files = await adapterOf(run);
     if (files) downloadAdapter(files);
@@ -65,9 +58,23 @@ function rowOf(run: PastRun, actions: RunActions): HTMLElement {
     '',
     make('td', '', comparing(run)),
     title,
+    make('td', '', model),
+    make('td', 'settings', settingsOf(run)),
     ...cells.map((text) => make('td', '', text)),
     make('td', 'row', goOn, take, remove),
   );
+}
+
+function settingsOf({ settings, method, policy }: PastRun): string {
+  const { beta, learningRate, numTrainEpochs, maxSteps, numGenerations, r } = settings;
+  const length = methodOf(method).isPolicy
+    ? `${maxSteps} steps, ${numGenerations} drafts`
+    : `${numTrainEpochs} epochs`;
+  const last = policy?.heldOut.at(-1);
+  const figures = last
+    ? `; reward ${number(last.reward, 2)}, KL ${number(last.kl, 2)}, gap ${number(last.gap, 2)}`
+    : '';
+  return `β ${beta}, rate ${learningRate}, ${length}, rank ${r}${figures}`;
 }
 
 /** Where a run is given another name. An empty one is not taken. */

@@ -1,13 +1,14 @@
 /** Prompts out of a person's file, kept in this browser so that a reload offers them again. */
-import { createStore, get, set } from 'idb-keyval';
+import { get, set } from 'idb-keyval';
 import { counted } from '../../src/base/counted.ts';
+import { browserStore } from '../shared/browser-store.ts';
 import { byId, onPress } from '../shared/dom.ts';
 import { messageOf } from '../shared/message-of.ts';
 import { readPrompts } from './preferences/files.ts';
 import type { Prompt } from './preferences/judgment.ts';
 
 const KEY = 'imported';
-const kept = createStore('webalign-studio-prompts', 'prompts');
+const kept = browserStore('webalign-studio-prompts', 'prompts');
 
 /** The prompts of an earlier import; none where the browser keeps nothing. */
 export const importedPrompts = (): Promise<string[]> =>

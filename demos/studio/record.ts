@@ -1,11 +1,12 @@
 /** What is kept of a run in this browser, beside its checkpoint, and the name of a run. */
-import type { AdapterFiles } from 'webalign/models';
 import { counted } from '../../src/base/counted.ts';
 import type { Kept } from '../shared/kept.ts';
 import type { RunRecord } from '../shared/run-job.ts';
+import type { Best } from './early-stopping.ts';
 import type { Lesson } from './messages.ts';
 import { methodOf } from './methods.ts';
 import type { OnlineRecord } from './online/run.ts';
+import type { PolicyRecord } from './policy/curves.ts';
 import type { Sample } from './samples.ts';
 
 export interface StudioRecord extends RunRecord {
@@ -14,9 +15,11 @@ export interface StudioRecord extends RunRecord {
   /** What the model wrote on the way. */
   samples: readonly Sample[];
   /** The adapter where the held-out loss was lowest. */
-  best?: { step: number; loss: number; files: AdapterFiles };
+  best?: Best;
   /** Of a run that learns while its person picks. */
   online?: OnlineRecord;
+  /** Of a run against the reward model. */
+  policy?: PolicyRecord;
 }
 
 export type StudioKept = Kept<StudioRecord>;
@@ -25,7 +28,10 @@ export type StudioKept = Kept<StudioRecord>;
 export function runName({
   startedAt,
   lesson: { method },
-}: Pick<StudioRecord, 'startedAt' | 'lesson'>): string {
+}: {
+  startedAt: number;
+  lesson: Pick<Lesson, 'method'>;
+}): string {
   const date = new Date(startedAt);
   const local = new Date(startedAt - date.getTimezoneOffset() * 60_000).toISOString();
   return `${methodOf(method).label} ${local.slice(0, 16).replace('T', ' ')}`;

@@ -21,6 +21,7 @@ import { historyOf } from '../align/telling.ts';
 import { adviceLines } from './advice.ts';
 import type { Exported } from './exports.ts';
 import { methodOf } from './methods.ts';
+import { policyCurves } from './policy/run.ts';
 import { promptText } from './preferences/judgment.ts';
 import { runName, type StudioRecord } from './record.ts';
 import { samplePrompts } from './samples.ts';
@@ -51,7 +52,27 @@ export function reportOf(run: Exported): string {
   );
 }
 
-function headlinesOf({ state }: Exported): Headline[] {
+/** Of a run on rollouts: the last evaluation. */
+function policyHeadlines({ record, state }: Exported): Headline[] {
+  const last = policyCurves(record, state)?.heldOut.at(-1);
+  if (!last) return [];
+  const note = `on held-out prompts, after step ${last.step}`;
+  const names = {
+    reward: 'Reward',
+    kl: 'KL',
+    objective: 'Objective J',
+    gap: 'Gap to the best policy, at least',
+  } as const;
+  return Object.entries(names).map(([name, label]) => ({
+    name: label,
+    value: single(fixed(last[name as keyof typeof names], 2)),
+    note,
+  }));
+}
+
+function headlinesOf(run: Exported): Headline[] {
+  const { state, record } = run;
+  if (record.policy) return policyHeadlines(run);
   const { train, heldOut } = historyOf(state?.log);
   const last = heldOut.at(-1);
   const [first, end] = [train[0], train.at(-1)];
@@ -110,10 +131,7 @@ function factsOf({ record, model, gpu, adapter }: Exported): Facts[] {
     },
     {
       title: 'Settings',
-      entries: Object.entries(settings).map(([key, value]) => [
-        LABELS[key as keyof typeof LABELS],
-        String(value),
-      ]),
+      entries: methodOf(method).settings.map((name) => [LABELS[name], String(settings[name])]),
     },
     {
       title: 'Machine',

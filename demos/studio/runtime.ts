@@ -15,11 +15,14 @@ import {
 } from 'webalign/models';
 import type { Trainer } from 'webalign/trainers';
 import { Host, type Machine, openMachine } from '../shared/host.ts';
+import { LearnedReward } from '../shared/learned-reward.ts';
 import type { Assets } from './assets.ts';
 import type { DraftRequest, DraftUpdate, Lesson, Side } from './messages.ts';
-import { isPast, PastAdapters } from './past-adapters.ts';
+import { methodOf } from './methods.ts';
+import { PastAdapters } from './past-adapters.ts';
 import type { Draft, Prompt, Source } from './preferences/judgment.ts';
 import type { StudioKept } from './record.ts';
+import { isPast } from './run-names.ts';
 import { loraConfig, trainingArgs } from './task.ts';
 import { TRAINERS } from './trainers.ts';
 
@@ -47,6 +50,12 @@ export class Runtime extends Host<Trainer> {
   }
 
   private readonly past = new PastAdapters();
+  /** Scores the rollouts of a run, under this name in its log. */
+  readonly learned = new LearnedReward('picks');
+  /** Votes in comparisons: the latest one of the picks. */
+  readonly judge = new LearnedReward('judge');
+  /** The reward model of the run, for {@link learned}. */
+  reward: Adapter | undefined;
 
   private constructor(machine: Machine) {
     super(machine);
@@ -58,9 +67,12 @@ export class Runtime extends Host<Trainer> {
     kept: Pick<StudioKept, 'checkpoint' | 'referenceCache'>,
     start?: Adapter,
   ): Trainer {
+    const { model, tokenizer, learned, reward } = this;
+    if (methodOf(method).isPolicy && reward) learned.put(model, tokenizer, reward);
     return TRAINERS[method]({
-      model: this.model,
-      tokenizer: this.tokenizer,
+      model,
+      tokenizer,
+      reward: learned,
       train,
       heldOut,
       args: trainingArgs(method, settings),
@@ -152,10 +164,10 @@ export class Runtime extends Host<Trainer> {
       return { around, source: nameOf(side) };
     }
     const { model } = this;
-    const { adapter, run } = await this.turns.run(() => this.past.on(model, side));
+    const { adapter, name } = await this.turns.run(() => this.past.on(model, side));
     return {
       around: (work) => model.withOnly([adapter], work),
-      source: { model: model.name, adapter: run.name },
+      source: { model: model.name, adapter: name },
     };
   }
 }

@@ -2,6 +2,7 @@
 import { byId } from '../shared/dom.ts';
 import type { PastRun } from './history.ts';
 import type { DraftRequest, ModelFacts, Side } from './messages.ts';
+import { pastWriters } from './run-names.ts';
 
 /** Who writes, by the form's option. */
 const WRITERS: ReadonlyMap<string, readonly Side[]> = new Map<string, readonly Side[]>([
@@ -25,13 +26,9 @@ const coin = () => ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 1
 
 type Writers = readonly (readonly [side: Side, label: string])[];
 
-/** The model before, as it stands, and with the adapter of each of these runs. */
-export function writersOf(runs: readonly Pick<PastRun, 'startedAt' | 'name'>[]): Writers {
-  return [
-    ['before', 'the model before training'],
-    ['now', 'the model as it stands'],
-    ...runs.map(({ startedAt, name }) => [`run ${startedAt}`, name] as const),
-  ];
+/** The model before, as it stands, and with the adapter of each of these runs, at its end and after its kept steps. */
+export function writersOf(runs: readonly Pick<PastRun, 'startedAt' | 'name' | 'policy'>[]): Writers {
+  return [['before', 'the model before training'], ['now', 'the current model'], ...pastWriters(runs)];
 }
 
 /** Fills a field with writers; it keeps its choice where that is still there. */
@@ -76,7 +73,7 @@ export class Sampling {
   }
 
   /** Offers runs that have ended as writers, on the model of this page. */
-  offerRuns(runs: readonly Pick<PastRun, 'startedAt' | 'name'>[]): void {
+  offerRuns(runs: readonly Pick<PastRun, 'startedAt' | 'name' | 'policy'>[]): void {
     const writers = writersOf(runs);
     for (const [name, usual] of [
       [FIRST, 'before'],

@@ -10,6 +10,9 @@ export const LABELS = {
   seed: 'the seed',
   evalSteps: 'the steps between evaluations',
   earlyStoppingPatience: 'the patience',
+  maxSteps: 'the steps',
+  numGenerations: 'the rollouts of a prompt',
+  maxCompletionLength: 'the tokens of a rollout',
 } as const satisfies Readonly<Record<keyof Settings, string>>;
 
 export const FIELDS = Object.keys(LABELS) as (keyof Settings)[];

@@ -6,6 +6,7 @@ import type { LoraArgs } from 'webalign/models';
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../src/cli/align-task.ts';
 import type { Settings } from './messages.ts';
 import { type MethodName, methodOf } from './methods.ts';
+import { betaFor, policyLength, ROLLOUTS } from './policy/defaults.ts';
 
 /** Checkpoints and looks at the held-out rows, over a run. */
 const EVALUATIONS = 8;
@@ -34,8 +35,24 @@ const ONLINE = { numTrainEpochs: 1, perDeviceTrainBatchSize: 4, evalSteps: 5 } a
 /** Of the learning rate of other runs: batches of a few picks are noisy, and the rate does not decay. */
 const ONLINE_RATE = 0.25;
 
+/** Tokens of a rollout, where no form says so. */
+const LENGTH = 40;
+
+/** What defaults depend on beside rows and model. */
+export interface Circumstances {
+  /** How much the reward model's scores of two drafts of a prompt differ. */
+  spread?: number | undefined;
+  /** Tokens of a draft, by the form of the drafts. */
+  draftLength?: number | undefined;
+}
+
 /** Settings for so many rows and a model of so many numbers. */
-export function defaultsFor(rows: number, parameters: number, method: MethodName = 'dpo'): Settings {
+export function defaultsFor(
+  rows: number,
+  parameters: number,
+  method: MethodName = 'dpo',
+  { spread, draftLength = LENGTH }: Circumstances = {},
+): Settings {
   const rate = rowFor(RATES, parameters);
   const epochs = Math.round(FEW_ROWS_SEEN / Math.max(1, rows));
   const length = {
@@ -50,8 +67,23 @@ export function defaultsFor(rows: number, parameters: number, method: MethodName
     seed: ALIGN_TRAINING.seed,
     evalSteps: evalStepsOf(stepsOf(rows, length)),
     earlyStoppingPatience: 0,
-    ...(methodOf(method).isOnline && { ...ONLINE, learningRate: ONLINE_RATE * rate }),
+    ...ROLLOUTS,
+    maxCompletionLength: draftLength,
+    ...ownDefaults(method, rows, rate, spread),
   };
+}
+
+/** Defaults in which a method differs from the others. */
+function ownDefaults(
+  method: MethodName,
+  rows: number,
+  rate: number,
+  spread: number | undefined,
+): Partial<Settings> {
+  const { isOnline, isPolicy } = methodOf(method);
+  if (isOnline) return { ...ONLINE, learningRate: ONLINE_RATE * rate };
+  if (isPolicy) return { ...policyLength(rows), beta: betaFor(spread) };
+  return {};
 }
 
 type Length = Pick<Settings, 'numTrainEpochs' | 'perDeviceTrainBatchSize'>;
@@ -64,14 +96,14 @@ export function stepsOf(rows: number, { numTrainEpochs, perDeviceTrainBatchSize 
 /** Steps between two evaluations of a run of so many steps. */
 export const evalStepsOf = (steps: number): number => Math.max(1, Math.ceil(steps / EVALUATIONS));
 
+/** Settings of the page that are not the trainer's. */
+const OF_THE_PAGE: readonly (keyof Settings)[] = ['r', 'earlyStoppingPatience'];
+
 /** The trainer's settings. */
-export function trainingArgs(
-  method: MethodName,
-  { r: _, earlyStoppingPatience: __, beta, ...settings }: Settings,
-): Record<string, unknown> {
+export function trainingArgs(method: MethodName, settings: Settings): Record<string, unknown> {
+  const names = methodOf(method).settings.filter((name) => !OF_THE_PAGE.includes(name));
   return {
-    ...settings,
-    ...(methodOf(method).hasBeta && { beta }),
+    ...Object.fromEntries(names.map((name) => [name, settings[name]])),
     perDeviceEvalBatchSize: settings.perDeviceTrainBatchSize,
     warmupRatio: ALIGN_TRAINING.warmupRatio,
     lrSchedulerType: ALIGN_TRAINING.lrSchedulerType,

@@ -2,11 +2,13 @@
 import type { Tokenizer } from 'webalign';
 import type { CheckpointStore, ReferenceCache } from 'webalign/files';
 import type { Adapter, CausalLM, LoraArgs } from 'webalign/models';
+import type { Reward } from 'webalign/rollouts';
 import { DPOTrainer, KTOTrainer, ORPOTrainer, SFTTrainer, type Trainer } from 'webalign/trainers';
 import type { MethodName } from './methods.ts';
 import { examplesOf } from './online/run.ts';
 import { PickTrainer } from './online/trainer.ts';
 import { tokensFor } from './planning.ts';
+import { policyTrainer } from './policy/trainer.ts';
 import type { Judgment } from './preferences/judgment.ts';
 import { labelRows, pairRows, textRows } from './preferences/rows.ts';
 import { type Ending, pairIds, sequenceIds } from './tokens.ts';
@@ -22,12 +24,14 @@ export interface TrainerParts {
   peftConfig: LoraArgs | Adapter;
   checkpoint: CheckpointStore;
   referenceCache: ReferenceCache;
+  /** Scores the rollouts of a method that writes itself. */
+  reward: Reward;
 }
 
 type ToIds<Ids> = (judgments: readonly Judgment[], ending: Ending) => Ids[];
 
 /** The options of a trainer, its data sets made by `toIds`. */
-function options<Ids>({ train, heldOut, tokenizer, ...rest }: TrainerParts, toIds: ToIds<Ids>) {
+function options<Ids>({ train, heldOut, tokenizer, reward: _, ...rest }: TrainerParts, toIds: ToIds<Ids>) {
   const { vocabSize, maxPositionEmbeddings: maxLength } = rest.model.config;
   const ending = { tokenizer, vocabSize, maxLength };
   const datasets = { trainDataset: toIds(train, ending), evalDataset: toIds(heldOut, ending) };
@@ -47,7 +51,7 @@ export const TRAINERS: Readonly<Record<MethodName, (parts: TrainerParts) => Trai
   kto: (parts) => new KTOTrainer(options(parts, labels)),
   orpo: (parts) => new ORPOTrainer(options(parts, pairs)),
   sft: (parts) => new SFTTrainer(options(parts, texts)),
-  online: ({ train: _, heldOut, tokenizer, referenceCache: __, ...rest }) => {
+  online: ({ train: _, heldOut, tokenizer, referenceCache: __, reward: ___, ...rest }) => {
     const { model } = rest;
     return new PickTrainer({
       ...rest,
@@ -55,4 +59,5 @@ export const TRAINERS: Readonly<Record<MethodName, (parts: TrainerParts) => Trai
       planned: tokensFor(model.config.maxPositionEmbeddings),
     });
   },
+  rloo: policyTrainer,
 };

@@ -12,13 +12,19 @@ import { type Handlers, handle } from './handlers.ts';
 import { adapterOf, type PastRun } from './history.ts';
 import type { Lesson, ModelFacts, Settings, StagePhase, StudioJob, Update } from './messages.ts';
 import { METHOD_NAMES, type MethodName, methodOf } from './methods.ts';
+import { policyEvalSteps } from './policy/defaults.ts';
+import { NO_REWARD, policyPlanOf } from './policy/plan.ts';
+import { PolicyView } from './policy/view.ts';
 import { split } from './preferences/split.ts';
 import type { PreferenceStore } from './preferences/store.ts';
 import { warnings } from './preferences/warnings.ts';
 import { StudioProgress } from './progress.ts';
+import type { RewardFigures } from './reward/figures.ts';
 import { showSamples } from './samples-view.ts';
+import { samplingNow } from './sampling.ts';
 import { FIELDS } from './settings.ts';
 import { defaultsFor, evalStepsOf, stepsOf } from './task.ts';
+import { showFields, showLines } from './training-form.ts';
 
 const TRAIN: Offer = { label: 'Train', action: 'start' };
 const STOP: Offer = { label: 'Stop' };
@@ -30,6 +36,8 @@ const FEWEST = 2;
 export class Training {
   readonly progress = new StudioProgress();
   private readonly charts = new AlignCharts();
+  private readonly policy = new PolicyView();
+  private reward: RewardFigures | undefined;
   private readonly controls: Controls<StagePhase, keyof Settings>;
   private readonly method = byId('set-method', HTMLSelectElement);
   private readonly form = byId('settings', HTMLFormElement);
@@ -43,26 +51,33 @@ export class Training {
       this.controls.enter(update.phase);
       this.progress.enter(update);
       if (update.phase === 'idle') this.charts.begin(1);
+      if (update.phase !== 'training') this.policy.quiet();
       this.look();
     },
-    run: ({ method, settings, totalSteps, train, heldOut }) => {
+    run: ({ method, settings, totalSteps, train, heldOut, policy }) => {
       this.method.value = method;
-      this.controls.show(settings);
-      for (const name of [...FIELDS, 'method']) this.changed.add(name);
-      this.charts.goOn(axisOf(totalSteps, train.at(-1)?.step), train, heldOut);
+      this.fix(settings);
+      this.policy.show(policy !== undefined);
+      if (policy) this.policy.goOn(totalSteps, policy);
+      else this.charts.goOn(axisOf(totalSteps, train.at(-1)?.step), train, heldOut);
       this.advise([]);
     },
     plan: ({ totalSteps, plannedBytes }) => {
       this.charts.setTotal(axisOf(totalSteps));
+      this.policy.setTotal(totalSteps);
       this.progress.plan(totalSteps, plannedBytes);
     },
     progress: ({ done, total }) => this.progress.share(done, total),
-    steps: ({ points, pace }) => {
+    optimum: ({ optimum, point }) => this.policy.measured(optimum, point),
+    writing: ({ step, share }) => this.policy.progress(step, share),
+    steps: ({ points, policy, pace }) => {
       if (!Number.isFinite(pace.totalSteps)) this.charts.setTotal(axisOf(pace.totalSteps, pace.step));
       for (const point of points) this.charts.addPoint('train', point);
+      this.policy.steps(policy);
       this.progress.pace(pace);
     },
     heldOut: ({ point }) => this.charts.addPoint('held', point),
+    policyHeldOut: ({ point }) => this.policy.heldOut(point),
     samples: ({ samples }) => showSamples(samples),
     online: () => {},
     advice: ({ lines }) => this.advise(lines),
@@ -82,6 +97,7 @@ export class Training {
         done: [TRAIN, { label: 'Discard', action: 'discard' }],
         failed: [TRAIN, STOP],
         reference: RUNNING,
+        optimum: RUNNING,
         picking: RUNNING,
       },
       (action) => this.act(action),
@@ -124,12 +140,28 @@ export class Training {
     if (!run) return;
     setText(
       byId('go-on-text', HTMLElement),
-      `The next run goes on from the adapter of ${run.name}, and keeps its rank of ${run.settings.r}.`,
+      `The next run continues from the adapter of ${run.name} and keeps its rank of ${run.settings.r}.`,
     );
     this.method.value = run.method;
-    this.controls.show(run.settings);
-    for (const name of [...FIELDS, 'method']) this.changed.add(name);
+    this.fix(run.settings);
     this.look();
+  }
+
+  /** The reward model of the picks that there is now. */
+  setReward(figures: RewardFigures | undefined): void {
+    this.reward = figures;
+    this.progress.withdraw();
+    this.look();
+  }
+
+  /** The next run is one against the reward model, with its defaults. */
+  chooseReward(): void {
+    if (byId('fields', HTMLFieldSetElement).disabled) {
+      this.progress.complain('End or discard the current run before you start another one.');
+      return;
+    }
+    this.method.value = 'rloo';
+    this.method.dispatchEvent(new Event('change'));
   }
 
   /** Starts a run that learns while its person picks, so many at a time. */
@@ -161,9 +193,10 @@ export class Training {
       if (!settings) return;
       const { train, heldOut } = split(this.store.all());
       const method = this.chosen();
-      const { row, count, isOnline } = methodOf(method);
+      const { row, count, isOnline, isPolicy } = methodOf(method);
       const rows = count(train);
-      if (!isOnline && rows < FEWEST) {
+      if (isPolicy && !this.reward) return this.progress.complain(NO_REWARD);
+      if (!isOnline && rows < (isPolicy ? 1 : FEWEST)) {
         const what = `There is ${counted(rows, row)} to learn from. Pick at least ${FEWEST} on the tab Collect first.`;
         return this.progress.complain(what);
       }
@@ -179,20 +212,34 @@ export class Training {
   private async beginning(settings: Settings): Promise<Pick<Lesson, 'settings' | 'start'>> {
     if (!this.from) return { settings };
     const start = await adapterOf(this.from);
-    if (!start) throw new Error(`${this.from.name} was deleted. Choose another run, or begin afresh.`);
+    if (!start)
+      throw new Error(`${this.from.name} was deleted. Choose another run, or start with a new adapter.`);
     return { settings: { ...settings, r: this.from.settings.r }, start };
+  }
+
+  /** The form holds these settings, which defaults leave alone. A run of an earlier version has fewer. */
+  private fix(settings: Settings): void {
+    this.controls.show({ ...this.defaults(), ...settings });
+    for (const name of [...FIELDS, 'method']) this.changed.add(name);
+  }
+
+  private defaults(): Settings {
+    const rows = methodOf(this.chosen()).count(split(this.store.all()).train);
+    const { maxNewTokens } = samplingNow();
+    const draftLength = maxNewTokens > 0 ? maxNewTokens : undefined;
+    const about = { spread: this.reward?.spread, draftLength };
+    return defaultsFor(rows, this.model?.parameters ?? 0, this.chosen(), about);
   }
 
   /** What there is to learn from now, with defaults for that much. */
   private look(): void {
     // Thumbs alone make no pair.
     if (!this.changed.has('method')) this.method.value = this.hasThumbsAlone() ? 'kto' : 'dpo';
-    const { meaning, hasBeta, count } = methodOf(this.chosen());
+    const { meaning } = methodOf(this.chosen());
     setText(byId('method-meaning', HTMLElement), meaning);
-    byId('set-beta', HTMLInputElement).disabled = !hasBeta;
+    showFields(this.form, this.chosen());
     if (!byId('fields', HTMLFieldSetElement).disabled && this.model) {
-      const rows = count(split(this.store.all()).train);
-      const defaults = defaultsFor(rows, this.model.parameters, this.chosen());
+      const defaults = this.defaults();
       for (const name of FIELDS) {
         if (!this.changed.has(name)) this.field(name).value = String(defaults[name]);
       }
@@ -207,7 +254,27 @@ export class Training {
   }
 
   private sayPlan(): void {
-    setText(byId('plan', HTMLElement), methodOf(this.chosen()).isOnline ? this.onlinePlan() : this.plan());
+    const { isOnline, isPolicy } = methodOf(this.chosen());
+    const plan = isOnline ? this.onlinePlan() : isPolicy ? this.policyPlan() : this.plan();
+    setText(byId('plan', HTMLElement), plan);
+  }
+
+  private policyPlan(): string {
+    const { count } = methodOf('rloo');
+    const { train, heldOut } = split(this.store.all());
+    const value = (name: keyof Settings) => this.field(name).valueAsNumber;
+    const steps = value('maxSteps');
+    if (!this.changed.has('evalSteps') && steps > 0)
+      this.field('evalSteps').value = String(policyEvalSteps(steps));
+    return policyPlanOf({
+      prompts: count(train),
+      heldOut: count(heldOut),
+      steps,
+      batch: value('perDeviceTrainBatchSize'),
+      generations: value('numGenerations'),
+      hasReward: this.reward !== undefined,
+      isOwnBeta: this.changed.has('beta'),
+    });
   }
 
   private onlinePlan(): string {
@@ -251,9 +318,3 @@ export class Training {
 /** Steps that the charts are as wide as: those of the run, or some more than there are where nobody knows. */
 const axisOf = (totalSteps: number, step = 0): number =>
   Number.isFinite(totalSteps) ? totalSteps : AXIS * Math.ceil((step + 1) / AXIS);
-
-function showLines(id: string, lines: readonly string[]): void {
-  const list = byId(id, HTMLUListElement);
-  list.replaceChildren(...lines.map((line) => make('li', '', line)));
-  list.hidden = lines.length === 0;
-}

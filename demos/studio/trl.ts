@@ -16,8 +16,18 @@ type ToRows = (judgments: readonly Judgment[], run: Exported) => TrlRows;
 const pairs = (judgments: readonly Judgment[]) =>
   pairRows(judgments).map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }));
 
-/** Online picks come from models of many steps, which no data set goes on with. */
-const ROWS: Readonly<Record<Exclude<MethodName, 'online'>, ToRows>> = {
+/** Methods whose rows are there before the run. Those of the others come from models of many steps. */
+type OnRows = Exclude<MethodName, 'online' | 'rloo'>;
+
+/** Why a run of the other methods has no rows to go on with. */
+const WITHOUT_ROWS: Readonly<Record<Exclude<MethodName, OnRows>, string>> = {
+  online: 'learned while you picked, and TRL continues with fixed rows',
+  rloo: 'learned from its own rollouts and your reward model, and TRL continues with fixed rows',
+};
+
+const hasRows = (method: MethodName): method is OnRows => !(method in WITHOUT_ROWS);
+
+const ROWS: Readonly<Record<OnRows, ToRows>> = {
   // With the token ids: a draft that was judged before its end has no end token there.
   dpo: (judgments, { tokenizer, config: { vocabSize, maxPositionEmbeddings: maxLength } }) => ({
     rows: pairs(judgments),
@@ -42,14 +52,12 @@ const ROWS: Readonly<Record<Exclude<MethodName, 'online'>, ToRows>> = {
 export async function trlZip(run: Exported): Promise<Uint8Array<ArrayBuffer>> {
   const { record, isRunning, state, checkpoint, adapter, files } = run;
   if (isRunning) {
-    const what = 'is under way, and TRL goes on from a step that has ended';
+    const what = 'is under way, and TRL continues from a completed step';
     throw new InputError('the run', what, 'Pause or stop it first');
   }
   const { method, settings, train, heldOut, start } = record.lesson;
-  if (method === 'online') {
-    const what = 'learned while you picked, and TRL goes on with rows that are there';
-    throw new InputError('the run', what, 'Export the adapter and the pairs instead');
-  }
+  if (!hasRows(method))
+    throw new InputError('the run', WITHOUT_ROWS[method], 'Export the adapter and the pairs instead');
   const toRows = ROWS[method];
   const rows = toRows(train, run);
   if (!rows.ids)

@@ -13,7 +13,7 @@ export function showUnblinded({ adapter }: Pairing, found: Promise<Unblinded>): 
   shown = found;
   const text = byId('unblinded-text', HTMLElement);
   for (const id of ['unblinded-sides', 'unblinded-judges']) byId(id, HTMLTableElement).hidden = true;
-  setText(text, 'Each model writes to the voted prompts once more, to be measured.');
+  setText(text, 'Each model writes new drafts of the voted prompts, which are measured.');
   found
     .then((unblinded) => shown === found && draw(adapter, unblinded))
     .catch((error: unknown) => {

@@ -5,6 +5,7 @@
 import type { TokenizedSequence } from 'webalign/data';
 import type { Around } from 'webalign/gpu';
 import {
+  type Adapter,
   addUpdate,
   emptyGenerations,
   type Generation,
@@ -15,8 +16,9 @@ import {
 import { sentiment } from 'webalign/rollouts';
 import { type Estimate, estimateKl } from 'webalign/theory';
 import { type SampleFigures, sampleFigures } from 'webalign/trainers';
-import { type PastRun, pastRuns } from './history.ts';
+import { pastRuns } from './history.ts';
 import type { Draft, Judgment, Prompt, Source } from './preferences/judgment.ts';
+import { sideAt, stepNamed } from './run-names.ts';
 import type { Runtime } from './runtime.ts';
 import type { Pairing } from './win-rate.ts';
 
@@ -55,6 +57,8 @@ export interface Unblinded {
   missing: string[];
 }
 
+const REWARD_JUDGE = 'Reward model of your picks';
+
 type Score = (judgment: Judgment) => readonly number[];
 
 /** Rates every draft of a judgment. */
@@ -79,6 +83,7 @@ export async function unblind(
   runtime: Runtime,
   { votes, pairing, maxNewTokens }: Ballot,
   nameOf: NameOf,
+  reward?: Adapter,
 ): Promise<Unblinded> {
   const contenders: Contender[] = [];
   for (const name of [pairing.adapter, pairing.against])
@@ -93,6 +98,7 @@ export async function unblind(
     const implicit = await implicitScores(runtime, votes, around);
     judges.push(votesOf(`Implicit reward of ${name}`, votes, pairing, implicit));
   }
+  if (reward) judges.push(votesOf(REWARD_JUDGE, votes, pairing, await rewardScores(runtime, votes, reward)));
   for (const { judge, rate } of RULES)
     judges.push(votesOf(judge, votes, pairing, ({ drafts }) => drafts.map(rate)));
   const missing = contenders.flatMap(({ name, around }) => (around ? [] : [name ?? '']));
@@ -108,10 +114,13 @@ async function aroundOf(
   if (name === undefined) return runtime.asItWas;
   if (nameOf('now').adapter === name) return (work) => work();
   const { model } = nameOf('before');
-  const isIt = (run: PastRun) =>
-    run.model === model && (run.name === name || name.startsWith(`${run.name}, step ${run.step}`));
-  const run = (await pastRuns()).find(isIt);
-  return run && (await runtime.writerOf(`run ${run.startedAt}`, nameOf)).around;
+  for (const run of await pastRuns().catch(() => [])) {
+    const step = run.model === model ? stepNamed(run, name) : undefined;
+    if (step === undefined) continue;
+    const side = sideAt(run, step);
+    return (await runtime.writerOf(side, nameOf)).around;
+  }
+  return undefined;
 }
 
 async function measured(
@@ -134,22 +143,41 @@ async function measured(
   return { name, kl, ...sampleFigures(texts, reference) };
 }
 
-/** log π − log π_ref of every draft that was voted on. A draft without tokens was judged early: its text is tokenized. */
-async function implicitScores(runtime: Runtime, votes: readonly Judgment[], around: Around): Promise<Score> {
-  const sequences = votes.flatMap(({ prompt, drafts }) =>
+/** The drafts that were voted on, two for each vote. A draft without tokens was judged early: its text is tokenized. */
+const draftsOf = (runtime: Runtime, votes: readonly Judgment[]) =>
+  votes.flatMap(({ prompt, drafts }) =>
     drafts.map(({ text, tokens }) => ({
       prompt: runtime.encode(prompt),
       completion: [...(tokens ?? runtime.tokenizer.encode(text, { addSpecialTokens: false }))],
     })),
   );
+
+/** Scores in the order of {@link draftsOf}, by vote. */
+function byVote(votes: readonly Judgment[], scores: readonly number[]): Score {
+  const at = new Map(votes.map((vote, i) => [vote, 2 * i]));
+  return (vote) => [0, 1].map((place) => scores[(at.get(vote) ?? 0) + place] as number);
+}
+
+/** log π − log π_ref of every draft. */
+async function implicitScores(runtime: Runtime, votes: readonly Judgment[], around: Around): Promise<Score> {
+  const sequences = draftsOf(runtime, votes);
   const policy = await sums(runtime, sequences, around);
   const reference = await sums(runtime, sequences, runtime.asItWas);
-  const at = new Map(votes.map((vote, i) => [vote, 2 * i]));
-  return (vote) =>
-    [0, 1].map((place) => {
-      const i = (at.get(vote) ?? 0) + place;
-      return (policy[i] as number) - (reference[i] as number);
-    });
+  return byVote(
+    votes,
+    policy.map((sum, i) => sum - (reference[i] as number)),
+  );
+}
+
+/** What the reward model of the picks gives every draft. */
+async function rewardScores(runtime: Runtime, votes: readonly Judgment[], reward: Adapter): Promise<Score> {
+  const { judge, model, tokenizer, turns } = runtime;
+  judge.put(model, tokenizer, reward);
+  try {
+    return byVote(votes, await turns.run(() => judge.score(draftsOf(runtime, votes))));
+  } finally {
+    judge.drop(runtime.model);
+  }
 }
 
 async function sums(

@@ -31,6 +31,11 @@ function rememberWorkers(): void {
   };
 }
 
+export interface OpenOptions {
+  /** Called with the context before its first page is opened. */
+  prepare?(context: BrowserContext): Promise<void>;
+}
+
 export class DemoPage {
   readonly errors: string[] = [];
   readonly requests: string[] = [];
@@ -58,7 +63,11 @@ export class DemoPage {
   }
 
   /** Opens the demo of this name with this many rows of training data and of held-out data. */
-  static async open(name: string, rows: { train: number; heldOut: number }): Promise<DemoPage> {
+  static async open(
+    name: string,
+    rows: { train: number; heldOut: number },
+    { prepare }: OpenOptions = {},
+  ): Promise<DemoPage> {
     const folder = await mkdtemp(join(tmpdir(), 'webalign-demo-'));
     for (const [file, count] of Object.entries({ 'train.jsonl': rows.train, 'eval.jsonl': rows.heldOut })) {
       const text = await readFile(`demos/align/data/${file}`, 'utf8');
@@ -68,6 +77,7 @@ export class DemoPage {
     const server = await serve({ '/': 'dist/demos', '/align/data/': folder });
     const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 1000 } });
     await context.addInitScript(rememberWorkers);
+    await prepare?.(context);
     const demo = new DemoPage(browser, server, context, await context.newPage(), folder, name);
     await demo.page.goto(`${server.url}/${name}/`);
     return demo;

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { unzipSync } from 'fflate';
 import type { Download } from 'playwright';
-import { DemoPage } from './demo-page.ts';
+import { DemoPage, type OpenOptions } from './demo-page.ts';
 
 /** Prompts that are offered. */
 const PROMPTS = 24;
@@ -11,8 +11,8 @@ const PROMPTS = 24;
 export class StudioPage {
   private constructor(readonly demo: DemoPage) {}
 
-  static async open(): Promise<StudioPage> {
-    return new StudioPage(await DemoPage.open('studio', { train: 0, heldOut: PROMPTS }));
+  static async open(options?: OpenOptions): Promise<StudioPage> {
+    return new StudioPage(await DemoPage.open('studio', { train: 0, heldOut: PROMPTS }, options));
   }
 
   get page() {

@@ -73,7 +73,7 @@ describe('a reward model fitted to picks', function () {
     const before = await write();
     const told: number[] = [];
     const seen: boolean[] = [];
-    const figures = await fitReward(runtime, judgments(60), (done, total) => {
+    const { figures, adapter } = await fitReward(runtime, judgments(60), (done, total) => {
       told.push(done / total);
       seen.push(runtime.model.adapters.some(({ enabled }) => enabled));
     });
@@ -84,6 +84,8 @@ describe('a reward model fitted to picks', function () {
     expect(figures.calibration.reduce((sum, { pairs }) => sum + pairs, 0)).to.equal(figures.heldOut);
     expect(runtime.model.adapters).to.deep.equal([]);
     expect(await write()).to.deep.equal(before);
+    expect(adapter.head, 'it scores').to.have.length(runtime.model.config.hiddenSize);
+    expect(figures.spread).to.be.above(0);
   });
 
   it('says how many pairs it needs', async () => {

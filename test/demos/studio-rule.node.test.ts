@@ -40,6 +40,33 @@ describe('two ways of learning at equal KL', () => {
     expect(summaryOf([run(0, -1), run(1, -1.2)])).to.include('below offline − 1 standard error');
   });
 
+  it('are joined by the road with a reward model, where the command has added it', () => {
+    const held = (step: number, gap: number, effectiveSamples: number) => ({
+      ...{ step, gap, effectiveSamples, gapError: 0.1 },
+      ...{ reward: 1, kl: 0.5, objective: 0.75, optimum: 2 },
+    });
+    const kept: Kept = {
+      ...{ adapter: 'a', picks: 100, heldOut: 8, runs: [run(0, 1), run(1, 1)] },
+      optimum: { beta: 2, mean: 6, standardError: 0.2, effectiveSamples: 3 },
+    };
+    expect(pageOf(kept)).to.include('rule.mjs online` to add it');
+    const proxy = { beta: 0.5, accuracy: 0.75, points: [held(4, 0.3, 9), held(8, 0.2, 4)] };
+    kept.runs[1]!.policy = {
+      ...path({ ...point(0, 1), step: 0 }, { ...point(1, 4), step: 8 }),
+      proxy,
+    };
+    const page = pageOf(kept);
+    // J = 4 − 2 · 1, and β log Z − J.
+    expect(page).to.include(
+      '| reward model and RLOO | 1 | 4.00 ± ? | 1.00 ± ? | 2.00 ± ? | 4.00 ± ? | 2 s |',
+    );
+    expect(page).to.include('| reward model and RLOO | 0, step 8 | 4.00 ± ? | 1.00 ± ? |');
+    expect(page).to.include('| 4 | 1.00 | 0.50 | 0.75 | 0.30 ± 0.10 |');
+    expect(page).to.include('| 8 | 1.00 | 0.50 | 0.75 | at least 0.20 ± 0.10 |');
+    expect(page).to.include("prefers the rule's side in 75%");
+    expect(page).to.not.include('to add it');
+  });
+
   it('have a page that the kept figures draw', () => {
     const kept = JSON.parse(readFileSync('docs/studio/online.json', 'utf8')) as Kept;
     expect(readFileSync('docs/studio-online.md', 'utf8')).to.equal(pageOf(kept));

@@ -19,7 +19,7 @@ const FREE: readonly Phase[] = ['idle', 'done', 'failed'];
 /** Phases in which a run that was begun online goes on. */
 const WAITING: readonly Phase[] = ['paused', 'kept'];
 
-const OFF = 'The drafts come from the model as it stands, and every few picks it learns from those alone.';
+const OFF = 'The current model writes the drafts, and learns from each few picks as you make them.';
 const BUSY = 'Another run is under way. Stop it on the tab Train first.';
 
 /** What the panel asks of the page. */
@@ -147,7 +147,7 @@ export class OnlinePanel {
     const { phase, state, isOnline } = this;
     if (!isOnline || !phase || FREE.includes(phase)) return OFF;
     if (WAITING.includes(phase))
-      return 'Off: picks are kept, and nothing is learned from them. Switch it on to go on, or stop the run on the tab Train.';
+      return 'Off: picks are kept, but the model does not learn from them. Switch it on to continue, or stop the run on the tab Train.';
     if (phase === 'training') return 'Learning from your last picks.';
     if (!state) return 'On.';
     const { pending, batchSize, heldOut } = state;
@@ -155,7 +155,7 @@ export class OnlinePanel {
       heldOut > 0
         ? ` ${counted(heldOut, 'pick')} on held-out prompts ${heldOut === 1 ? 'is' : 'are'} kept for comparisons.`
         : '';
-    return `${pending} of ${batchSize} picks until it learns. Only drafts that you saw to their end count.${held}`;
+    return `${pending} of ${batchSize} picks until it learns. Only drafts that were shown to their end count.${held}`;
   }
 
   private drawTiles({ steps, kl, drafts, agreed, compared, secondsPerStep }: OnlineState): void {

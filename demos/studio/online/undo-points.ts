@@ -2,7 +2,8 @@
  * Checkpoints of an online run as they were before its latest learning steps, in this browser; in memory where it keeps nothing. A
  * point is the bytes that the trainer wrote, and going back is putting them in its place again.
  */
-import { createStore, delMany, get, keys, set, type UseStore } from 'idb-keyval';
+import { delMany, get, keys, set, type UseStore } from 'idb-keyval';
+import { browserStore } from '../../shared/browser-store.ts';
 
 /** Bytes of all points together; one is kept however large it is. */
 const MOST_BYTES = 64 * 2 ** 20;
@@ -21,7 +22,7 @@ export class UndoPoints {
 
   /** Those of the run that was started then. What belongs to other runs is removed; `isKept` says whether this tab may. */
   static async of(startedAt: number, isKept: boolean): Promise<UndoPoints> {
-    const store = isKept ? createStore('webalign-studio-undo', 'checkpoints') : undefined;
+    const store = isKept ? browserStore('webalign-studio-undo', 'checkpoints') : undefined;
     const points = new UndoPoints(startedAt, store);
     if (store) await points.find(store).catch(() => undefined);
     return points;

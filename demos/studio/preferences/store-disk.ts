@@ -2,8 +2,9 @@
  * The records of judgments in IndexedDB, and the channel on which tabs tell each other which ones changed. A write that does not
  * fit is taken apart until what fits is written; nothing here holds on to what does not.
  */
-import { createStore, getMany, promisifyRequest, type UseStore, values } from 'idb-keyval';
+import { getMany, promisifyRequest, type UseStore, values } from 'idb-keyval';
 import { reason } from 'webalign/files';
+import { browserStore } from '../../shared/browser-store.ts';
 import type { Judgment } from './judgment.ts';
 
 /** A judgment as it is now; undefined where it was deleted. */
@@ -28,7 +29,7 @@ const PATIENCE = 2;
 
 /** The database of this name; rejects where the browser keeps nothing. */
 export async function openDisk(database: string): Promise<Disk> {
-  const store = createStore(database, 'judgments');
+  const store = browserStore(database, 'judgments');
   await store('readonly', (judgments) => promisifyRequest(judgments.count()));
   return new StoredJudgments(store, new BroadcastChannel(database));
 }

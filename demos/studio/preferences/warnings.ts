@@ -86,7 +86,7 @@ const RULES: Readonly<Record<WarningKind, (judgments: readonly Judgment[]) => Fi
     if (signTest(longer, unequal.length) >= CHANCE) return undefined;
     const [which, count] =
       longer * 2 > unequal.length ? ['longer', longer] : ['shorter', unequal.length - longer];
-    const text = `The ${which} draft won ${count} of ${unequal.length} times: the model will learn to write ${which} texts, whatever else it learns.`;
+    const text = `The ${which} draft won ${count} of ${unequal.length} times: the model will also learn to write ${which} texts.`;
     return { text, ids: [] };
   },
 };

@@ -28,6 +28,8 @@ export interface RewardFigures {
   accuracy: number;
   /** The exact 95% interval of that share, with equal scores counted as wrong. */
   interval: readonly [low: number, high: number];
+  /** Standard deviation of the score of a draft around the mean of its prompt. */
+  spread: number;
   /** Without empty bins. */
   calibration: Bin[];
   /** Held-out pairs in which it prefers the other side, the surest first. */
@@ -48,9 +50,16 @@ export function rewardFigures(learned: number, pairs: readonly ScoredPair[]): Re
     heldOut: pairs.length,
     accuracy: (right + equal / 2) / pairs.length,
     interval: clopperPearson(right, pairs.length),
+    spread: spreadOf(pairs.map(({ margin }) => margin)),
     calibration: EDGES.slice(1).flatMap((to, i) => binOf(pairs, EDGES[i] as number, to)),
     disagreements: pairs.filter(({ margin }) => margin < 0).toSorted((a, b) => a.margin - b.margin),
   };
+}
+
+/** From differences of two draws, whose variance is twice that of one. */
+export function spreadOf(margins: readonly number[]): number {
+  const sum = margins.reduce((total, margin) => total + margin ** 2, 0);
+  return margins.length > 0 ? Math.sqrt(sum / (2 * margins.length)) : 0;
 }
 
 function binOf(pairs: readonly ScoredPair[], from: number, to: number): Bin[] {

@@ -1,11 +1,11 @@
 /** A reward model that learns from the picks, on the base of the model before: Bradley and Terry's loss by the library's trainer. */
 import { InputError } from 'webalign';
 import type { Around } from 'webalign/gpu';
-import { type LoraArgs, RewardModel } from 'webalign/models';
+import { type Adapter, type LoraArgs, RewardModel } from 'webalign/models';
 import { type RewardArgs, RewardTrainer } from 'webalign/trainers';
 import { counted } from '../../../src/base/counted.ts';
 import { type Judgment, promptText } from '../preferences/judgment.ts';
-import { type Completion, pairRows } from '../preferences/rows.ts';
+import { type Completion, type PairRow, pairRows } from '../preferences/rows.ts';
 import { split } from '../preferences/split.ts';
 import type { Runtime } from '../runtime.ts';
 import { type RewardFigures, rewardFigures } from './figures.ts';
@@ -31,12 +31,19 @@ function argsFor(pairs: number): RewardArgs {
   };
 }
 
+export interface FittedReward {
+  adapter: Adapter;
+  figures: RewardFigures;
+}
+
+type OnProgress = (done: number, total: number) => void;
+
 /** Fits it, and reads the held-out pairs. Throws `InputError` for too few pairs. */
 export async function fitReward(
   runtime: Runtime,
   judgments: readonly Judgment[],
-  onProgress: (done: number, total: number) => void,
-): Promise<RewardFigures> {
+  onProgress: OnProgress,
+): Promise<FittedReward> {
   const parts = split(judgments);
   const [train, heldOut] = [pairRows(parts.train), pairRows(parts.heldOut)];
   if (train.length < FEWEST.train || heldOut.length < FEWEST.heldOut) {
@@ -44,6 +51,15 @@ export async function fitReward(
     const wayOut = `Pick until there are at least ${FEWEST.train} and ${FEWEST.heldOut}: about every fifth prompt is held out`;
     throw new InputError('the picks', what, wayOut);
   }
+  return fitPairs(runtime, { train, heldOut }, onProgress);
+}
+
+/** The same on pairs that are already split, however few. */
+export async function fitPairs(
+  runtime: Runtime,
+  { train, heldOut }: { train: readonly PairRow[]; heldOut: readonly PairRow[] },
+  onProgress: OnProgress,
+): Promise<FittedReward> {
   const { model, tokenizer, turns } = runtime;
   const rows = train.map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }));
   const trainer = new RewardTrainer({
@@ -73,7 +89,8 @@ export async function fitReward(
       rejected: textOf(rejected),
       margin: (scores[2 * i] as number) - (scores[2 * i + 1] as number),
     }));
-    return rewardFigures(train.length, scored);
+    const figures = rewardFigures(train.length, scored);
+    return { adapter: await turns.run(() => adapter.toAdapter()), figures };
   } finally {
     trainer.dispose();
     model.detach(adapter);

@@ -14,18 +14,28 @@ const percent = (share: number) => `${Math.round(100 * share)}%`;
 
 export class RewardPanel {
   private readonly button = byId('reward-fit', HTMLButtonElement);
+  private readonly use = byId('reward-use', HTMLButtonElement);
   private readonly text = byId('reward-text', HTMLElement);
 
   constructor(
     private readonly job: () => Remote<StudioJob> | undefined,
     private readonly store: PreferenceStore,
+    /** Hears of a reward model that was fitted, and that the next run is to learn from it. */
+    private readonly actions: { onFit(figures: RewardFigures): void; use(): void },
   ) {
     onPress(this.button, () => void this.fit());
+    onPress(this.use, () => actions.use());
+  }
+
+  /** One that an earlier visit has fitted. */
+  ready(figures: RewardFigures | undefined): void {
+    if (figures) this.take(figures);
   }
 
   /** Whether the GPU is free for it: no run is under way. */
   allow(isFree: boolean): void {
     setUsable(this.button, isFree);
+    setUsable(this.use, isFree);
   }
 
   private async fit(): Promise<void> {
@@ -36,12 +46,18 @@ export class RewardPanel {
       setText(this.text, `Learning from your picks: step ${done} of ${total}.`),
     );
     try {
-      this.draw(await job.fitReward(this.store.all(), onProgress));
+      this.take(await job.fitReward(this.store.all(), onProgress));
     } catch (error) {
       setText(this.text, messageOf(error));
     } finally {
       setUsable(this.button, true);
     }
+  }
+
+  private take(figures: RewardFigures): void {
+    this.draw(figures);
+    this.use.hidden = false;
+    this.actions.onFit(figures);
   }
 
   private draw(figures: RewardFigures): void {

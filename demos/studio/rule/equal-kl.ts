@@ -3,6 +3,8 @@
 /** Where a run stands after so many picks. */
 export interface Point {
   picks: number;
+  /** Optimizer steps, where all picks come before the first one. */
+  step?: number;
   /** KL(π ‖ π_ref) in nats a story. */
   kl: number;
   /** Mean score of a story, and its standard error. */

@@ -1,15 +1,19 @@
 /**
- * `node demos/studio/rule.mjs online [--seeds N] [--picks N] [--again] [--page]`: the same number of picks by a rule, learned from
- * afterwards and while picking; prints both at equal KL, keeps the figures and draws the page. Goes on where an earlier call ended;
- * `--page` draws the page of the kept figures and trains nothing.
+ * `node demos/studio/rule.mjs online [--seeds N] [--picks N] [--steps N] [--again] [--page]`: the same number of picks by a rule, learned
+ * from afterwards, while picking, and by a reward model and RLOO; prints the first two at equal KL, keeps the figures and draws the page.
+ * Adds what is missing and repeats nothing that is kept: a seed, a road, β log Z. `--steps` shortens RLOO; `--page` draws the page of the
+ * kept figures and trains nothing.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { openTask } from './open.ts';
-import { type Kept, pageOf, type SeedFigures, summaryOf } from './page.ts';
+import { type Kept, pageOf, ROADS, type SeedFigures, summaryOf } from './page.ts';
 import { offlinePath, onlinePath } from './paths.ts';
+import { policyPath, ruleOptimum } from './policy-path.ts';
 
 const HELD_OUT = 96;
+/** β of objective (1) with the rule's own reward, by which all roads are judged. */
+const RULE_BETA = 2;
 const KEPT = 'docs/studio/online.json';
 const PAGE = 'docs/studio-online.md';
 
@@ -18,6 +22,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '5' },
     picks: { type: 'string', default: '100' },
+    steps: { type: 'string' },
     again: { type: 'boolean', default: false },
     page: { type: 'boolean', default: false },
   },
@@ -36,12 +41,15 @@ async function keep(kept: Kept): Promise<void> {
   await writeFile(PAGE, pageOf(kept));
 }
 
-const line = ({ seed, offline, online }: SeedFigures) => {
-  const end = ({ points, steps }: SeedFigures['offline']) => {
-    const last = points.at(-1);
-    return `${last?.score.toFixed(2)} at KL ${last?.kl.toFixed(2)} after ${steps} steps`;
-  };
-  return `seed ${seed}: offline ${end(offline)}; online ${end(online)}`;
+const line = (run: SeedFigures) => {
+  const ends = ROADS.flatMap(({ name, label }) => {
+    const path = run[name];
+    const last = path?.points.at(-1);
+    return path && last
+      ? [`${label} ${last.score.toFixed(2)} at KL ${last.kl.toFixed(2)} after ${path.steps} steps`]
+      : [];
+  });
+  return `seed ${run.seed}: ${ends.join('; ')}`;
 };
 
 const earlier = await readKept();
@@ -52,15 +60,25 @@ if (values.page) {
 } else {
   const { gpu, adapter, task } = await openTask(HELD_OUT);
   const isSame = earlier?.picks === picks && !values.again;
-  const kept: Kept = { adapter, picks, heldOut: HELD_OUT, runs: isSame ? earlier.runs : [] };
+  const kept: Kept = { adapter, picks, heldOut: HELD_OUT, ...(isSame ? earlier : { runs: [] }) };
+  const pathTask = { ...task, picks };
+  const steps = values.steps === undefined ? undefined : Number(values.steps);
+  if (!kept.optimum) {
+    kept.optimum = { beta: RULE_BETA, ...(await ruleOptimum(pathTask, RULE_BETA)) };
+    await keep(kept);
+  }
   for (let seed = 0; seed < Number(values.seeds); seed++) {
-    if (!kept.runs.some((run) => run.seed === seed)) {
-      const offline = await offlinePath({ ...task, picks }, seed);
-      const online = await onlinePath({ ...task, picks }, seed);
-      kept.runs.push({ seed, offline, online });
+    let run = kept.runs.find((each) => each.seed === seed);
+    if (!run) {
+      run = { seed, offline: await offlinePath(pathTask, seed), online: await onlinePath(pathTask, seed) };
+      kept.runs.push(run);
       await keep(kept);
     }
-    console.log(line(kept.runs.find((run) => run.seed === seed) as SeedFigures));
+    if (!run.policy) {
+      run.policy = await policyPath(pathTask, seed, steps);
+      await keep(kept);
+    }
+    console.log(line(run));
   }
   console.log(summaryOf(kept.runs));
   gpu.dispose();

@@ -1,13 +1,30 @@
 /** The page of the comparison of online and offline learning, from kept figures. */
+import { counted } from '../../../src/base/counted.ts';
 import { estimate } from '../../../src/cli/statistics.ts';
+import { LEAST_EFFECTIVE, type Optimum } from '../../shared/policy-run.ts';
 import { atEqualKl } from './equal-kl.ts';
 import type { Path } from './paths.ts';
+import type { PolicyPath } from './policy-path.ts';
 
 export interface SeedFigures {
   seed: number;
   offline: Path;
   online: Path;
+  /** Reward model and RLOO; absent until the command has added it. */
+  policy?: PolicyPath;
 }
+
+/** Ways of learning from the same number of picks. */
+export const ROADS = [
+  { name: 'offline', label: 'offline DPO' },
+  { name: 'online', label: 'online DPO' },
+  { name: 'policy', label: 'reward model and RLOO' },
+] as const;
+
+type Road = (typeof ROADS)[number]['name'];
+
+const pathsOf = (runs: readonly SeedFigures[], road: Road): (Path | PolicyPath)[] =>
+  runs.flatMap((run) => run[road] ?? []);
 
 /** What the command keeps. */
 export interface Kept {
@@ -16,6 +33,8 @@ export interface Kept {
   picks: number;
   /** Prompts that are only written to. */
   heldOut: number;
+  /** β log Z of the rule's own reward, at least so much. */
+  optimum?: Optimum & { beta: number };
   runs: SeedFigures[];
 }
 
@@ -42,24 +61,87 @@ export function summaryOf(runs: readonly SeedFigures[]): string {
   return `online − offline at equal KL (${kl.toFixed(2)} nats): ${withError(mean, standardError)} over ${runs.length} seeds, ${verdict}`;
 }
 
+const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+
 /** A row at a way of learning and a part of the picks, means over seeds. */
-function rowsOf(runs: readonly SeedFigures[], way: 'offline' | 'online', label: string): string[] {
-  const paths = runs.map((run) => run[way]);
+function rowsOf(runs: readonly SeedFigures[], road: Road, label: string): string[] {
+  const paths = pathsOf(runs, road);
   const looks = paths[0]?.points ?? [];
-  return looks.map(({ picks }, at) => {
+  return looks.map(({ picks, step }, at) => {
     const here = paths.flatMap(({ points }) => points[at] ?? []);
     const [score, kl] = [
       overSeeds(here.map((point) => point.score)),
       overSeeds(here.map((point) => point.kl)),
     ];
-    const cells = [label, String(picks), withError(score.mean, score.standardError)];
-    return `| ${[...cells, withError(kl.mean, kl.standardError)].join(' | ')} |`;
+    const place = step === undefined ? String(picks) : `${picks}, step ${step}`;
+    const cells = [label, place, withError(score.mean, score.standardError)];
+    return row([...cells, withError(kl.mean, kl.standardError)]);
   });
 }
 
 const mean = (values: readonly number[]) => estimate(values).mean;
 
-export function pageOf({ adapter, picks, heldOut, runs }: Kept): string {
+/** The end of each road: reward, KL, J and the gap by the rule's own reward, and its time. */
+function roadRows({ runs, optimum }: Kept): string[] {
+  if (!optimum) return [];
+  return ROADS.flatMap(({ name, label }) => {
+    const paths = pathsOf(runs, name);
+    if (paths.length === 0) return [];
+    const ends = paths.flatMap(({ points }) => points.at(-1) ?? []);
+    const objectives = ends.map(({ score, kl }) => score - optimum.beta * kl);
+    const figures = [
+      ends.map(({ score }) => score),
+      ends.map(({ kl }) => kl),
+      objectives,
+      objectives.map((objective) => optimum.mean - objective),
+    ].map(overSeeds);
+    const seconds = mean(paths.map((path) => path.seconds.picking + path.seconds.learning));
+    const cells = figures.map((figure) => withError(figure.mean, figure.standardError));
+    return [row([label, String(paths.length), ...cells, `${Math.round(seconds)} s`])];
+  });
+}
+
+/** The reward model's own figures of the road with RLOO, a row at an evaluation of the first seed that has it. */
+function proxyRows(runs: readonly SeedFigures[]): string[] {
+  const [path] = runs.flatMap(({ policy }) => policy ?? []);
+  return (path?.proxy.points ?? []).map(
+    ({ step, reward, kl, objective, gap, gapError, effectiveSamples }) => {
+      const bound = effectiveSamples < LEAST_EFFECTIVE ? 'at least ' : '';
+      const numbers = [reward, kl, objective].map((value) => value.toFixed(2).replace('-', '−'));
+      return row([String(step), ...numbers, `${bound}${withError(gap, gapError)}`]);
+    },
+  );
+}
+
+/** The part of the page on the road with RLOO, where the command has added it. */
+function policyPart(kept: Kept): string {
+  const { runs, optimum, picks } = kept;
+  const paths = runs.flatMap(({ policy }) => policy ?? []);
+  const [first] = paths;
+  if (!first || !optimum)
+    return `\nThe road with a reward model and RLOO is not kept yet: run \`node demos/studio/rule.mjs online\` to add it.\n`;
+  const { beta, accuracy } = first.proxy;
+  return `
+## Reward model and RLOO
+
+The third road learns from the same ${picks} picks on drafts of the untouched model. A reward model learns from four fifths of them; on the rest
+it prefers the rule's side in ${Math.round(100 * accuracy)}%. RLOO then trains against its scores, at β ${beta} for ${counted(first.steps, 'step')}. All roads are judged by the
+rule's own reward, at β ${optimum.beta}: J = sentiment − ${optimum.beta} · KL, and the gap to β log Z, which is at least ${optimum.mean.toFixed(2)} ± ${optimum.standardError.toFixed(2)}, from stories of the untouched model.
+
+| road | seeds | mean sentiment | KL, nats | J | gap, at least | time of a run |
+| --- | --- | --- | --- | --- | --- | --- |
+${roadRows(kept).join('\n')}
+
+The reward model's own figures on the way, on six held-out prompts: here the gap is that to the best policy for the reward model.
+
+| step | its score | KL, nats | J | gap |
+| --- | --- | --- | --- | --- |
+${proxyRows(runs).join('\n')}
+`;
+}
+
+export function pageOf(kept: Kept): string {
+  const { adapter, picks, heldOut, runs } = kept;
   const times = (way: 'offline' | 'online') => {
     const seconds = runs.map((run) => run[way].seconds);
     const [picking, learning] = [seconds.map((each) => each.picking), seconds.map((each) => each.learning)];
@@ -72,7 +154,7 @@ picks ${picks} times. *Offline*, all drafts come from the untouched model, and D
 model learns from every four picks, and the next drafts come from what it has learned.
 
 \`\`\`
-node demos/studio/rule.mjs online          # five seeds, goes on where it stopped
+node demos/studio/rule.mjs online          # five seeds; adds the roads and seeds that are missing
 node demos/studio/rule.mjs online --page   # draws this page again, without training
 \`\`\`
 
@@ -85,11 +167,11 @@ between the points below.
 
 | learning | picks learned from | mean sentiment of a held-out story | KL from the model before, nats |
 | --- | --- | --- | --- |
-${[...rowsOf(runs, 'offline', 'offline'), ...rowsOf(runs, 'online', 'online')].join('\n')}
+${ROADS.flatMap(({ name, label }) => rowsOf(runs, name, label)).join('\n')}
 
 Means over ${runs.length} seeds with their standard errors, on ${heldOut} held-out prompts. KL is estimated from the model's own stories. Per run,
 offline took ${times('offline')}, and online ${times('online')} (${adapter}).
-
+${policyPart(kept)}
 The figures are kept in [studio/online.json](studio/online.json).
 `;
 }

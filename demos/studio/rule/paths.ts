@@ -19,9 +19,9 @@ import { defaultsFor } from '../task.ts';
 import type { Point } from './equal-kl.ts';
 
 /** Looks at the held-out prompts, after equal parts of the picks. */
-const LOOKS = 4;
+export const LOOKS = 4;
 /** The page's form as it stands for the storyteller. */
-const DRAFTS = { temperature: 1, topP: 1, maxNewTokens: ALIGN_SAMPLING.maxNewTokens };
+export const DRAFTS = { temperature: 1, topP: 1, maxNewTokens: ALIGN_SAMPLING.maxNewTokens };
 
 export interface PathTask {
   runtime: Runtime;
@@ -43,7 +43,7 @@ export interface Path {
 }
 
 /** The rule as it reads on through the prompts: two drafts of each by the model as it stands, the happier one is better. */
-class Reader {
+export class Reader {
   ties = 0;
   seconds = 0;
   private at = 0;
@@ -88,7 +88,7 @@ class Reader {
 }
 
 /** Where the model stands: mean sentiment and KL of what it writes to held-out prompts. */
-async function look({ runtime, heldOut }: PathTask, seed: number, picks: number): Promise<Point> {
+export async function look({ runtime, heldOut }: PathTask, seed: number, picks: number): Promise<Point> {
   const options = { ...DRAFTS, seed: ALIGN_SAMPLING.seed + seed };
   const stories = await continueOpenings(runtime.model, runtime.tokenizer, heldOut, options);
   const ratios = await logRatios(runtime, stories, new AbortController().signal);
@@ -96,7 +96,7 @@ async function look({ runtime, heldOut }: PathTask, seed: number, picks: number)
   return { picks, kl: estimate(ratios).mean, score: score.mean, standardError: score.standardError };
 }
 
-function memoryKept(): StudioKept {
+export function memoryKept(): StudioKept {
   return {
     unkept: 'in memory',
     checkpoint: memoryCheckpointStore(),

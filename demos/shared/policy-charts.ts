@@ -1,8 +1,8 @@
 /**
  * Four curves of the run: reward, KL, objective (1) with that of the best policy, and the gap between the two.
  */
-import { type ChartSpec, Charts, type CurveSpec } from '../shared/chart.ts';
-import type { HeldOutPoint, Optimum, Point } from './messages.ts';
+import { type ChartSpec, Charts, type CurveSpec } from './chart.ts';
+import type { HeldOutPoint, Optimum, PolicyPoint } from './policy-run.ts';
 
 const TRAIN: CurveSpec = { name: 'train', label: 'in training', smooth: true };
 const HELD_OUT: CurveSpec = { name: 'held', label: 'held out', dots: true };
@@ -47,18 +47,19 @@ const SPECS: readonly ChartSpec[] = [
   },
 ];
 
-export class RlhfCharts extends Charts {
+export class PolicyCharts extends Charts {
   private optimum: Optimum | undefined;
 
-  constructor() {
-    super(SPECS);
+  /** In the element `charts` of the page, or in another one. */
+  constructor(parent?: HTMLElement) {
+    super(SPECS, parent);
   }
 
   /** A run starts, or resumes with its known points. */
   goOn(
     totalSteps: number,
     optimum: Optimum | undefined,
-    train: readonly Point[],
+    train: readonly PolicyPoint[],
     heldOut: readonly HeldOutPoint[],
   ): void {
     this.begin(totalSteps);
@@ -74,7 +75,7 @@ export class RlhfCharts extends Charts {
     this.optimum = optimum;
   }
 
-  addTraining({ step, reward, kl, objective, trueReward }: Point): void {
+  addTraining({ step, reward, kl, objective, trueReward }: PolicyPoint): void {
     const of = (value: number) => new Map([['train', value]]);
     const rewards = of(reward);
     if (trueReward !== undefined) rewards.set('true', trueReward);
