@@ -19,18 +19,24 @@ export class LayeredPass implements DecodingPass {
 
   constructor(private readonly model: Decoder) {}
 
-  prompts(tape: Tape, packed: PackedBatch, { cache, length }: PassOfRows, upload: Upload): Tensor {
+  prompts(
+    tape: Tape,
+    packed: PackedBatch,
+    { cache, length }: PassOfRows,
+    from: number,
+    upload: Upload,
+  ): void {
     const { model } = this;
     const tokens = packed.ids.length;
     const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
     const positions = upload(packed.positions, [tokens], 'positions', 'batch');
     const ids = upload(packed.ids, [tokens], 'token ids', 'batch');
     const embedded = model.embed(tape, { indices: ids }, { indices: positions });
-    return model.layers(tape, embedded, {
+    model.layers(tape, embedded, {
       positions,
       length,
       attend: (scope, layer, query, key, value) => {
-        cache.storePrompts(layer, key, value);
+        cache.storePrompts(layer, from, key, value);
         return attention(scope, query, key, value, spans, model.heads(layer));
       },
     });
@@ -43,7 +49,7 @@ export class LayeredPass implements DecodingPass {
       positions,
       length,
       attend: (scope, layer, query, key, value) => {
-        const options = { ...model.heads(layer), cached: step - 1, longest: length };
+        const options = { ...model.heads(layer), step, longest: length };
         return decodeAttention(scope, query, key, value, cache.layer(layer), live.places, options);
       },
     });
