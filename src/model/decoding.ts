@@ -7,9 +7,10 @@
 
 import { packSequences } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { BufferKind, BufferView } from '../gpu/pool.ts';
+import type { BufferKind } from '../gpu/pool.ts';
 import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import { chosenLogprobs } from '../ops/chosen-logprob.ts';
+import { gather } from '../ops/gather.ts';
 import { penalize, type Repetition } from '../ops/penalize.ts';
 import { padded } from '../ops/product-size.ts';
 import { PROMPT_COLUMNS, refill, type Waiting } from '../ops/refill.ts';
@@ -29,6 +30,7 @@ import type { DecodingPass, PassOfRows, Upload } from './decoding-pass.ts';
 import { decodingPass } from './decoding-passes.ts';
 import { KvCache } from './kv-cache.ts';
 import type { Seat } from './row-schedule.ts';
+import { readRing, wordsOf } from './token-ring.ts';
 
 /** Maximum bytes of logits at once. */
 const LOGITS_BYTES = 64 * 2 ** 20;
@@ -61,6 +63,9 @@ export interface ChosenTokens {
   /** If requested: under the sampling distribution, and under the model at temperature 1. */
   logprobs?: { sampling: Float32Array; model: Float32Array };
 }
+
+/** A row with its sequence. */
+type Filled = Pick<Seat, 'slot' | 'sequence' | 'start'>;
 
 /** A prompt in the cache. */
 interface CachedPrompt {
@@ -124,7 +129,7 @@ export class Decoding {
   }
 
   /**
-   * The maximum bytes of a decoding with its pass and the kernels that they run, found by rehearsing the first two steps.
+   * The maximum bytes of a decoding with its pass and the kernels that they run, found by rehearsing the prompts and a step.
    * `passBytes`: those of the pass alone.
    */
   static plan(
@@ -141,13 +146,10 @@ export class Decoding {
       const lengths: number[] = [];
       for (let left = promptRows; left > 0; left -= longestPrompt)
         lengths.push(Math.min(left, longestPrompt));
-      decoding.prefill(
-        0,
-        0,
-        lengths.map((length) => new Array<number>(length).fill(0)),
-      );
-      decoding.seat(Array.from({ length: rows }, (_, slot) => ({ slot, sequence: 0, start: 0 })));
-      for (let i = 0; i < Math.min(2, settings.maxNewTokens); i++) decoding.advance(prompts * copies);
+      const longest = lengths.map((length) => new Array<number>(length).fill(0));
+      const seats = Array.from({ length: rows }, (_, slot) => ({ slot, sequence: 0, start: 0 }));
+      decoding.prefill(0, 0, longest, seats);
+      if (settings.maxNewTokens > 1 || decoding.waiting) decoding.advance(prompts * copies);
     });
     return { ...rehearsal, passBytes };
   }
@@ -157,13 +159,50 @@ export class Decoding {
     return this.live.places.rows;
   }
 
-  /** Records a pass over some prompts, the first of which has the index `first`, into the cache rows from `from` on. */
-  prefill(first: number, from: number, prompts: readonly (readonly number[])[]): void {
-    const { gpu, waiting, repetition } = this;
+  /**
+   * Records a pass over some prompts, the first of which has the index `first`, into the cache rows from `from` on. The first
+   * prompts also choose the first tokens of the rows that they fill; rows that are refilled do so in their first step.
+   */
+  prefill(
+    first: number,
+    from: number,
+    prompts: readonly (readonly number[])[],
+    seats?: readonly Filled[],
+  ): void {
+    this.store(first, from, prompts);
+    if (seats) this.seat(seats);
     const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
     this.run((tape, upload) => {
-      this.pass.prompts(tape, packed, this.rowsOfPass, from, upload);
+      const hidden = this.pass.prompts(tape, packed, this.rowsOfPass, from, upload);
+      if (!seats) return;
+      const last = Uint32Array.from(seats, (seat) => this.promptOf(seat).end - 1 - from);
+      const indices = upload(last, [last.length], 'last tokens', 'batch');
+      this.choose(tape, gather(tape, hidden, { indices }));
     });
+    if (seats) this.step++;
+  }
+
+  /** Continues with only these rows. */
+  seat(seats: readonly Filled[]): void {
+    const places = seats.map((seat) => {
+      const { slot, sequence, start } = seat;
+      const prompt = this.promptOf(seat);
+      const own = this.size.promptRows + slot * this.ownRows;
+      const rows = { prompt: prompt.from, promptEnd: prompt.end, own, ownEnd: own + this.ownRows };
+      return { ...rows, start, slot, sequence, first: prompt.lastToken };
+    });
+    this.release(this.live.places);
+    this.live.places = this.upload(packPlaces(places), [seats.length, PLACE_COLUMNS], 'places');
+  }
+
+  private promptOf({ sequence }: Filled): CachedPrompt {
+    return this.cached.get(Math.floor(sequence / this.size.copies)) as CachedPrompt;
+  }
+
+  /** Remembers where prompts are, also on the device. */
+  private store(first: number, from: number, prompts: readonly (readonly number[])[]): void {
+    const { recorder } = this.gpu;
+    const { waiting, repetition } = this;
     let end = from;
     const cached = prompts.map((prompt) => {
       end += prompt.length;
@@ -172,24 +211,12 @@ export class Decoding {
     for (const [i, each] of cached.entries()) this.cached.set(first + i, each);
     if (waiting) {
       const words = Uint32Array.from(cached.flatMap((each) => [each.from, each.end, each.lastToken]));
-      gpu.recorder.write(part(waiting.prompts, first * PROMPT_COLUMNS, words.length), words);
+      recorder.write(wordsOf(waiting.prompts, first * PROMPT_COLUMNS, words.length), words);
     }
     if (repetition) {
       const ids = Uint32Array.from(prompts.flat());
-      gpu.recorder.write(part(repetition.prompts, from, ids.length), ids);
+      recorder.write(wordsOf(repetition.prompts, from, ids.length), ids);
     }
-  }
-
-  /** Continues with only these rows. */
-  seat(seats: readonly Pick<Seat, 'slot' | 'sequence' | 'start'>[]): void {
-    const places = seats.map(({ slot, sequence, start }) => {
-      const prompt = this.cached.get(Math.floor(sequence / this.size.copies)) as CachedPrompt;
-      const own = this.size.promptRows + slot * this.ownRows;
-      const rows = { prompt: prompt.from, promptEnd: prompt.end, own, ownEnd: own + this.ownRows };
-      return { ...rows, start, slot, sequence, first: prompt.lastToken };
-    });
-    this.release(this.live.places);
-    this.live.places = this.upload(packPlaces(places), [seats.length, PLACE_COLUMNS], 'places');
   }
 
   /**
@@ -208,7 +235,7 @@ export class Decoding {
   async read(from: number): Promise<ChosenTokens> {
     const { tokens, logprobs } = this.live;
     const wanted = logprobs ? [tokens, logprobs.sampling, logprobs.model] : [tokens];
-    const parts = wanted.map((ring) => this.readRing(ring, from));
+    const parts = wanted.map((ring) => readRing(this.gpu.recorder, ring, from, this.step));
     const [ids, sampling, model] = await this.gpu.settle(Promise.all(parts));
     const chosen = { tokens: new Uint32Array(ids as ArrayBuffer) };
     if (!sampling || !model) return chosen;
@@ -222,20 +249,6 @@ export class Decoding {
 
   private get rowsOfPass(): PassOfRows {
     return { cache: this.cache, length: this.length };
-  }
-
-  /** The rows of a ring from step `from` until now: one range, or two if the ring ends in between. */
-  private async readRing(ring: Tensor, from: number): Promise<ArrayBuffer> {
-    const { recorder } = this.gpu;
-    const start = from % ring.rows;
-    const count = this.step - from;
-    const before = Math.min(count, ring.rows - start);
-    const first = recorder.read(part(ring, start * ring.cols, before * ring.cols));
-    if (before === count) return first;
-    const parts = await Promise.all([first, recorder.read(part(ring, 0, (count - before) * ring.cols))]);
-    const whole = new Uint8Array(4 * count * ring.cols);
-    for (const [i, each] of parts.entries()) whole.set(new Uint8Array(each), i * 4 * before * ring.cols);
-    return whole.buffer;
   }
 
   private run(pass: (tape: Tape, upload: Upload) => void): void {
@@ -291,9 +304,4 @@ export class Decoding {
   private release(tensor: Tensor): void {
     if (this.owned.delete(tensor)) this.gpu.pool.release(tensor);
   }
-}
-
-/** A view of some words of a tensor. */
-function part({ buffer, offset }: Tensor, first: number, words: number): BufferView {
-  return { buffer, offset: offset + first * 4, size: words * 4 };
 }

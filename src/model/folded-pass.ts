@@ -101,7 +101,7 @@ export class FoldedPass implements DecodingPass {
     { cache, length }: PassOfRows,
     from: number,
     upload: Upload,
-  ): void {
+  ): Tensor {
     const { model } = this;
     const tokens = packed.ids.length;
     const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
@@ -114,7 +114,7 @@ export class FoldedPass implements DecodingPass {
     const places = upload(packPlaces(ofTokens), [tokens, PLACE_COLUMNS], 'places of tokens', 'batch');
     const { embedding, embeddingScale } = model.architecture;
     const x = gather(tape, model.weight(embedding), { indices: ids }, embeddingScale?.(model.config));
-    this.run(tape, x, length, (scope, layer, project) => {
+    return this.run(tape, x, length, (scope, layer, project) => {
       const ofLayer = cache.layer(layer);
       const query = project({ cache: ofLayer, places, step: 1 });
       const [keys, values] = [ofLayer.keys, ofLayer.values].map((all) => all.rowsFrom(from, tokens)) as [

@@ -7,6 +7,7 @@
 
 import { MemoryCapError } from '../gpu/errors.ts';
 import type { Rehearsal } from '../gpu/rehearsal.ts';
+import { MOST_ROWS } from '../ops/refill.ts';
 import type { CausalLM } from './causal-lm.ts';
 import { Decoding, type DecodingSettings, type DecodingSize } from './decoding.ts';
 import { checkLengths, checkOptions, type GenerationOptions } from './generation-options.ts';
@@ -60,7 +61,7 @@ function planRows(
   const longest = Math.max(...promptLengths);
   const lengths = new Array<number>(promptLengths.length).fill(longest);
   const room = roomOf(model, longest + settings.maxNewTokens);
-  for (let rows = Math.min(batchSize, total); ; rows = Math.ceil(rows / 2)) {
+  for (let rows = Math.min(batchSize, total, MOST_ROWS); ; rows = Math.ceil(rows / 2)) {
     const least = Math.ceil(rows / copies);
     // Long sequences keep their prompts, while the next prompts are computed before a row is free for them.
     const wanted = Math.max(least, Math.min(Math.floor(1.25 * rows), 2 * least + 1));

@@ -16,7 +16,7 @@ import {
 import { prepareDecoding } from './generation-plan.ts';
 import { KvCache } from './kv-cache.ts';
 import { PromptRows } from './prompt-rows.ts';
-import { type GenerationUpdate, RowSchedule, type SampledLogprobs } from './row-schedule.ts';
+import { type GenerationUpdate, RowSchedule, type SampledLogprobs, type Seat } from './row-schedule.ts';
 
 export type { GenerationUpdate, SampledLogprobs } from './row-schedule.ts';
 
@@ -123,8 +123,8 @@ async function* write(
   // One read of the tokens is always in flight while the device generates the next ones.
   let reading: Promise<ChosenTokens> | undefined;
   try {
-    admit(work);
-    decoding.seat(schedule.seats);
+    admit(work, schedule.seats);
+    schedule.record();
     let read = 0;
     for (;;) {
       await model.gpu.settle(model.gpu.recorder.throttle());
@@ -162,9 +162,9 @@ async function* write(
   }
 }
 
-/** Computes the next prompts if there is room; at once if rows would be idle. */
-function admit({ prompts, decoding, rows, schedule }: Work): void {
+/** Computes the next prompts if there is room; at once if rows would be idle. The first ones fill the rows. */
+function admit({ prompts, decoding, rows, schedule }: Work, seats?: readonly Seat[]): void {
   for (const { first, count, from } of rows.admit(schedule.next >= rows.ready)) {
-    decoding.prefill(first, from, prompts.slice(first, first + count));
+    decoding.prefill(first, from, prompts.slice(first, first + count), first === 0 ? seats : undefined);
   }
 }

@@ -25,14 +25,14 @@ export class LayeredPass implements DecodingPass {
     { cache, length }: PassOfRows,
     from: number,
     upload: Upload,
-  ): void {
+  ): Tensor {
     const { model } = this;
     const tokens = packed.ids.length;
     const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
     const positions = upload(packed.positions, [tokens], 'positions', 'batch');
     const ids = upload(packed.ids, [tokens], 'token ids', 'batch');
     const embedded = model.embed(tape, { indices: ids }, { indices: positions });
-    model.layers(tape, embedded, {
+    return model.layers(tape, embedded, {
       positions,
       length,
       attend: (scope, layer, query, key, value) => {

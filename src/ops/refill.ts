@@ -12,6 +12,9 @@ import { type LiveSequences, ringOf } from './sample.ts';
 
 export const refillKernels = kernels(shader, { refill: { groups: () => 1 } });
 
+/** Maximum number of rows: a single workgroup looks at all of them (src/gpu/loops.ts). */
+export const MOST_ROWS = 2 ** 14;
+
 /** Numbers of a prompt in {@link Waiting}. */
 export const PROMPT_COLUMNS = 3;
 

@@ -23,7 +23,7 @@ import { layerNorm } from '../../src/ops/layer-norm.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { logSumExp } from '../../src/ops/logsumexp.ts';
 import { PRODUCT_VARIANTS } from '../../src/ops/matmul.ts';
-import { refill } from '../../src/ops/refill.ts';
+import { MOST_ROWS, refill } from '../../src/ops/refill.ts';
 import { rmsNorm } from '../../src/ops/rms-norm.ts';
 import { rowActivation } from '../../src/ops/row-product.ts';
 import { sample } from '../../src/ops/sample.ts';
@@ -88,8 +88,8 @@ const LARGEST: Readonly<Record<string, Run>> = {
   },
   refill(_, make, gpu) {
     const live = {
-      places: make([65_536, 8], false, 'u32'),
-      tokens: make([8, 65_536], false, 'u32'),
+      places: make([MOST_ROWS, 8], false, 'u32'),
+      tokens: make([8, MOST_ROWS], false, 'u32'),
       eos: make([64], false, 'u32'),
     };
     const waiting = { prompts: make([64, 3], false, 'u32'), next: make([1], false, 'u32'), copies: 1 };
@@ -137,7 +137,7 @@ function headCases(): Record<string, Run> {
   for (const [rows, width, vocabulary] of [
     [32, HIDDEN, VOCABULARY],
     [32, 768, 50_257],
-    [4096, 2048, 65_536],
+    [4096, 2048, MOST_ROWS],
     [TOKENS, 768, 1025],
   ] as const) {
     for (const filterEps of [0, 1e-9]) {
