@@ -1,6 +1,7 @@
 // The log-probability of each live sequence's newest token under the model itself: the log-softmax of the original logits,
 // whatever distribution the token was sampled from. One workgroup per row. A row without a token is skipped.
 
+#include "lib/chosen-tokens.wgsl"
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
 
@@ -10,14 +11,15 @@ struct Params {
   cols: u32, // tokens of the vocabulary
   stride: u32,
   step: u32,
-  sequences: u32,
+  slots: u32,
+  ring: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params; // first_row: their first row in places; stride: their row stride
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, stride)
-@group(0) @binding(2) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
-@group(0) @binding(3) var<storage, read> tokens: array<u32>; // (steps, sequences)
-@group(0) @binding(4) var<storage, read_write> logprobs: array<f32>; // (steps, sequences)
+@group(0) @binding(2) var<storage, read> places: array<Place>; // (live rows)
+@group(0) @binding(3) var<storage, read> tokens: array<u32>; // (ring, slots)
+@group(0) @binding(4) var<storage, read_write> logprobs: array<f32>; // (ring, slots)
 
 @compute @workgroup_size(WORKGROUP)
 fn forward(
@@ -31,7 +33,7 @@ fn forward(
   }
   let start = row * params.stride;
   let state = online_row(start, params.cols, lane);
-  let at = params.step * params.sequences + places[params.first_row + row].w;
+  let at = chosen_at(places[params.first_row + row], params.step);
   let token = tokens[at];
   if (lane == 0u && token < params.cols) {
     logprobs[at] = online_logprob(state, logits[start + token]);

@@ -40,7 +40,7 @@ fn go_through(walk: ptr<function, Walk>, part: Part, first: u32, end: u32, lane:
     let t = start + lane;
     var s = -3.0e38;
     if (t < end) {
-      s = cached_score(q, head_at(seen_row(part.place, t), part.kv_head));
+      s = cached_score(q, head_at(seen_row(part, t), part.kv_head));
     }
     let above = max((*walk).highest, reduce_max(s, lane));
     let shrink = exp((*walk).highest - above);
@@ -52,7 +52,7 @@ fn go_through(walk: ptr<function, Walk>, part: Part, first: u32, end: u32, lane:
     workgroupBarrier();
     if (team < TEAMS) {
       for (var i = team; i < min(WORKGROUP, end - start); i += TEAMS) {
-        (*walk).sum += weights[i] * values[head_at(seen_row(part.place, start + i), part.kv_head) + vector];
+        (*walk).sum += weights[i] * values[head_at(seen_row(part, start + i), part.kv_head) + vector];
       }
     }
     workgroupBarrier();
@@ -74,7 +74,7 @@ fn conclude(part: Part, walk: Walk, lane: u32) {
   }
   y[q + lane] = result / all;
   if (part.row_head % shared_by() == 0u) {
-    store(part.place, part.kv_head, lane, part.own);
+    store(part, lane);
   }
 }
 

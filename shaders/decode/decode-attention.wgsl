@@ -60,7 +60,7 @@ fn go_through(walk: ptr<function, Walk>, part: Part, first: u32, end: u32) {
   let q6 = query[q + min(6u, LAST)];
   let q7 = query[q + min(7u, LAST)];
   for (var t = first; t < end; t++) {
-    let k = head_at(seen_row(part.place, t), part.kv_head);
+    let k = head_at(seen_row(part, t), part.kv_head);
     var s = dot(q0, keys[k]) + dot(q1, keys[k + min(1u, LAST)]);
     s += dot(q2, keys[k + min(2u, LAST)]) + dot(q3, keys[k + min(3u, LAST)]);
     if (HEAD_VECTORS > 4) {
@@ -119,7 +119,7 @@ fn conclude(part: Part, walk: Walk) {
   keep(part, walk, 1.0 / walk.total);
   if (part.row_head % shared_by() == 0u) {
     for (var vector = 0u; vector < 8u; vector++) {
-      store(part.place, part.kv_head, part.first + vector, part.own);
+      store(part, part.first + vector);
     }
   }
 }

@@ -1,17 +1,19 @@
-// The input of a generation step: each live sequence's last token, and its position.
+// The input of a generation step: each live sequence's last token, at first its prompt's, and its position.
 
+#include "lib/chosen-tokens.wgsl"
 #include "lib/dispatch.wgsl"
 
 struct Params {
   rows: u32,
   vocabulary: u32,
   step: u32,
-  sequences: u32,
+  slots: u32,
+  ring: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
-@group(0) @binding(2) var<storage, read> tokens: array<u32>; // (steps, sequences)
+@group(0) @binding(1) var<storage, read> places: array<Place>; // (rows)
+@group(0) @binding(2) var<storage, read> tokens: array<u32>; // (ring, slots)
 @group(0) @binding(3) var<storage, read_write> ids: array<u32>; // (rows)
 @group(0) @binding(4) var<storage, read_write> positions: array<u32>; // (rows)
 
@@ -28,7 +30,6 @@ fn forward(
     return;
   }
   let place = places[row];
-  let token = tokens[(params.step - 1u) * params.sequences + place.w];
-  ids[row] = min(token, params.vocabulary - 1u);
-  positions[row] = place.y - place.x + params.step - 1u;
+  ids[row] = min(input_token(place), params.vocabulary - 1u);
+  positions[row] = position_of(place, params.step);
 }

@@ -3,6 +3,7 @@
 //
 // One thread per token of each row's sequence. The thread that first marks a token as seen changes its logit.
 
+#include "lib/chosen-tokens.wgsl"
 #include "lib/dispatch.wgsl"
 
 struct Params {
@@ -11,16 +12,17 @@ struct Params {
   vocabulary: u32,
   stride: u32,
   step: u32,
-  sequences: u32,
+  slots: u32,
+  ring: u32,
   span: u32,
   words: u32,
   penalty: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params; // first_row: their first row in places; stride: their row stride; span: threads per row; words: 32 tokens each
-@group(0) @binding(1) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
-@group(0) @binding(2) var<storage, read> prompts: array<u32>; // ids of all prompts, concatenated
-@group(0) @binding(3) var<storage, read> tokens: array<u32>; // (steps, sequences)
+@group(0) @binding(1) var<storage, read> places: array<Place>; // (live rows)
+@group(0) @binding(2) var<storage, read> prompts: array<u32>; // ids of the prompts, by cache row
+@group(0) @binding(3) var<storage, read> tokens: array<u32>; // (ring, slots)
 @group(0) @binding(4) var<storage, read_write> seen: array<atomic<u32>>; // (rows, words), one bit per token, initially 0
 @group(0) @binding(5) var<storage, read_write> logits: array<f32>; // (rows, stride)
 
@@ -39,15 +41,15 @@ fn forward(
   }
   let index = thread % params.span;
   let place = places[params.first_row + row];
-  let prompt = place.y - place.x;
-  if (index >= prompt + params.step) {
+  let prompt = place.prompt_end - place.prompt;
+  if (index >= prompt + age_of(place, params.step)) {
     return;
   }
   var token = 0u;
   if (index < prompt) {
-    token = prompts[place.x + index];
+    token = prompts[place.prompt + index];
   } else {
-    token = tokens[(index - prompt) * params.sequences + place.w];
+    token = tokens[chosen_at(place, place.start + index - prompt)];
   }
   // A row without a distribution has no valid token.
   if (token >= params.vocabulary) {

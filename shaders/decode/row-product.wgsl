@@ -15,7 +15,7 @@ struct Params {
   k: u32,
   tiles: u32, // pairs of blocks across
   width: u32, // row stride of y, in vectors
-  cached: u32, // tokens in each sequence's own part of the cache
+  step: u32, // of the generation, for the heads
   scale: f32,
   eps: f32,
 }

@@ -12,6 +12,7 @@
 // row with a NaN or without a finite sum gives INVALID.
 
 #include "lib/dispatch.wgsl"
+#include "lib/ended.wgsl"
 #include "lib/kept-tokens.wgsl"
 #include "lib/ordered.wgsl"
 #include "lib/random.wgsl"
@@ -24,8 +25,8 @@ struct Params {
   vocabulary: u32,
   stride: u32,
   step: u32,
-  sequences: u32,
-  first_sequence: u32,
+  slots: u32,
+  ring: u32,
   seed: u32,
   temperature: f32,
   top_k: u32,
@@ -35,14 +36,13 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params; // top_k 0, top_p 1 and min_p 0 disable them; first_row: their first row in places; stride: their row stride
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // (rows, stride)
-@group(0) @binding(2) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
+@group(0) @binding(2) var<storage, read> places: array<Place>; // (live rows)
 @group(0) @binding(3) var<storage, read> eos: array<u32>; // ids that end a sequence
-@group(0) @binding(4) var<storage, read_write> tokens: array<u32>; // (steps, sequences)
-@group(0) @binding(5) var<storage, read_write> logprobs: array<f32>; // (steps, sequences)
-@group(0) @binding(6) var<storage, read_write> model_logprobs: array<f32>; // (steps, sequences)
+@group(0) @binding(4) var<storage, read_write> tokens: array<u32>; // (ring, slots)
+@group(0) @binding(5) var<storage, read_write> logprobs: array<f32>; // (ring, slots)
+@group(0) @binding(6) var<storage, read_write> model_logprobs: array<f32>; // (ring, slots)
 
 const LOWEST: f32 = -3.4e38;
-const INVALID: u32 = 0xffffffff;
 const INFINITY_BITS: u32 = 0x7f800000;
 const BLOCK: u32 = 256; // terms that are added before the partial sum is merged, so that rounding errors grow with the block, not with the row
 
@@ -57,22 +57,6 @@ struct Block {
 // Unnormalized. The lower bound of x gives 0 in f32 and includes the −∞ of a mask.
 fn weight_of(block: Block, x: f32) -> f32 {
   return exp(max((x - block.highest) / params.temperature, -200.0));
-}
-
-fn last_token(sequence: u32) -> u32 {
-  return tokens[(params.step - 1u) * params.sequences + sequence];
-}
-
-fn has_ended(sequence: u32) -> bool {
-  if (params.step == 0u) {
-    return false;
-  }
-  let last = last_token(sequence);
-  var ended = last == INVALID;
-  for (var i = 0u; i < arrayLength(&eos); i++) {
-    ended = ended || last == eos[i];
-  }
-  return ended;
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -119,7 +103,7 @@ struct Choice {
   token: u32,
   logprob: f32,
   model_logprob: f32,
-  at: u32, // index of step and sequence
+  at: u32, // index of step and slot
   is_mine: bool,
 }
 
@@ -147,8 +131,8 @@ fn choose(row: u32, lane: u32, of_model: bool) -> Choice {
   if (row >= params.rows) {
     return Choice(INVALID, 0.0, 0.0, 0u, false);
   }
-  let sequence = places[params.first_row + row].w;
-  let ended = has_ended(sequence);
+  let place = places[params.first_row + row];
+  let ended = has_ended(place);
   let size = (params.vocabulary + WORKGROUP - 1u) / WORKGROUP;
   let first = min(lane * size, params.vocabulary);
   // A finished sequence has no tokens to process, but its threads take part in barriers.
@@ -185,7 +169,7 @@ fn choose(row: u32, lane: u32, of_model: bool) -> Choice {
     let kept = drop_improbable(block, filter_tokens(block, lane));
     let own = sum_kept(block, kept);
     let sums = running_sum(own, lane);
-    let goal = uniform_random(params.seed, params.first_sequence + sequence, params.step) * sums.y;
+    let goal = uniform_random(params.seed, place.sequence, params.step - place.start) * sums.y;
     let is_valid = !has_nan && sums.y > 0.0 && (bitcast<u32>(sums.y) & INFINITY_BITS) != INFINITY_BITS;
     if (is_valid) {
       is_chosen = sums.x <= goal && goal < sums.x + own;
@@ -198,12 +182,12 @@ fn choose(row: u32, lane: u32, of_model: bool) -> Choice {
   var model_logprob = 0.0;
   if (ended) {
     is_chosen = lane == 0u;
-    token = last_token(sequence);
+    token = input_token(place);
     logprob = 0.0;
   } else if (of_model && token < params.vocabulary) {
     model_logprob = logits[block.row + token] - block.highest - log_sum;
   }
-  return Choice(token, logprob, model_logprob, params.step * params.sequences + sequence, is_chosen);
+  return Choice(token, logprob, model_logprob, chosen_at(place, params.step), is_chosen);
 }
 
 // The first token of a block at which the cumulative sum, which starts at `before`, exceeds the goal.

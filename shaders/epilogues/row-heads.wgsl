@@ -1,7 +1,9 @@
 // Queries, keys and values in one product. Queries and keys are rotated as in layers/rope.wgsl: a thread computes the
 // columns that rotate together. Queries go to y, keys and values to the cache, after the sequence's own last row.
 
-@group(0) @binding(4) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
+#include "lib/place.wgsl"
+
+@group(0) @binding(4) var<storage, read> places: array<Place>; // (rows)
 @group(0) @binding(5) var<storage, read> turns: array<vec2f>; // (positions, pairs): cosine, sine
 @group(0) @binding(6) var<storage, read_write> keys: array<vec4f>; // (cache rows, KV_HEADS · head_dim)
 @group(0) @binding(7) var<storage, read_write> values: array<vec4f>; // (cache rows, KV_HEADS · head_dim)
@@ -20,9 +22,8 @@ fn columns_of(tile: u32) -> vec2u {
   return start + vec2u(2u * within, 2u * within + 1u);
 }
 
-// The pairs of one vector of a row at its position: cosines, then sines.
-fn turns_of(place: vec4u, vector: u32) -> mat2x4f {
-  let position = place.y - place.x + params.cached;
+// The pairs of one vector at a position: cosines, then sines.
+fn turns_of(position: u32, vector: u32) -> mat2x4f {
   let at = 4u * (position * PAIR_VECTORS + vector);
   let pairs = mat4x2f(turns[at], turns[at + 1u], turns[at + 2u], turns[at + 3u]);
   return transpose(pairs);
@@ -34,7 +35,7 @@ fn keep(row: u32, columns: vec2u, first: vec4f, second: vec4f) {
   let vector = columns.x % HEAD_VECTORS;
   var result = mat2x4f(first, second);
   if (head < HEADS + KV_HEADS && vector < PAIR_VECTORS) {
-    let turn = turns_of(place, vector);
+    let turn = turns_of(position_of(place, params.step), vector);
     result = mat2x4f(first * turn[0] - second * turn[1], second * turn[0] + first * turn[1]);
   }
   if (head < HEADS) {
@@ -43,7 +44,7 @@ fn keep(row: u32, columns: vec2u, first: vec4f, second: vec4f) {
     y[at.y] = result[1];
     return;
   }
-  let own = (place.z + params.cached) * KV_HEADS * HEAD_VECTORS;
+  let own = (place.own + own_keys(place, params.step)) * KV_HEADS * HEAD_VECTORS;
   if (head < HEADS + KV_HEADS) {
     let at = own + columns - HEADS * HEAD_VECTORS;
     keys[at.x] = result[0];

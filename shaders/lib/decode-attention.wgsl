@@ -5,6 +5,7 @@
 // (src/gpu/loops.ts) takes several dispatches of the entries called `forward_piece`. Each processes a range of keys and
 // stores its state for the next. The result does not depend on the ranges.
 
+#include "lib/place.wgsl"
 #include "lib/soft-cap.wgsl"
 
 alias Capped = f32;
@@ -13,16 +14,16 @@ struct Params {
   rows: u32,
   heads: u32,
   kv_heads: u32,
-  cached: u32,
+  step: u32,
   scale: f32,
   start: u32, // range of forward_piece among the visible cached keys
   stop: u32,
   soft_cap: f32, // of scores, if CAPPED
 }
 
-@group(0) @binding(0) var<uniform> params: Params; // cached: tokens in each sequence's own part of the cache
+@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // (rows, heads · head_dim)
-@group(0) @binding(4) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
+@group(0) @binding(4) var<storage, read> places: array<Place>; // (rows)
 @group(0) @binding(5) var<storage, read_write> keys: array<vec4f>; // (cache rows, kv_heads · head_dim)
 @group(0) @binding(6) var<storage, read_write> values: array<vec4f>; // (cache rows, kv_heads · head_dim)
 @group(0) @binding(7) var<storage, read_write> y: array<vec4f>; // (rows, heads · head_dim)
@@ -59,9 +60,8 @@ fn head_at(row: u32, kv_head: u32) -> u32 {
 }
 
 // The cache row of the t-th key of a sequence.
-fn seen_row(place: vec4u, t: u32) -> u32 {
-  let prompt = place.y - place.x;
-  return select(place.z + t - prompt, place.x + t, t < prompt);
+fn seen_row(part: Part, t: u32) -> u32 {
+  return select(part.own_from + t, part.prompt + t, t < part.prompt_keys);
 }
 
 fn own_score(q: u32, k: u32) -> f32 {
@@ -72,13 +72,15 @@ fn own_score(q: u32, k: u32) -> f32 {
   return score_of(sum);
 }
 
-// A thread's part of one head of one row, and the location of the row's new key and value.
+// A thread's part of one head of one row.
 struct Part {
   row_head: u32,
-  place: vec4u,
+  prompt: u32, // its first cache row
+  prompt_keys: u32,
+  own_from: u32, // the first of its own cache rows, less the keys of the prompt
   kv_head: u32,
   first: u32, // its first vector
-  own: u32,
+  own: u32, // location of the new key and value
   count: u32, // number of keys in the cache
 }
 
@@ -87,6 +89,8 @@ fn part_of(id: u32) -> Part {
   let row = row_head / params.heads;
   let place = places[row];
   let kv_head = row_head % params.heads / shared_by();
-  let count = place.y - place.x + params.cached;
-  return Part(row_head, place, kv_head, (id % PARTS) * 8u, head_at(own_row(row, place), kv_head), count);
+  let prompt = prompt_keys(place, params.step);
+  let count = position_of(place, params.step);
+  let own = head_at(own_row(row, place), kv_head);
+  return Part(row_head, place.prompt, prompt, place.own - prompt, kv_head, (id % PARTS) * 8u, own, count);
 }

@@ -1,8 +1,8 @@
 // The new token's key and value are already in the cache, in the row after the sequence's own last one
 // (epilogues/row-heads.wgsl).
 
-fn own_row(row: u32, place: vec4u) -> u32 {
-  return place.z + params.cached;
+fn own_row(row: u32, place: Place) -> u32 {
+  return place.own + own_keys(place, params.step);
 }
 
 fn own_key(at: u32) -> vec4f {
@@ -13,4 +13,4 @@ fn own_value(at: u32) -> vec4f {
   return values[at];
 }
 
-fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {}
+fn store(part: Part, vector: u32) {}

@@ -3,7 +3,7 @@
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // (rows, kv_heads · head_dim)
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // (rows, kv_heads · head_dim)
 
-fn own_row(row: u32, place: vec4u) -> u32 {
+fn own_row(row: u32, place: Place) -> u32 {
   return row;
 }
 
@@ -16,10 +16,10 @@ fn own_value(at: u32) -> vec4f {
 }
 
 // Stores them in the row after the sequence's own last one.
-fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
+fn store(part: Part, vector: u32) {
   if (vector < HEAD_VECTORS) {
-    let at = head_at(place.z + params.cached, kv_head) + vector;
-    keys[at] = key[own + vector];
-    values[at] = value[own + vector];
+    let at = head_at(part.own_from + part.count, part.kv_head) + vector;
+    keys[at] = key[part.own + vector];
+    values[at] = value[part.own + vector];
   }
 }

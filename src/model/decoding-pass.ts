@@ -25,11 +25,11 @@ export interface DecodingPass {
   /** Bytes that it holds on the device in addition to the model. */
   readonly bytes: number;
   /**
-   * Hidden states of packed prompts after the final norm, (N, d). Stores their keys and values in the first rows of the
-   * cache.
+   * Hidden states of packed prompts after the final norm, (N, d). Stores their keys and values in the cache, from row `from` on,
+   * a multiple of {@link KvCache.alignment}.
    */
-  prompts(tape: Tape, packed: PackedBatch, rows: PassOfRows, upload: Upload): Tensor;
-  /** Hidden states (B, d) of the tokens chosen before `step`; stores keys and values in the cache. */
+  prompts(tape: Tape, packed: PackedBatch, rows: PassOfRows, from: number, upload: Upload): Tensor;
+  /** Hidden states (B, d) of the inputs of `step`; stores keys and values in the cache. */
   step(tape: Tape, live: LiveSequences, step: number, rows: PassOfRows): Tensor;
   /** Logits (R, V) of hidden states (R, d), with rows aligned to whole vectors, before a soft cap. */
   head(gpu: Gpu, hidden: Tensor, logits: Tensor): void;

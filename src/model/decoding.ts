@@ -1,7 +1,8 @@
 /**
- * Generates a batch of sequences on the device: the prompts in one packed pass, then one token for every live sequence per
- * step. Steps are recorded without waiting for the previous one; tokens are read late, and finished sequences repeat their
- * last token until their rows are dropped. generation.ts decides when to read and when to stop.
+ * Generates sequences on the device: prompts in packed passes, and one token for every row per step. The rows of finished
+ * sequences go to waiting ones; without any, finished sequences repeat their last token until their rows are dropped. Steps
+ * are recorded without waiting for the previous one, and tokens are read late. generation.ts decides when to compute prompts,
+ * when to read and when to stop.
  */
 
 import { packSequences } from '../data/packing.ts';
@@ -12,7 +13,15 @@ import { chosenLogprobs } from '../ops/chosen-logprob.ts';
 import { gather } from '../ops/gather.ts';
 import { penalize, type Repetition } from '../ops/penalize.ts';
 import { padded } from '../ops/product-size.ts';
-import { INVALID_TOKEN, type LiveSequences, type SamplingSettings, sample } from '../ops/sample.ts';
+import { PROMPT_COLUMNS, refill, type Waiting } from '../ops/refill.ts';
+import {
+  INVALID_TOKEN,
+  type LiveSequences,
+  PLACE_COLUMNS,
+  packPlaces,
+  type SamplingSettings,
+  sample,
+} from '../ops/sample.ts';
 import { softCap } from '../ops/soft-cap.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -20,17 +29,23 @@ import type { CausalLM } from './causal-lm.ts';
 import type { DecodingPass, PassOfRows, Upload } from './decoding-pass.ts';
 import { decodingPass } from './decoding-passes.ts';
 import { KvCache } from './kv-cache.ts';
+import type { Seat } from './row-schedule.ts';
+import { readRing, wordsOf } from './token-ring.ts';
 
 /** Maximum bytes of logits at once. */
 const LOGITS_BYTES = 64 * 2 ** 20;
 
-/** The sequences of one batch. Several may continue the same prompt, which is computed once. */
-export interface DecodingBatch {
-  prompts: readonly (readonly number[])[];
-  /** The index of each sequence's prompt. */
-  sequences: readonly number[];
-  /** Index of the first sequence among all that are generated, for the random numbers. */
-  firstSequence: number;
+/** How many sequences are written at a time, of how many. */
+export interface DecodingSize {
+  /** Sequences at a time. */
+  rows: number;
+  prompts: number;
+  /** Sequences per prompt, which is computed once. */
+  copies: number;
+  /** Tokens of the longest prompt. */
+  longestPrompt: number;
+  /** Rows of the cache for prompts. */
+  promptRows: number;
 }
 
 export interface DecodingSettings extends SamplingSettings {
@@ -42,71 +57,70 @@ export interface DecodingSettings extends SamplingSettings {
   returnLogprobs: boolean;
 }
 
-/** The tokens chosen in some steps, (steps, S) each. */
+/** The tokens chosen in some steps, (steps, slots) each. */
 export interface ChosenTokens {
   tokens: Uint32Array;
   /** If requested: under the sampling distribution, and under the model at temperature 1. */
   logprobs?: { sampling: Float32Array; model: Float32Array };
 }
 
+/** A row with its sequence. */
+type Filled = Pick<Seat, 'slot' | 'sequence' | 'start'>;
+
+/** A prompt in the cache. */
+interface CachedPrompt {
+  from: number;
+  end: number;
+  lastToken: number;
+}
+
 export class Decoding {
-  /** Number of tokens chosen so far per sequence. */
+  /** Number of steps so far. */
   step = 0;
   private readonly cache: KvCache;
-  private readonly live: LiveSequences & { places: Tensor };
+  private readonly live: LiveSequences;
+  /** Undefined if every sequence has a row from the start. */
+  private readonly waiting: Waiting | undefined;
   /** Undefined without a penalty. */
   private readonly repetition: Repetition | undefined;
   private readonly owned = new Set<Tensor>();
-  /** Rows of `places` for all sequences, including finished ones. */
-  private readonly allPlaces: Uint32Array;
+  private readonly cached = new Map<number, CachedPrompt>();
+  /** Cache rows of a sequence. Its last token is never an input, so it needs no row. */
+  private readonly ownRows: number;
   /** Maximum number of positions of a sequence. */
   private readonly length: number;
 
   constructor(
     private readonly model: CausalLM,
-    private readonly batch: DecodingBatch,
+    private readonly size: DecodingSize,
     private readonly settings: DecodingSettings,
     private readonly pass: DecodingPass,
     private readonly gpu: Gpu = model.gpu,
   ) {
-    const { prompts, sequences, firstSequence } = batch;
+    const { rows, prompts, copies, longestPrompt, promptRows } = size;
     const { maxNewTokens, eosTokenIds, repetitionPenalty: penalty, returnLogprobs } = settings;
-    let promptRows = 0;
-    const spans = prompts.map(({ length }) => {
-      promptRows += length;
-      return [promptRows - length, promptRows];
-    });
-    // The last token is never an input, so it needs no row.
-    const ownRows = maxNewTokens - 1;
-    const places = sequences.flatMap((prompt, i) => [
-      ...(spans[prompt] as number[]),
-      promptRows + i * ownRows,
-      i,
-    ]);
-    this.allPlaces = Uint32Array.from(places);
-    const longestPrompt = prompts.reduce((most, { length }) => Math.max(most, length), 0);
+    this.ownRows = Math.max(1, maxNewTokens - 1);
     this.length = maxNewTokens + longestPrompt;
-    this.cache = new KvCache(gpu, model.config, promptRows + sequences.length * ownRows);
+    this.cache = new KvCache(gpu, model.config, promptRows + rows * this.ownRows);
     try {
       const eos = Uint32Array.from(eosTokenIds.length > 0 ? eosTokenIds : [INVALID_TOKEN]);
-      const perToken = (label: string) =>
-        this.upload(
-          new Uint32Array(maxNewTokens * sequences.length),
-          [maxNewTokens, sequences.length],
-          label,
-        );
+      const zeros = (shape: [number, number], label: string) =>
+        this.upload(new Uint32Array(shape[0] * shape[1]), shape, label);
+      const perToken = (label: string) => zeros([maxNewTokens, rows], label);
       this.live = {
-        places: this.upload(this.allPlaces, [sequences.length, 4], 'places'),
+        places: zeros([rows, PLACE_COLUMNS], 'places'),
         tokens: perToken('generated tokens'),
         eos: this.upload(eos, [eos.length], 'end tokens'),
-        firstSequence,
         logprobs: returnLogprobs
           ? { sampling: perToken('sampling log-probabilities'), model: perToken('model log-probabilities') }
           : undefined,
       };
+      if (prompts * copies > rows) {
+        const next = this.upload(Uint32Array.of(rows), [1], 'next sequence');
+        this.waiting = { prompts: zeros([prompts, PROMPT_COLUMNS], 'prompts'), next, copies };
+      }
       if (penalty !== 1) {
-        const ids = this.upload(Uint32Array.from(prompts.flat()), [promptRows], 'prompt tokens');
-        this.repetition = { penalty, prompts: ids, longestPrompt };
+        this.repetition = { penalty, prompts: zeros([1, promptRows], 'prompt tokens'), longestPrompt };
       }
     } catch (error) {
       this.dispose();
@@ -115,65 +129,117 @@ export class Decoding {
   }
 
   /**
-   * The maximum bytes of a batch with its pass and the kernels that they run, found by rehearsing the first two steps.
+   * The maximum bytes of a decoding with its pass and the kernels that they run, found by rehearsing the prompts and a step.
    * `passBytes`: those of the pass alone.
    */
   static plan(
     model: CausalLM,
-    batch: DecodingBatch,
+    size: DecodingSize,
     settings: DecodingSettings,
   ): Rehearsal & { passBytes: number } {
     let passBytes = 0;
     const rehearsal = rehearse(model.gpu, (counting) => {
       const pass = decodingPass(model, counting);
       passBytes = pass.bytes;
-      const decoding = new Decoding(model, batch, settings, pass, counting);
-      decoding.prefill();
-      if (settings.maxNewTokens > 1) decoding.advance();
+      const decoding = new Decoding(model, size, settings, pass, counting);
+      const { longestPrompt, promptRows, rows, prompts, copies } = size;
+      const lengths: number[] = [];
+      for (let left = promptRows; left > 0; left -= longestPrompt)
+        lengths.push(Math.min(left, longestPrompt));
+      const longest = lengths.map((length) => new Array<number>(length).fill(0));
+      const seats = Array.from({ length: rows }, (_, slot) => ({ slot, sequence: 0, start: 0 }));
+      decoding.prefill(0, 0, longest, seats);
+      if (settings.maxNewTokens > 1 || decoding.waiting) decoding.advance(prompts * copies);
     });
     return { ...rehearsal, passBytes };
   }
 
-  /** Number of sequences that take part in a step. */
+  /** Number of rows that take part in a step. */
   get rows(): number {
     return this.live.places.rows;
   }
 
-  /** Records the pass over the prompts and the first token of every sequence. */
-  prefill(): void {
-    const { prompts, sequences } = this.batch;
+  /**
+   * Records a pass over some prompts, the first of which has the index `first`, into the cache rows from `from` on. The first
+   * prompts also choose the first tokens of the rows that they fill; rows that are refilled do so in their first step.
+   */
+  prefill(
+    first: number,
+    from: number,
+    prompts: readonly (readonly number[])[],
+    seats?: readonly Filled[],
+  ): void {
+    this.store(first, from, prompts);
+    if (seats) this.seat(seats);
     const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
     this.run((tape, upload) => {
-      const hidden = this.pass.prompts(tape, packed, this.rowsOfPass, upload);
-      const last = Uint32Array.from(sequences, (_, i) => (this.allPlaces[4 * i + 1] as number) - 1);
-      return gather(tape, hidden, { indices: upload(last, [last.length], 'last tokens', 'batch') });
+      const hidden = this.pass.prompts(tape, packed, this.rowsOfPass, from, upload);
+      if (!seats) return;
+      const last = Uint32Array.from(seats, (seat) => this.promptOf(seat).end - 1 - from);
+      const indices = upload(last, [last.length], 'last tokens', 'batch');
+      this.choose(tape, gather(tape, hidden, { indices }));
     });
+    if (seats) this.step++;
   }
 
-  /** Records one more token for every live sequence. */
-  advance(): void {
-    this.run((tape) => this.pass.step(tape, this.live, this.step, this.rowsOfPass));
+  /** Continues with only these rows. */
+  seat(seats: readonly Filled[]): void {
+    const places = seats.map((seat) => {
+      const { slot, sequence, start } = seat;
+      const prompt = this.promptOf(seat);
+      const own = this.size.promptRows + slot * this.ownRows;
+      const rows = { prompt: prompt.from, promptEnd: prompt.end, own, ownEnd: own + this.ownRows };
+      return { ...rows, start, slot, sequence, first: prompt.lastToken };
+    });
+    this.release(this.live.places);
+    this.live.places = this.upload(packPlaces(places), [seats.length, PLACE_COLUMNS], 'places');
   }
 
-  /** The tokens chosen from step `from` until now. Arrives after the next submit; does not force one. */
+  private promptOf({ sequence }: Filled): CachedPrompt {
+    return this.cached.get(Math.floor(sequence / this.size.copies)) as CachedPrompt;
+  }
+
+  /** Remembers where prompts are, also on the device. */
+  private store(first: number, from: number, prompts: readonly (readonly number[])[]): void {
+    const { recorder } = this.gpu;
+    const { waiting, repetition } = this;
+    let end = from;
+    const cached = prompts.map((prompt) => {
+      end += prompt.length;
+      return { from: end - prompt.length, end, lastToken: prompt.at(-1) as number };
+    });
+    for (const [i, each] of cached.entries()) this.cached.set(first + i, each);
+    if (waiting) {
+      const words = Uint32Array.from(cached.flatMap((each) => [each.from, each.end, each.lastToken]));
+      recorder.write(wordsOf(waiting.prompts, first * PROMPT_COLUMNS, words.length), words);
+    }
+    if (repetition) {
+      const ids = Uint32Array.from(prompts.flat());
+      recorder.write(wordsOf(repetition.prompts, from, ids.length), ids);
+    }
+  }
+
+  /**
+   * Records one more token for every live row. Before that, rows of finished sequences go to waiting ones, of which `ready` is
+   * the number whose prompts are in the cache, together with all earlier ones.
+   */
+  advance(ready?: number): void {
+    const { gpu, live, waiting, step, settings } = this;
+    if (waiting && ready !== undefined)
+      refill(gpu, live, waiting, { step, ready, longest: settings.maxNewTokens });
+    this.run((tape) => this.choose(tape, this.pass.step(tape, live, step, this.rowsOfPass)));
+    this.step++;
+  }
+
+  /** The tokens chosen from step `from` until now, at most maxNewTokens steps. Arrives after the next submit; does not force one. */
   async read(from: number): Promise<ChosenTokens> {
     const { tokens, logprobs } = this.live;
     const wanted = logprobs ? [tokens, logprobs.sampling, logprobs.model] : [tokens];
-    const parts = wanted.map(({ buffer, offset, cols }) => {
-      const size = (this.step - from) * cols * 4;
-      return this.gpu.recorder.read({ buffer, offset: offset + from * cols * 4, size });
-    });
+    const parts = wanted.map((ring) => readRing(this.gpu.recorder, ring, from, this.step));
     const [ids, sampling, model] = await this.gpu.settle(Promise.all(parts));
     const chosen = { tokens: new Uint32Array(ids as ArrayBuffer) };
     if (!sampling || !model) return chosen;
     return { ...chosen, logprobs: { sampling: new Float32Array(sampling), model: new Float32Array(model) } };
-  }
-
-  /** Continues with only these sequences. */
-  keep(sequences: readonly number[]): void {
-    const places = Uint32Array.from(sequences.flatMap((i) => [...this.allPlaces.subarray(i * 4, i * 4 + 4)]));
-    this.release(this.live.places);
-    this.live.places = this.upload(places, [sequences.length, 4], 'places');
   }
 
   dispose(): void {
@@ -185,22 +251,19 @@ export class Decoding {
     return { cache: this.cache, length: this.length };
   }
 
-  /** Runs a pass that returns the hidden states (B, d) of the live sequences, and chooses their next tokens. */
-  private run(pass: (tape: Tape, upload: Upload) => Tensor): void {
+  private run(pass: (tape: Tape, upload: Upload) => void): void {
     const tape = Tape.forInference(this.gpu);
     const uploaded: Tensor[] = [];
     try {
-      const hidden = pass(tape, (data, shape, label, kind) => {
+      pass(tape, (data, shape, label, kind) => {
         const tensor = this.upload(data, shape, label, kind);
         uploaded.push(tensor);
         return tensor;
       });
-      this.choose(tape, hidden);
     } finally {
       tape.dispose();
       for (const tensor of uploaded) this.release(tensor);
     }
-    this.step++;
   }
 
   /** Applies head and sampling to as many rows at a time as the logits' limit allows. */

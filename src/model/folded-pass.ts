@@ -21,7 +21,7 @@ import {
   rowProductOnto,
   turnsInVectors,
 } from '../ops/row-product.ts';
-import type { LiveSequences } from '../ops/sample.ts';
+import { type LiveSequences, PLACE_COLUMNS, packPlaces } from '../ops/sample.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { inLayer, type LayerNormName, type LinearName } from './architecture.ts';
@@ -95,22 +95,29 @@ export class FoldedPass implements DecodingPass {
     return this.held.reduce((sum, { size }) => sum + this.gpu.pool.bytesFor(size), 0);
   }
 
-  prompts(tape: Tape, packed: PackedBatch, { cache, length }: PassOfRows, upload: Upload): Tensor {
+  prompts(
+    tape: Tape,
+    packed: PackedBatch,
+    { cache, length }: PassOfRows,
+    from: number,
+    upload: Upload,
+  ): Tensor {
     const { model } = this;
     const tokens = packed.ids.length;
     const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
     const ids = upload(packed.ids, [tokens], 'token ids', 'batch');
-    // A prompt's token has a cache row, and no own token before it.
-    const ofTokens = Uint32Array.from({ length: 4 * tokens }, (_, i) =>
-      i % 4 === 1 ? (packed.positions[i >> 2] as number) : i % 4 === 2 ? i >> 2 : 0,
-    );
-    const places = upload(ofTokens, [tokens, 4], 'places of tokens', 'batch');
+    // To the kernel, a prompt's token is the second one of a sequence, in a cache row of its own after those before it.
+    const ofTokens = [...packed.positions].map((promptEnd, i) => {
+      const own = from + i;
+      return { prompt: 0, promptEnd, own, ownEnd: own + 1, start: 0, slot: 0, sequence: 0, first: 0 };
+    });
+    const places = upload(packPlaces(ofTokens), [tokens, PLACE_COLUMNS], 'places of tokens', 'batch');
     const { embedding, embeddingScale } = model.architecture;
     const x = gather(tape, model.weight(embedding), { indices: ids }, embeddingScale?.(model.config));
     return this.run(tape, x, length, (scope, layer, project) => {
       const ofLayer = cache.layer(layer);
-      const query = project({ cache: ofLayer, places, cached: 0 });
-      const [keys, values] = [ofLayer.keys, ofLayer.values].map((all) => all.rowsFrom(0, tokens)) as [
+      const query = project({ cache: ofLayer, places, step: 1 });
+      const [keys, values] = [ofLayer.keys, ofLayer.values].map((all) => all.rowsFrom(from, tokens)) as [
         Tensor,
         Tensor,
       ];
@@ -123,11 +130,10 @@ export class FoldedPass implements DecodingPass {
     const { embedding, embeddingScale } = model.architecture;
     const scale = embeddingScale?.(model.config);
     const x = embedTokens(tape, model.weight(embedding), live, { step, scale });
-    const cached = step - 1;
     return this.run(tape, x, length, (scope, layer, project) => {
       const ofLayer = cache.layer(layer);
-      const query = project({ cache: ofLayer, places: live.places, cached });
-      const options = { ...model.heads(layer), cached, longest: length };
+      const query = project({ cache: ofLayer, places: live.places, step });
+      const options = { ...model.heads(layer), step, longest: length };
       return cachedAttention(scope, query, ofLayer, live.places, options);
     });
   }

@@ -7,9 +7,9 @@
 
 import { MemoryCapError } from '../gpu/errors.ts';
 import type { Rehearsal } from '../gpu/rehearsal.ts';
+import { MOST_ROWS } from '../ops/refill.ts';
 import type { CausalLM } from './causal-lm.ts';
-import { Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
-import type { DecodingPass } from './decoding-pass.ts';
+import { Decoding, type DecodingSettings, type DecodingSize } from './decoding.ts';
 import { checkLengths, checkOptions, type GenerationOptions } from './generation-options.ts';
 
 /** The plan of the largest batch, excluding the memory of the model. */
@@ -30,64 +30,70 @@ export function planGeneration(
   promptLengths: readonly number[],
   options: GenerationOptions,
 ): GenerationPlan {
-  const { settings, copies, batchSize } = checkOptions(model, options);
+  const { settings, batchSize } = checkOptions(model, options);
   checkLengths(model, promptLengths, settings.maxNewTokens);
+  if (promptLengths.length === 0) return { batchSize, bytes: 0, buffers: [], pipelines: [] };
+  const { rows, plan } = planRows(model, promptLengths, options);
+  return { batchSize: rows, ...plan };
+}
+
+/** The size of {@link generate} for these prompts, and their kernels. Throws {@link MemoryCapError} if there is not enough memory now. */
+export async function prepareDecoding(
+  model: CausalLM,
+  promptLengths: readonly number[],
+  options: GenerationOptions,
+): Promise<DecodingSize> {
+  const { rows, held } = planRows(model, promptLengths, options);
+  const { settings, copies } = checkOptions(model, options);
+  const size = sizeOf(promptLengths, copies, rows, held);
+  await prepare(model, size, settings);
+  return size;
+}
+
+/** How many sequences are written at a time, and for how many prompts the cache has room. */
+function planRows(
+  model: CausalLM,
+  promptLengths: readonly number[],
+  options: GenerationOptions,
+): { rows: number; held: number; plan: Rehearsal } {
+  const { settings, copies, batchSize } = checkOptions(model, options);
   const total = promptLengths.length * copies;
-  if (total === 0) return { batchSize, bytes: 0, buffers: [], pipelines: [] };
-  const longest = new Array<number>(Math.max(...promptLengths)).fill(0);
-  const room = roomOf(model, longest.length + settings.maxNewTokens);
-  for (let size = Math.min(batchSize, total); ; size = Math.ceil(size / 2)) {
-    // A batch other than the only one may begin with the last sequence of a prompt.
-    const sequences = promptsOf(size < total ? copies - 1 : 0, size, copies);
-    const prompts = new Array<number[]>((sequences.at(-1) as number) + 1).fill(longest);
-    const { passBytes, ...plan } = Decoding.plan(model, { prompts, sequences, firstSequence: 0 }, settings);
-    if (plan.bytes <= Math.min(room.device, room.batch + passBytes) || size === 1)
-      return { batchSize: size, ...plan };
+  const longest = Math.max(...promptLengths);
+  const lengths = new Array<number>(promptLengths.length).fill(longest);
+  const room = roomOf(model, longest + settings.maxNewTokens);
+  for (let rows = Math.min(batchSize, total, MOST_ROWS); ; rows = Math.ceil(rows / 2)) {
+    const least = Math.ceil(rows / copies);
+    // Long sequences keep their prompts, while the next prompts are computed before a row is free for them.
+    const wanted = Math.max(least, Math.min(Math.floor(1.25 * rows), 2 * least + 1));
+    for (const held of rows < total && wanted > least ? [wanted, least] : [least]) {
+      const { passBytes, ...plan } = Decoding.plan(model, sizeOf(lengths, copies, rows, held), settings);
+      const fits = plan.bytes <= Math.min(room.device, room.batch + passBytes);
+      if (fits || (rows === 1 && held === least)) return { rows, held, plan };
+    }
   }
 }
 
-/** Sequences `first` to `first + size`, as far as they exist. */
-export function batchOf(
-  prompts: readonly (readonly number[])[],
-  copies: number,
-  first: number,
-  size: number,
-): DecodingBatch {
-  const end = Math.min(first + size, prompts.length * copies);
-  const from = Math.floor(first / copies);
-  return {
-    prompts: prompts.slice(from, Math.ceil(end / copies)),
-    sequences: promptsOf(first % copies, end - first, copies),
-    firstSequence: first,
-  };
+function sizeOf(promptLengths: readonly number[], copies: number, rows: number, held: number): DecodingSize {
+  const longestPrompt = Math.max(...promptLengths);
+  const all = promptLengths.reduce((sum, length) => sum + length, 0);
+  const promptRows = Math.min(held * longestPrompt, all);
+  return { rows, prompts: promptLengths.length, copies, longestPrompt, promptRows };
 }
 
-/** Compiles the kernels of a batch. Throws {@link MemoryCapError} if there is currently not enough memory. */
-export async function prepareBatch(
-  model: CausalLM,
-  batch: DecodingBatch,
-  settings: DecodingSettings,
-  /** The existing pass, unless this is the first batch. */
-  pass: DecodingPass | undefined,
-): Promise<void> {
+async function prepare(model: CausalLM, size: DecodingSize, settings: DecodingSettings): Promise<void> {
   const { gpu } = model;
-  const { bytes, pipelines } = Decoding.plan(model, batch, settings);
-  const needed = gpu.memory().live + bytes - (pass?.bytes ?? 0);
+  const { bytes, pipelines } = Decoding.plan(model, size, settings);
+  const needed = gpu.memory().live + bytes;
   if (needed > gpu.pool.cap) {
-    const { length } = batch.sequences;
+    const { rows } = size;
     const [what, less] =
-      length > 1
-        ? [`Generation of ${length} sequences at a time`, `Set batchSize below ${length}`]
+      rows > 1
+        ? [`Generation of ${rows} sequences at a time`, `Set batchSize below ${rows}`]
         : ['Generation of one sequence', 'Shorten the prompt'];
     const wayOut = `${less}, lower maxNewTokens, free other memory of the device, or raise the memory cap`;
     throw new MemoryCapError(needed, gpu.pool.cap, what, wayOut);
   }
   await gpu.compile(pipelines);
-}
-
-/** The prompt of each of `size` sequences, the first of which is sequence `offset` of its prompt. */
-function promptsOf(offset: number, size: number, copies: number): number[] {
-  return Array.from({ length: size }, (_, i) => Math.floor((offset + i) / copies));
 }
 
 /** Maximum bytes of a pass with its batch, and of the batch alone. */

@@ -1,13 +1,10 @@
 /**
- * Batched text generation with transformers' names: tracks each sequence, and decides when to read tokens. Works with token
- * ids; the caller converts text. A sequence depends on its prompt, the seed and its index; the other sequences of its batch
- * only affect the rounding of sums.
+ * Batched text generation with transformers' names: decides when to compute prompts, when to read tokens, and when to drop
+ * rows. Works with token ids; the caller converts text. A sequence depends on its prompt, the seed and its index; the other
+ * sequences only affect the rounding of sums.
  */
-import { InputError } from '../io/errors.ts';
-import { INVALID_TOKEN } from '../ops/sample.ts';
 import type { CausalLM } from './causal-lm.ts';
-import { type ChosenTokens, Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
-import type { DecodingPass } from './decoding-pass.ts';
+import { type ChosenTokens, Decoding } from './decoding.ts';
 import { decodingPass } from './decoding-passes.ts';
 import {
   checkCount,
@@ -16,37 +13,18 @@ import {
   checkTokens,
   type GenerationOptions,
 } from './generation-options.ts';
-import { batchOf, planGeneration, prepareBatch } from './generation-plan.ts';
+import { prepareDecoding } from './generation-plan.ts';
+import { KvCache } from './kv-cache.ts';
+import { PromptRows } from './prompt-rows.ts';
+import { type GenerationUpdate, RowSchedule, type SampledLogprobs, type Seat } from './row-schedule.ts';
+
+export type { GenerationUpdate, SampledLogprobs } from './row-schedule.ts';
 
 export interface Generation {
   /** New tokens without the end token: the input for decoding its text. */
   ids: number[];
   finished: 'eos' | 'length';
   /** The end token that was sampled; undefined if the length ended the sequence. */
-  endId?: number;
-  /** Present with `returnLogprobs`. */
-  logprobs?: SampledLogprobs;
-}
-
-/** Log-probabilities in nats of a sequence's sampled tokens, including the end token. */
-export interface SampledLogprobs {
-  /**
-   * Under the distribution that each was sampled from: after penalty, temperature, top-k, top-p and min-p. 0 for greedy
-   * decoding.
-   */
-  sampling: number[];
-  /** Under the model: the log-softmax of its logits, at temperature 1. */
-  model: number[];
-}
-
-/** New tokens of one sequence since the last update. The sequences of prompt p have indices from p · numReturnSequences. */
-export interface GenerationUpdate {
-  sequence: number;
-  /** New tokens without the end token. */
-  ids: number[];
-  /** Present once, with the last tokens. */
-  finished?: 'eos' | 'length';
-  /** The end token, with `finished: 'eos'`. */
   endId?: number;
   /** Present with `returnLogprobs`. */
   logprobs?: SampledLogprobs;
@@ -111,97 +89,82 @@ export async function* streamGeneration(
   const lengths = prompts.map(({ length }) => length);
   checkLengths(model, lengths, settings.maxNewTokens);
   checkTokens(model, prompts);
-  const { batchSize } = planGeneration(model, lengths, options);
-  let pass: DecodingPass | undefined;
+  if (prompts.length === 0) return;
+  signal?.throwIfAborted();
+  const size = await prepareDecoding(model, lengths, options);
+  const pass = decodingPass(model);
   try {
-    for (let first = 0; first < prompts.length * copies; first += batchSize) {
-      signal?.throwIfAborted();
-      const batch = batchOf(prompts, copies, first, batchSize);
-      await prepareBatch(model, batch, settings, pass);
-      pass ??= decodingPass(model);
-      yield* writeBatch(model, batch, settings, pass, every, signal);
-    }
+    const decoding = new Decoding(model, size, settings, pass);
+    const alignment = KvCache.alignment(model.config);
+    const rows = new PromptRows(lengths, copies, size.promptRows, alignment);
+    const schedule = new RowSchedule(size.rows, prompts.length * copies, settings);
+    const work = { prompts, decoding, rows, schedule };
+    // The device keeps the tokens of as many steps as the longest sequence has.
+    yield* write(model, work, Math.min(every, settings.maxNewTokens), signal);
   } finally {
-    pass?.dispose();
+    pass.dispose();
   }
 }
 
-async function* writeBatch(
+interface Work {
+  prompts: readonly (readonly number[])[];
+  decoding: Decoding;
+  rows: PromptRows;
+  schedule: RowSchedule;
+}
+
+async function* write(
   model: CausalLM,
-  batch: DecodingBatch,
-  settings: DecodingSettings,
-  pass: DecodingPass,
+  work: Work,
   every: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerationUpdate[], void> {
-  const { maxNewTokens } = settings;
-  const decoding = new Decoding(model, batch, settings, pass);
-  let open = batch.sequences.map((_, i) => i);
+  const { decoding, rows, schedule } = work;
   // One read of the tokens is always in flight while the device generates the next ones.
-  let reading: { from: number; chosen: Promise<ChosenTokens> } | undefined;
+  let reading: Promise<ChosenTokens> | undefined;
   try {
-    decoding.prefill();
+    admit(work, schedule.seats);
+    schedule.record();
     let read = 0;
     for (;;) {
       await model.gpu.settle(model.gpu.recorder.throttle());
       signal?.throwIfAborted();
-      const isLast = decoding.step === maxNewTokens;
+      const isLast = decoding.step >= schedule.lastStep;
       if (isLast || decoding.step - read >= every) {
-        const next = { from: read, chosen: decoding.read(read) };
-        next.chosen.catch(() => {}); // awaited later
+        const next = decoding.read(read);
+        next.catch(() => {}); // awaited later
         read = decoding.step;
         model.gpu.recorder.flush();
         const arrived = isLast ? [reading, next] : [reading];
         reading = next;
         for (const look of arrived) {
           if (!look) continue;
-          const updates = follow(open, await look.chosen, look.from, batch, settings);
-          const ended = new Set(updates.filter(({ finished }) => finished).map(({ sequence }) => sequence));
-          open = open.filter((i) => !ended.has(batch.firstSequence + i));
+          const updates = schedule.follow(await look);
+          for (const { finished, sequence } of updates) if (finished) rows.end(sequence);
           signal?.throwIfAborted();
           if (updates.length > 0) yield updates;
         }
-        if (isLast || open.length === 0) return;
+        const { open, isWaiting } = schedule;
+        if (isLast || (open.length === 0 && !isWaiting)) return;
+        admit(work);
         // Fewer rows make a step faster, but changed sizes require new buffers.
-        if (open.length <= (decoding.rows * 7) / 8) decoding.keep(open);
+        if (!isWaiting && open.length <= (decoding.rows * 7) / 8) {
+          schedule.keep(open);
+          decoding.seat(open);
+        }
       }
-      decoding.advance();
+      const ready = schedule.isWaiting ? rows.ready : undefined;
+      schedule.record(ready);
+      decoding.advance(ready);
     }
   } finally {
     decoding.dispose();
   }
 }
 
-/** Interprets the tokens chosen from step `from` for the unfinished sequences. */
-function follow(
-  open: readonly number[],
-  { tokens, logprobs }: ChosenTokens,
-  from: number,
-  { sequences, firstSequence }: DecodingBatch,
-  { eosTokenIds, maxNewTokens }: DecodingSettings,
-): GenerationUpdate[] {
-  const steps = tokens.length / sequences.length;
-  return open.map((i) => {
-    const update: GenerationUpdate = { sequence: firstSequence + i, ids: [] };
-    if (logprobs) update.logprobs = { sampling: [], model: [] };
-    for (let step = 0; step < steps && !update.finished; step++) {
-      const at = step * sequences.length + i;
-      const token = tokens[at] as number;
-      if (token === INVALID_TOKEN) {
-        throw new InputError(
-          `sequence ${update.sequence + 1}, new token ${from + step + 1}`,
-          "the model's logits are not numbers",
-          'Look for NaN in the weights and in the adapters, or lower the learning rate that trained them',
-        );
-      }
-      if (eosTokenIds.includes(token)) {
-        update.finished = 'eos';
-        update.endId = token;
-      } else update.ids.push(token);
-      update.logprobs?.sampling.push(logprobs?.sampling[at] as number);
-      update.logprobs?.model.push(logprobs?.model[at] as number);
-    }
-    if (from + steps === maxNewTokens) update.finished ??= 'length';
-    return update;
-  });
+/** Computes the next prompts if there is room; at once if rows would be idle. The first ones fill the rows. */
+function admit({ prompts, decoding, rows, schedule }: Work, seats?: readonly Seat[]): void {
+  for (const { first, count, from } of rows.admit(schedule.next >= rows.ready)) {
+    decoding.prefill(first, from, prompts.slice(first, first + count), first === 0 ? seats : undefined);
+  }
 }

@@ -1,12 +1,15 @@
 /**
- * Keys and values of all layers during generation: first the rows of the prompts, packed and without padding, each prompt
- * once regardless of the number of its sequences; then the rows of the sequences' own tokens. One buffer per layer for keys
+ * Keys and values of all layers during generation: rows for prompts, packed and without padding, each prompt once regardless of
+ * the number of its sequences; and rows for the sequences' own tokens. One buffer per layer for keys
  * and one for values, allocated from the pool. The caller assigns the rows.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
 import type { LayerCache } from '../ops/decode-attention.ts';
 import { Tensor } from '../tensor/tensor.ts';
+
+/** Of the offset of a binding, in bytes. */
+const BINDING_ALIGNMENT = 256;
 
 export class KvCache {
   /** Keys and values of layer 0, of layer 1, … */
@@ -34,11 +37,19 @@ export class KvCache {
     return { keys: this.tensors[2 * index] as Tensor, values: this.tensors[2 * index + 1] as Tensor };
   }
 
-  /** Copies the keys and values of the prompts, (N, kvHeads · headDim), into the first N rows. */
-  storePrompts(index: number, keys: Tensor, values: Tensor): void {
+  /** The rows of prompts that are computed together begin at a multiple of this, because they are bound. */
+  static alignment({ numKeyValueHeads, headDim }: ModelConfig): number {
+    const bytes = numKeyValueHeads * headDim * 4;
+    let rows = 1;
+    while ((rows * bytes) % BINDING_ALIGNMENT > 0) rows *= 2;
+    return rows;
+  }
+
+  /** Copies the keys and values of prompts, (N, kvHeads · headDim), into the rows from `from` on. */
+  storePrompts(index: number, from: number, keys: Tensor, values: Tensor): void {
     const cache = this.layer(index);
-    this.gpu.recorder.copy(keys, cache.keys, keys.length * 4);
-    this.gpu.recorder.copy(values, cache.values, values.length * 4);
+    this.gpu.recorder.copy(keys, cache.keys.rowsFrom(from, keys.rows), keys.length * 4);
+    this.gpu.recorder.copy(values, cache.values.rowsFrom(from, values.rows), values.length * 4);
   }
 
   dispose(): void {

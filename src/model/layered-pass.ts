@@ -19,7 +19,13 @@ export class LayeredPass implements DecodingPass {
 
   constructor(private readonly model: Decoder) {}
 
-  prompts(tape: Tape, packed: PackedBatch, { cache, length }: PassOfRows, upload: Upload): Tensor {
+  prompts(
+    tape: Tape,
+    packed: PackedBatch,
+    { cache, length }: PassOfRows,
+    from: number,
+    upload: Upload,
+  ): Tensor {
     const { model } = this;
     const tokens = packed.ids.length;
     const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
@@ -30,7 +36,7 @@ export class LayeredPass implements DecodingPass {
       positions,
       length,
       attend: (scope, layer, query, key, value) => {
-        cache.storePrompts(layer, key, value);
+        cache.storePrompts(layer, from, key, value);
         return attention(scope, query, key, value, spans, model.heads(layer));
       },
     });
@@ -43,7 +49,7 @@ export class LayeredPass implements DecodingPass {
       positions,
       length,
       attend: (scope, layer, query, key, value) => {
-        const options = { ...model.heads(layer), cached: step - 1, longest: length };
+        const options = { ...model.heads(layer), step, longest: length };
         return decodeAttention(scope, query, key, value, cache.layer(layer), live.places, options);
       },
     });

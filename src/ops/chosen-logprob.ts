@@ -7,7 +7,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
 import { sharingRows } from '../gpu/loops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { LiveSequences, StepOfRows } from './sample.ts';
+import { type LiveSequences, ringOf, type StepOfRows } from './sample.ts';
 
 export const chosenLogprobKernels = kernels(shader, { forward: { groups: (p) => p.rows as number } });
 
@@ -25,7 +25,7 @@ export function chosenLogprobs(
     cols: vocabulary,
     stride: logits.cols,
     step,
-    sequences: tokens.cols,
+    ...ringOf(tokens),
   };
   const buffers = { logits, places, tokens, logprobs };
   chosenLogprobKernels.forward(gpu, buffers, params, sharingRows(gpu, vocabulary));

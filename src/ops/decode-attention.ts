@@ -46,8 +46,8 @@ export interface LayerCache {
 }
 
 export interface DecodeAttentionOptions extends Heads {
-  /** Number of tokens in each sequence's own part of the cache; the new one is appended. */
-  cached: number;
+  /** The step of generation; the new token is appended to the sequence's own part of the cache. */
+  step: number;
   /** Upper bound of a sequence's keys in the cache, including the prompt; default: the rows of the cache. */
   longest?: number;
   /** Whether a workgroup computes a head; default: on GPUs, for head sizes up to 256. */
@@ -55,8 +55,8 @@ export interface DecodeAttentionOptions extends Heads {
 }
 
 /**
- * query (B, heads · headDim), key and value (B, kvHeads · headDim), places (B, 4) u32: the cache rows [0, 1) of the
- * sequence's prompt, the first of its own, and its index → (B, heads · headDim). Key and value are stored in the cache.
+ * query (B, heads · headDim), key and value (B, kvHeads · headDim), places (B, 8) u32: see `Place` → (B, heads · headDim). Key
+ * and value are stored in the cache.
  */
 export function decodeAttention(
   tape: Tape,
@@ -70,7 +70,7 @@ export function decodeAttention(
   return attend(tape, query, { key, value }, cache, places, options);
 }
 
-/** The same if the new token's key and value are already in the cache, after the sequence's own `cached` rows. */
+/** The same if the new token's key and value are already in the cache, after the sequence's own rows. */
 export function cachedAttention(
   tape: Tape,
   query: Tensor,
@@ -90,7 +90,7 @@ function attend(
   options: DecodeAttentionOptions,
 ): Tensor {
   const { gpu } = tape;
-  const { heads, kvHeads, headDim, cached, scale = 1 / Math.sqrt(headDim), window = 0, softCap } = options;
+  const { heads, kvHeads, headDim, step, scale = 1 / Math.sqrt(headDim), window = 0, softCap } = options;
   const vectors = headDim / 4;
   const fits = vectors <= WIDE_WORKGROUP;
   const wide = (options.wide ?? gpu.adapterProfile.wideDecoding) && fits;
@@ -100,7 +100,7 @@ function attend(
   const buffers = { query, ...own, places, keys: cache.keys, values: cache.values, y };
   const range = { start: 0, stop: seen };
   const scores = { scale, soft_cap: softCap ?? 0 };
-  const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, ...scores, ...range };
+  const params = { rows: query.rows, heads, kv_heads: kvHeads, step, ...scores, ...range };
   const shared = { HEAD_VECTORS: vectors, WINDOW: window, ...cappedBy(softCap) };
   const parts = Math.ceil(vectors / 8);
   const { forward, forward_piece } =
@@ -108,16 +108,16 @@ function attend(
   const constants = wide ? shared : { ...shared, PARTS: parts };
 
   // The wide kernel runs three inner loops per tile: scores, maximum, values.
-  const step = wide
+  const reach = wide
     ? WIDE_WORKGROUP * reachOf(gpu, SPENT, 2 * vectors + 12)
     : reachOf(gpu, SPENT, Math.max(2, vectors - 6));
-  if (seen <= step) {
+  if (seen <= reach) {
     forward(gpu, buffers, params, constants);
     return y;
   }
   const states = tape.empty([query.rows * heads, wide ? 2 * WIDE_WORKGROUP : parts, 4], 'decode states');
-  for (let start = 0; start < seen; start += step) {
-    const piece = { ...params, start, stop: Math.min(start + step, seen) };
+  for (let start = 0; start < seen; start += reach) {
+    const piece = { ...params, start, stop: Math.min(start + reach, seen) };
     forward_piece(gpu, { ...buffers, states }, piece, constants);
   }
   tape.release(states);

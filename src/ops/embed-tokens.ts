@@ -4,14 +4,14 @@
 import shader from '../../shaders/decode/embed-tokens.wgsl';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { LiveSequences } from './sample.ts';
+import { type LiveSequences, ringOf } from './sample.ts';
 import { bound, formatOf, weightKernels } from './weights.ts';
 
 export const embedKernels = weightKernels(shader, 'one', {
   forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
 });
 
-/** The tokens of step − 1 → rows of the table (V, d), scaled: (B, d). Step 0 is the prompt's own. */
+/** The tokens of step − 1, or the prompts' last ones → rows of the table (V, d), scaled: (B, d). */
 export function embedTokens(
   tape: Tape,
   table: Tensor,
@@ -20,7 +20,7 @@ export function embedTokens(
 ): Tensor {
   const [vocabulary, cols] = table.shape as [number, number];
   const y = tape.empty([places.rows, cols], 'embedded tokens');
-  const params = { rows: places.rows, cols, vocabulary, step, sequences: tokens.cols, scale };
+  const params = { rows: places.rows, cols, vocabulary, step, ...ringOf(tokens), scale };
   embedKernels[formatOf(table)].forward(tape.gpu, { places, tokens, weights: bound(table), y }, params);
   return y;
 }

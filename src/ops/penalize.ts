@@ -6,14 +6,14 @@ import shader from '../../shaders/decode/penalize.wgsl';
 import { kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { LiveSequences, StepOfRows } from './sample.ts';
+import { type LiveSequences, ringOf, type StepOfRows } from './sample.ts';
 
 export const penalizeKernels = kernels(shader, { forward: { threads: (p) => p.rows * p.span } });
 
 export interface Repetition {
   /** Above 1 makes tokens that already occur less likely, below 1 more likely. */
   penalty: number;
-  /** u32: ids of all prompts, concatenated, as indexed by `places`. */
+  /** u32: ids of the prompts, by cache row. */
   prompts: Tensor;
   /** Number of tokens in the longest prompt. */
   longestPrompt: number;
@@ -37,8 +37,8 @@ export function penalize(
     vocabulary,
     stride: logits.cols,
     step,
-    sequences: tokens.cols,
-    span: longestPrompt + step,
+    ...ringOf(tokens),
+    span: longestPrompt + Math.min(step, tokens.rows),
     words,
     penalty,
   };

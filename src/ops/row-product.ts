@@ -67,7 +67,7 @@ interface Launch {
   /** Row stride of y in vectors, and number of pairs of blocks. */
   width: number;
   tiles: number;
-  cached?: number;
+  step?: number;
   buffers?: Buffers;
   constants?: Constants;
 }
@@ -79,13 +79,13 @@ function launch(
   { weights, n, k, biased = false }: RowWeights,
   y: BufferView,
   { scale = 1, normEps }: RowProductOptions,
-  { width, tiles, cached = 0, buffers = {}, constants = {} }: Launch,
+  { width, tiles, step = 0, buffers = {}, constants = {} }: Launch,
 ): void {
   if (x.cols !== k) throw new RangeError(`rowProduct: x is ${x}, but the weights are (${n}, ${k})`);
   const { rows } = x;
   const fit = BY_ADAPTER[gpu.adapterProfile.kind];
   const ROWS = Math.min(fit.rows, 2 ** Math.ceil(Math.log2(rows)));
-  const params = { rows, n, k, tiles, width, cached, scale, eps: normEps ?? 0 };
+  const params = { rows, n, k, tiles, width, step, scale, eps: normEps ?? 0 };
   const shared = { WORKGROUP: fit.workgroup, ROWS, NORMED: normEps !== undefined, BIASED: biased };
   rowProductKernels[end][formatOf(weights)].product(
     gpu,
@@ -146,10 +146,10 @@ export function rowActivation(
 /** The destination of a step's heads. */
 export interface HeadPlaces {
   cache: LayerCache;
-  /** (R, 4) u32: cache rows [0, 1) of the prompt, the first of the sequence's own, and its index. */
+  /** (R, 8) u32: see `Place`. */
   places: Tensor;
-  /** Number of tokens in each sequence's own part of the cache. */
-  cached: number;
+  /** The step of generation. */
+  step: number;
   /** From `ropeTable`; undefined for a layer without positions. */
   turns: Tensor | undefined;
 }
@@ -168,7 +168,7 @@ export function rowHeads(
   x: Tensor,
   weights: RowWeights,
   { heads, kvHeads, headDim }: Pick<Heads, 'heads' | 'kvHeads' | 'headDim'>,
-  { cache, places, cached, turns }: HeadPlaces,
+  { cache, places, step, turns }: HeadPlaces,
   options: RowProductOptions = {},
 ): Tensor {
   const query = tape.empty([x.rows, heads * headDim], 'query');
@@ -183,6 +183,6 @@ export function rowHeads(
   };
   const width = (heads * headDim) / 4;
   const tiles = weights.n / 8;
-  launch(tape.gpu, 'heads', x, weights, query, options, { width, tiles, cached, buffers, constants });
+  launch(tape.gpu, 'heads', x, weights, query, options, { width, tiles, step, buffers, constants });
   return query;
 }

@@ -1,6 +1,6 @@
 /**
  * Samples the next token of each live sequence from its logits, on the device, so that no step waits for the host. The
- * token depends on the sequence's logits, the seed, its index and the step, not on the rest of the batch. Records nothing:
+ * token depends on the sequence's logits, the seed, its index and its length, not on the rest of the batch. Records nothing:
  * there is no gradient through a choice.
  */
 import shader from '../../shaders/decode/sample.wgsl';
@@ -35,19 +35,53 @@ export interface SamplingSettings {
   seed: number;
 }
 
+/** Where a row keeps its sequence, for `lib/place.wgsl`. */
+export interface Place {
+  /** The first of the prompt's cache rows, and the row after the last. */
+  prompt: number;
+  promptEnd: number;
+  /** The same for its own tokens: one row for each but the last, which is never an input, and at least one. */
+  own: number;
+  ownEnd: number;
+  /** The step that chooses its first token. */
+  start: number;
+  /** The column of its tokens. */
+  slot: number;
+  /** Its index among all sequences, for the random numbers. */
+  sequence: number;
+  /** The prompt's last token: the input of its first step. */
+  first: number;
+}
+
+/** Places as the kernels read them, (B, 8). */
+export function packPlaces(places: readonly Place[]): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from(
+    places.flatMap(({ prompt, promptEnd, own, ownEnd, start, slot, sequence, first }) => [
+      ...[prompt, promptEnd, own, ownEnd],
+      ...[start, slot, sequence, first],
+    ]),
+  );
+}
+
+/** Numbers in a place. */
+export const PLACE_COLUMNS = 8;
+
+/** The parameters of a kernel that reads or writes chosen tokens. */
+export function ringOf(tokens: Tensor): { ring: number; slots: number } {
+  return { ring: tokens.rows, slots: tokens.cols };
+}
+
 /** Upper bound of iterations per token of the vocabulary: 5 passes, 28 passes of four tokens per iteration, and overhead. */
 const PER_TOKEN = 13;
 
 /** The unfinished sequences. */
 export interface LiveSequences {
-  /** (B, 4) u32: the cache rows [0, 1) of the prompt, the first of the sequence's own, and its index below S. */
+  /** (B, 8) u32: see {@link Place}. */
   places: Tensor;
-  /** (T, S) u32: token by step and sequence. */
+  /** (T, S) u32: token by step modulo T, and slot. T is at least the longest sequence. */
   tokens: Tensor;
   /** u32: the ids that end a sequence; {@link INVALID_TOKEN} if there are none. */
   eos: BufferView;
-  /** Offset of the sequence indices, for the random numbers. */
-  firstSequence: number;
   /** Where to store the log-probabilities of the tokens, if requested. */
   logprobs?: TokenLogprobTensors | undefined;
 }
@@ -79,7 +113,7 @@ export interface StepOfRows {
 export function sample(
   gpu: Gpu,
   logits: Tensor,
-  { places, tokens, eos, firstSequence, logprobs }: LiveSequences,
+  { places, tokens, eos, logprobs }: LiveSequences,
   { temperature, topK, topP, minP, seed }: SamplingSettings,
   { step, firstRow = 0, vocabulary = logits.cols }: StepOfRows,
   areModels = false,
@@ -91,8 +125,7 @@ export function sample(
     vocabulary,
     stride: logits.cols,
     step,
-    sequences: tokens.cols,
-    first_sequence: firstSequence,
+    ...ringOf(tokens),
     seed,
     temperature,
     top_k: topK < vocabulary ? topK : 0,

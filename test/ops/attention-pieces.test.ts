@@ -12,6 +12,7 @@ import { random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 import { asDevices, asking, requireSameBytes } from '../support/op.ts';
+import { placesOf } from '../support/places.ts';
 import { type Pair, spansOf } from '../support/spans.ts';
 
 /** A limit that leaves about 40 keys per dispatch, or one tile. */
@@ -109,7 +110,11 @@ describe('decode attention in pieces', () => {
               Tensor.from(gpu, Float32Array.from(normals(rows * cols)), [rows, cols]);
             const cache = { keys: tensor(800, kvHeads * headDim), values: tensor(800, kvHeads * headDim) };
             const [query, key, value] = [heads, kvHeads, kvHeads].map((count) => tensor(4, count * headDim));
-            const places = CONTEXTS.flatMap(({ prompt, own }, i) => [...prompt, own, i]);
+            const places = CONTEXTS.map(({ prompt: [prompt, promptEnd], own }) => ({
+              prompt,
+              promptEnd,
+              own,
+            }));
             const dispatches = gpu.recorder.report.dispatches;
             const y = decodeAttention(
               Tape.forInference(gpu),
@@ -117,8 +122,8 @@ describe('decode attention in pieces', () => {
               key!,
               value!,
               cache,
-              Tensor.from(gpu, Uint32Array.from(places), [4, 4]),
-              { heads, kvHeads, headDim, window, cached: CACHED, longest: 239 + CACHED, wide },
+              placesOf(gpu, places),
+              { heads, kvHeads, headDim, window, step: 1 + CACHED, longest: 239 + CACHED, wide },
             );
             const count = gpu.recorder.report.dispatches - dispatches;
             const results = await Promise.all([y, cache.keys, cache.values].map((one) => one.toArray(gpu)));

@@ -10,6 +10,7 @@ import { random } from '../reference/compare.ts';
 import { logSoftmax } from '../reference/softmax.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
+import { placesOf } from '../support/places.ts';
 
 const UNTOUCHED = 7;
 
@@ -43,10 +44,12 @@ describe('chosen-logprob', () => {
         tokens[step * sequences + (owners[firstRow + r] as number)] = token;
       });
       const live = {
-        places: Tensor.from(gpu, Uint32Array.from(owners.flatMap((s) => [0, 0, 0, s])), [owners.length, 4]),
+        places: placesOf(
+          gpu,
+          owners.map((slot) => ({ slot })),
+        ),
         tokens: Tensor.from(gpu, tokens, [steps, sequences]),
         eos: Tensor.from(gpu, Uint32Array.of(INVALID_TOKEN), [1]),
-        firstSequence: 0,
       };
       const untouched = new Float32Array(steps * sequences).fill(UNTOUCHED);
       const logprobs = Tensor.from(gpu, untouched, [steps, sequences]);
@@ -69,10 +72,9 @@ describe('chosen-logprob', () => {
   it('skips a row without a token', async () => {
     const gpu = await testGpu();
     const live = {
-      places: Tensor.from(gpu, Uint32Array.of(0, 0, 0, 0), [1, 4]),
+      places: placesOf(gpu, [{}]),
       tokens: Tensor.from(gpu, Uint32Array.of(INVALID_TOKEN), [1, 1]),
       eos: Tensor.from(gpu, Uint32Array.of(INVALID_TOKEN), [1]),
-      firstSequence: 0,
     };
     const logprobs = Tensor.from(gpu, Float32Array.of(UNTOUCHED), [1, 1]);
     const logits = Tensor.from(gpu, new Float32Array(6).fill(Number.NaN), [1, 6]);

@@ -7,11 +7,12 @@ import { attention } from '../reference/attention.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
+import { placesOf } from '../support/places.ts';
 
 /** Prompts of these lengths; each sequence continues one of them. */
 const PROMPTS = [1, 6, 42, 123];
 const SEQUENCES = [2, 0, 1, 1, 3, 2];
-const CAPACITY = 7;
+const CAPACITY = 8;
 
 interface Case {
   heads: number;
@@ -59,17 +60,24 @@ describe('decode attention', () => {
           Float32Array.from(normals(B * cols)),
         );
         const ownStart = (s: number) => promptRows + s * CAPACITY;
-        const places = live.flatMap((s) => {
-          const p = SEQUENCES[s];
-          return [starts[p], starts[p] + PROMPTS[p], ownStart(s), s];
+        // Rows are refilled at different times: the third one has more tokens of its own than the others. The last one is in
+        // its first step, with its prompt's last token as the input.
+        const step = cached + 2;
+        const startOf = (row: number) => (row === 2 ? 0 : row === B - 1 ? step : 1);
+        const cachedOf = (row: number) => Math.max(0, step - startOf(row) - 1);
+        const promptOf = (row: number) => PROMPTS[SEQUENCES[live[row]]] - (row === B - 1 ? 1 : 0);
+        const places = live.map((s, row) => {
+          const prompt = starts[SEQUENCES[s]];
+          const promptEnd = prompt + PROMPTS[SEQUENCES[s]];
+          return { prompt, promptEnd, own: ownStart(s), start: startOf(row) };
         });
 
         const tensor = (data: Float32Array | Uint32Array, cols: number) =>
           Tensor.from(gpu, data, [data.length / cols, cols]);
         const tape = Tape.forInference(gpu);
         const cache = { keys: tensor(keys, width), values: tensor(values, width) };
-        const at = tensor(Uint32Array.from(places), 4);
-        const options = { heads, kvHeads, headDim, cached, wide, window, softCap };
+        const at = placesOf(gpu, places);
+        const options = { heads, kvHeads, headDim, step, wide, window, softCap };
         const q = tensor(query, heads * headDim);
         const y = decodeAttention(tape, q, tensor(key, width), tensor(value, width), cache, at, options);
         // The same from the cache alone, which contains the new key and value by now.
@@ -84,8 +92,8 @@ describe('decode attention', () => {
         for (const [row, s] of live.entries()) {
           const p = SEQUENCES[s];
           const seen = [
-            ...Array.from({ length: PROMPTS[p] }, (_, i) => starts[p] + i),
-            ...Array.from({ length: cached }, (_, i) => ownStart(s) + i),
+            ...Array.from({ length: promptOf(row) }, (_, i) => starts[p] + i),
+            ...Array.from({ length: cachedOf(row) }, (_, i) => ownStart(s) + i),
           ];
           const tokens = seen.length + 1;
           const take = (all: Float32Array, own: Float32Array) => [
@@ -107,8 +115,8 @@ describe('decode attention', () => {
               label: `sequence ${s}`,
             },
           );
-          keys.set(key.subarray(row * width, (row + 1) * width), (ownStart(s) + cached) * width);
-          values.set(value.subarray(row * width, (row + 1) * width), (ownStart(s) + cached) * width);
+          keys.set(key.subarray(row * width, (row + 1) * width), (ownStart(s) + cachedOf(row)) * width);
+          values.set(value.subarray(row * width, (row + 1) * width), (ownStart(s) + cachedOf(row)) * width);
         }
         expect(foundAgain).to.deep.equal(found);
         // The new token is stored, and nothing else has changed.

@@ -6,6 +6,7 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
+import { placesOf } from '../support/places.ts';
 import { DTYPES, randomWeights, weightsFrom } from '../support/weights.ts';
 
 describe('embed-tokens', () => {
@@ -15,12 +16,13 @@ describe('embed-tokens', () => {
       const [vocabulary, cols, sequences] = [5, 256, 3];
       const { data, values } = randomWeights(dtype, vocabulary * cols, 3);
       const table = weightsFrom(gpu, data, [vocabulary, cols], dtype);
-      // Sequence 1 has ended and has no row. For an invalid token, the last one of the vocabulary is used.
-      const places = Tensor.from(gpu, Uint32Array.of(0, 4, 6, 2, 4, 6, 20, 0), [2, 4], 'places');
+      // The last row begins in step 1, and step 3 reads what overwrote step 0. For an invalid token, the last one of the vocabulary is used.
+      const places = placesOf(gpu, [{ slot: 2 }, { slot: 0 }, { slot: 1, start: 1, first: 2 }]);
       const tokens = Tensor.from(gpu, Uint32Array.of(3, 4, 1, 2, 0, 0xffffffff), [2, sequences], 'tokens');
       for (const [step, ids] of [
-        [1, [1, 3]],
-        [2, [4, 2]],
+        [1, [1, 3, 2]],
+        [2, [4, 2, 0]],
+        [3, [1, 3, 4]],
       ] as const) {
         const tape = Tape.forInference(gpu);
         const live = { places, tokens } as LiveSequences;

@@ -25,6 +25,7 @@ import * as theory from '../reference/theory.ts';
 import * as targets from '../reference/token-logprob.ts';
 import { gpuEndingLoops } from '../support/ending-loops.ts';
 import { draw, expectValues, run, tolerances, train, truth, upload } from '../support/head-logprob.ts';
+import { placesOf } from '../support/places.ts';
 import { checkRowOp, type RowOp, type RowOpTolerance } from '../support/row-op.ts';
 import { shaderOf } from '../support/shader.ts';
 import { onDevice, randomCases } from '../theory/cases.ts';
@@ -188,10 +189,9 @@ fn count() {
       // Many logits are equal, so that the search for a limit takes all rounds.
       const logits = Float32Array.from(random(3).normals(rows * vocabulary, 2), (z) => Math.round(4 * z) / 4);
       const live = {
-        places: Tensor.from(gpu, Uint32Array.of(0, 0, 0, 0, 0, 0, 0, 1), [rows, 4]),
+        places: placesOf(gpu, new Array(rows).fill({})),
         tokens: Tensor.from(gpu, new Uint32Array(rows), [1, rows]),
         eos: Tensor.from(gpu, Uint32Array.of(0xffffffff), [1]),
-        firstSequence: 0,
       };
       const given = Tensor.from(gpu, logits, [rows, vocabulary]);
       for (const setting of [

@@ -23,6 +23,7 @@ import { layerNorm } from '../../src/ops/layer-norm.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { logSumExp } from '../../src/ops/logsumexp.ts';
 import { PRODUCT_VARIANTS } from '../../src/ops/matmul.ts';
+import { MOST_ROWS, refill } from '../../src/ops/refill.ts';
 import { rmsNorm } from '../../src/ops/rms-norm.ts';
 import { rowActivation } from '../../src/ops/row-product.ts';
 import { sample } from '../../src/ops/sample.ts';
@@ -64,10 +65,9 @@ const LARGEST: Readonly<Record<string, Run>> = {
   },
   sample(_, make, gpu) {
     const live = {
-      places: make([64, 4], false, 'u32'),
+      places: make([64, 8], false, 'u32'),
       tokens: make([8, 64], false, 'u32'),
       eos: make([64], false, 'u32'),
-      firstSequence: 0,
     };
     const settings = { temperature: 1, topK: 50, topP: 0.9, minP: 0, seed: 0 };
     sample(gpu, make([64, VOCABULARY]), live, settings, { step: 1 });
@@ -75,10 +75,9 @@ const LARGEST: Readonly<Record<string, Run>> = {
   'sample, with log-probabilities'(_, make, gpu) {
     const logprobs = { sampling: make([8, 64]), model: make([8, 64]) };
     const live = {
-      places: make([64, 4], false, 'u32'),
+      places: make([64, 8], false, 'u32'),
       tokens: make([8, 64], false, 'u32'),
       eos: make([64], false, 'u32'),
-      firstSequence: 0,
       logprobs,
     };
     const logits = make([64, VOCABULARY]);
@@ -86,6 +85,15 @@ const LARGEST: Readonly<Record<string, Run>> = {
     sample(gpu, logits, live, settings, { step: 1 });
     sample(gpu, logits, live, settings, { step: 1 }, true);
     chosenLogprobs(gpu, logits, live, logprobs.model, { step: 1 });
+  },
+  refill(_, make, gpu) {
+    const live = {
+      places: make([MOST_ROWS, 8], false, 'u32'),
+      tokens: make([8, MOST_ROWS], false, 'u32'),
+      eos: make([64], false, 'u32'),
+    };
+    const waiting = { prompts: make([64, 3], false, 'u32'), next: make([1], false, 'u32'), copies: 1 };
+    refill(gpu, live, waiting, { step: 8, ready: 64, longest: 8 });
   },
   'products of few rows'(tape, make) {
     const weights = { weights: make([2 * HIDDEN, FEED_FORWARD]), n: 2 * HIDDEN, k: FEED_FORWARD };
@@ -129,7 +137,7 @@ function headCases(): Record<string, Run> {
   for (const [rows, width, vocabulary] of [
     [32, HIDDEN, VOCABULARY],
     [32, 768, 50_257],
-    [4096, 2048, 65_536],
+    [4096, 2048, MOST_ROWS],
     [TOKENS, 768, 1025],
   ] as const) {
     for (const filterEps of [0, 1e-9]) {
@@ -182,8 +190,8 @@ function attentionCases(): Record<string, Run> {
       cases[`decodeAttention${wide ? ', wide' : ''}, ${name}`] = (tape, make) => {
         const [query, key, value] = [heads, kvHeads, kvHeads].map((h) => make([16, h * headDim]));
         const cache = { keys: make([TOKENS, kvHeads * headDim]), values: make([TOKENS, kvHeads * headDim]) };
-        const options = { ...shape, cached: TOKENS, longest: TOKENS, wide };
-        decodeAttention(tape, query!, key!, value!, cache, make([16, 4], false, 'u32'), options);
+        const options = { ...shape, step: TOKENS, longest: TOKENS, wide };
+        decodeAttention(tape, query!, key!, value!, cache, make([16, 8], false, 'u32'), options);
       };
     }
   }

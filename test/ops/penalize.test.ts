@@ -11,6 +11,7 @@ import { expectClose, random } from '../reference/compare.ts';
 import { penalized } from '../reference/sampling.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
+import { placesOf } from '../support/places.ts';
 
 interface Case {
   vocabulary: number;
@@ -28,9 +29,9 @@ interface Case {
 async function run({ vocabulary, prompts, rows, sequences, tokens, penalty, firstRow = 0 }: Case) {
   const { gpu, check } = guards(await testGpu());
   const starts = prompts.map((_, p) => prompts.slice(0, p).reduce((sum, { length }) => sum + length, 0));
-  const places = rows.flatMap(([p, sequence]) => {
-    const start = starts[p] as number;
-    return [start, start + (prompts[p] as readonly number[]).length, 0, sequence];
+  const places = rows.map(([p, slot]) => {
+    const prompt = starts[p] as number;
+    return { prompt, promptEnd: prompt + (prompts[p] as readonly number[]).length, slot };
   });
   const stride = vocabulary + 3;
   const count = rows.length - firstRow;
@@ -47,10 +48,9 @@ async function run({ vocabulary, prompts, rows, sequences, tokens, penalty, firs
     written.set(of, step * sequences);
   });
   const live = {
-    places: Tensor.from(gpu, Uint32Array.from(places), [rows.length, 4]),
+    places: placesOf(gpu, places),
     tokens: Tensor.from(gpu, written, [steps, sequences]),
     eos: Tensor.from(gpu, Uint32Array.of(INVALID_TOKEN), [1]),
-    firstSequence: 0,
   };
   const repetition = {
     penalty,

@@ -20,6 +20,7 @@ import { rmsNorm } from '../reference/rms-norm.ts';
 import { rope, ropeFrequencies } from '../reference/rope.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
+import { placesOf } from '../support/places.ts';
 import { DTYPES, randomWeights, weightsFrom } from '../support/weights.ts';
 
 const EPS = 1e-5;
@@ -157,7 +158,11 @@ describe('row-product', () => {
       // Prompts of other lengths, and the sequences' own rows in another order than the sequences.
       const prompts = [2, 9, 4, 1, 7];
       const own = prompts.map((_, i) => 24 + ((3 * i) % 5) * 7);
-      const places = prompts.flatMap((length, i) => [3, 3 + length, own[i] as number, i]);
+      const places = prompts.map((length, i) => ({
+        prompt: 3,
+        promptEnd: 3 + length,
+        own: own[i] as number,
+      }));
       const cacheRows = 24 + 5 * 7;
       const untouched = Float32Array.from(random(1).normals(cacheRows * width));
       const cache = {
@@ -169,7 +174,7 @@ describe('row-product', () => {
       const turns = pairs > 0 ? Tensor.from(gpu, table, [16, pairs, 2]) : undefined;
       const tape = Tape.forInference(gpu);
       const shape = { heads, kvHeads, headDim };
-      const at = { cache, places: Tensor.from(gpu, Uint32Array.from(places), [rows, 4]), cached, turns };
+      const at = { cache, places: placesOf(gpu, places), step: 1 + cached, turns };
       const query = await rowHeads(tape, input, weights, shape, at, options).toArray(gpu);
       const [keys, values] = [await cache.keys.toArray(gpu), await cache.values.toArray(gpu)];
       await check();

@@ -14,6 +14,7 @@ import { logSoftmax } from '../reference/softmax.ts';
 import { belowChiSquareBound, chiSquare } from '../support/chi-square.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
+import { placesOf } from '../support/places.ts';
 
 /** Threads per row: one, a few, a GPU's many; and how many rows to test, because barriers are slow on the CPU. */
 const LANES: readonly (readonly [number, number])[] = [
@@ -75,10 +76,12 @@ async function drawScored(
   });
   const perToken = () => Tensor.from(gpu, new Float32Array((step + 1) * S).fill(UNTOUCHED), [step + 1, S]);
   const live = {
-    places: Tensor.from(gpu, Uint32Array.from(sequences.flatMap((s) => [0, 0, 0, s])), [rows.length, 4]),
+    places: placesOf(
+      gpu,
+      sequences.map((slot) => ({ slot, sequence: firstSequence + slot })),
+    ),
     tokens: Tensor.from(gpu, tokens, [step + 1, S]),
     eos: Tensor.from(gpu, Uint32Array.from(eos), [eos.length]),
-    firstSequence,
     logprobs: scored ? { sampling: perToken(), model: perToken() } : undefined,
   };
   const given = Tensor.from(gpu, logits, [rows.length, stride]);
