@@ -22,7 +22,7 @@ export { shader } from './gpu/own-shader.ts';
 export type { Constants, PipelineKey } from './gpu/pipelines.ts';
 export type { Allocation, BufferKind, BufferView, HeldBuffer, MemoryReport } from './gpu/pool.ts';
 export type { AdapterKind, AdapterProfile } from './gpu/profile.ts';
-export type { Profiler } from './gpu/profiler.ts';
+export { type Profiler, profile } from './gpu/profiler.ts';
 export { type RequestOptions, requestGpu } from './gpu/request.ts';
 export type { Shader, ShaderLine } from './gpu/shader.ts';
 export type { Tuning, TuningReport, TuningStore } from './gpu/tuner.ts';

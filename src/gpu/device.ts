@@ -10,7 +10,6 @@ import { LOOP_LIMIT } from './loops.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { type BufferKind, BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { type AdapterProfile, profileOf } from './profile.ts';
-import { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
 import type { Tuner, Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
@@ -64,7 +63,7 @@ export class Gpu {
   private readonly wanted: PipelineKey[] = [];
   private readonly waits: Waits;
   private readonly shared: boolean;
-  private readonly guard: Guard;
+  readonly guard: Guard;
   private failure: Error | undefined;
   private disposed = false;
 
@@ -208,17 +207,6 @@ export class Gpu {
 
   memory(): MemoryReport {
     return this.pool.report();
-  }
-
-  /** Times every kernel from now on. Needs the feature `timestamp-query`. */
-  profile(): Profiler {
-    if (!this.device.features.has('timestamp-query')) {
-      throw new GpuError('this adapter has no timestamp-query, so kernels cannot be timed');
-    }
-    this.recorder.flush();
-    this.recorder.profiler?.dispose();
-    this.recorder.profiler = this.guard(() => new Profiler(this.device));
-    return this.recorder.profiler;
   }
 
   /**

@@ -2,6 +2,9 @@
  * Time per kernel from timestamp queries, if the adapter supports them. Only for measurements, and off by default: it puts
  * every dispatch into a separate pass.
  */
+import type { Gpu } from './device.ts';
+import { GpuError } from './errors.ts';
+
 const CAPACITY = 2048;
 
 export interface KernelTime {
@@ -9,6 +12,19 @@ export interface KernelTime {
   calls: number;
   /** Total milliseconds of all calls. */
   milliseconds: number;
+}
+
+/**
+ * Times every kernel of a device from now on. Throws a {@link GpuError} if the device has no `timestamp-query`. A function rather
+ * than a method of the device, so that a page that times nothing does not load it.
+ */
+export function profile({ device, recorder, guard }: Gpu): Profiler {
+  if (!device.features.has('timestamp-query'))
+    throw new GpuError('this adapter has no timestamp-query, so kernels cannot be timed');
+  recorder.flush();
+  recorder.profiler?.dispose();
+  recorder.profiler = guard(() => new Profiler(device));
+  return recorder.profiler;
 }
 
 export class Profiler {

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
+import { type Profiler, profile } from '../../gpu/profiler.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import { writeFiles } from '../../node/folder.ts';
 import { TRL_NAMES } from '../../train/settings/trl-names.ts';
@@ -68,7 +69,7 @@ function trainCommand(method: Method): Command {
       });
       const files = await openModelFiles(settings, terminal, signal);
       const json = await withGpu(terminal, settings, async (gpu) => {
-        const profiler = settings.profile ? gpu.profile() : undefined;
+        const profiler = settings.profile ? profile(gpu) : undefined;
         const open = await openModel(gpu, files, {
           trainable: full,
           dtype,
@@ -109,7 +110,7 @@ function trainCommand(method: Method): Command {
 }
 
 /** The ten slowest kernels. */
-async function kernelTimes(gpu: Gpu, profiler: ReturnType<Gpu['profile']>): Promise<string[]> {
+async function kernelTimes(gpu: Gpu, profiler: Profiler): Promise<string[]> {
   await gpu.recorder.finish();
   const times = await profiler.report();
   const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
