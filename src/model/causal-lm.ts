@@ -22,7 +22,7 @@ import { type LinearShape, LoraAdapter, type Training } from './lora.ts';
 import { checkDtype, type LoadDtype } from './precision.ts';
 import { toFiles } from './stored-layout.ts';
 import { openModelWeights } from './stored-weights.ts';
-import { type LoadedWeights, uploadParameters, uploadWeights } from './upload-weights.ts';
+import { type LoadedWeights, requireRoom, uploadParameters, uploadWeights } from './upload-weights.ts';
 import { linearsOf } from './weight-shapes.ts';
 
 export interface AttachOptions {
@@ -66,7 +66,10 @@ export class CausalLM extends Decoder {
     super(gpu, config, architecture, weights);
   }
 
-  /** Reads a Hugging Face folder from any source; `openSource` of `webalign/node` opens folders on disk. */
+  /**
+   * Reads a Hugging Face folder from any source; `openSource` of `webalign/node` opens folders on disk. Throws
+   * {@link MemoryCapError} before any weight is read if the weights exceed the memory cap.
+   */
   static async load(
     gpu: Gpu,
     source: Source,
@@ -86,7 +89,9 @@ export class CausalLM extends Decoder {
       const where = `${files.name}/config.json`;
       throw new InputError(where, what, 'Use a model whose head size is a multiple of 4');
     }
-    const stored = await openModelWeights(files, description);
+    const stored = await openModelWeights(files, description, (weights) =>
+      requireRoom(gpu, weights, { dtype, trainable, name: files.name }),
+    );
     const hash = new ContentHash();
     await hash.add(JSON.stringify(config));
     const weights = trainable

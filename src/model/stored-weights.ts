@@ -21,8 +21,15 @@ export interface ModelWeights {
   matrices: ReadonlySet<string>;
 }
 
-/** The complete weights of a model with correct shapes. Throws {@link InputError} with all problems. */
-export async function openModelWeights(files: Files, description: ModelDescription): Promise<ModelWeights> {
+/**
+ * The complete weights of a model with correct shapes. Throws {@link InputError} with all problems. `check` sees the weights
+ * while only the headers of their files have been read.
+ */
+export async function openModelWeights(
+  files: Files,
+  description: ModelDescription,
+  check?: (weights: ModelWeights) => void,
+): Promise<ModelWeights> {
   const { config, architecture, headless = false } = description;
   const shapes = weightShapes(architecture, config);
   const stored = fromFiles(description, await openWeights(files), shapes);
@@ -44,15 +51,18 @@ export async function openModelWeights(files: Files, description: ModelDescripti
         : 'Use the config.json that belongs to these weights';
     throw new InputError(files.name, listed(findings, 8, '; '), wayOut);
   }
+  const isMatrix = ([name, shape]: [string, number[]]) =>
+    shape.length === 2 && name !== `${architecture.positions}.weight`;
+  const matrices = new Set([...shapes].filter(isMatrix).map(([name]) => name));
+  const weights: ModelWeights = { shapes, stored, matrices };
+  check?.(weights);
   const own = config.tieWordEmbeddings && !headless ? stored.get(`${head}.weight`) : undefined;
   // Some files contain the embedding under both names.
   if (own && !(await same(own, stored.get(`${embedding}.weight`) as TensorSource))) {
     const what = 'is a separate head, but the configuration ties the head to the embedding';
     throw new InputError(own.where, what, 'Set "tie_word_embeddings": false in config.json');
   }
-  const isMatrix = ([name, shape]: [string, number[]]) =>
-    shape.length === 2 && name !== `${architecture.positions}.weight`;
-  return { shapes, stored, matrices: new Set([...shapes].filter(isMatrix).map(([name]) => name)) };
+  return weights;
 }
 
 /** Whether two tensors have the same bytes. */

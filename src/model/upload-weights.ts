@@ -3,13 +3,13 @@
  * is in host memory.
  */
 import type { Gpu } from '../gpu/device.ts';
-import { formatBytes } from '../gpu/errors.ts';
+import { formatBytes, MemoryCapError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
 import { toFloat32 } from '../io/float.ts';
 import type { ContentHash } from '../io/hash.ts';
 import type { TensorSource } from '../io/safetensors.ts';
 import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
-import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
+import { type ParameterSpec, ParameterStore, storeBytes } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { bytesIn, formatFor, type LoadDtype } from './precision.ts';
 import type { ModelWeights } from './stored-weights.ts';
@@ -19,6 +19,37 @@ export interface LoadedWeights {
   tensors: ReadonlyMap<string, Tensor>;
   /** Present if all weights train. */
   store: ParameterStore | undefined;
+}
+
+/**
+ * Throws {@link MemoryCapError} if the weights exceed the memory cap together with the buffers in use. Needs only their
+ * shapes: nothing has been read, and nothing is allocated.
+ */
+export function requireRoom(
+  gpu: Gpu,
+  { shapes, stored, matrices }: ModelWeights,
+  { dtype, trainable, name }: { dtype: LoadDtype; trainable: boolean; name: string },
+): void {
+  const { pool, counting } = gpu;
+  if (counting || pool.cap === Number.POSITIVE_INFINITY) return;
+  const sizes = [...shapes].map(([tensor, shape]) => ({ tensor, size: shape.reduce((a, b) => a * b, 1) }));
+  const frozen = () =>
+    sizes.reduce((sum, { tensor, size }) => {
+      const format = matrices.has(tensor) ? formatFor(dtype, stored.get(tensor) as TensorSource) : 'f32';
+      return sum + pool.bytesFor(deviceBytes(format, size));
+    }, 0);
+  const bytes = trainable
+    ? storeBytes(
+        gpu,
+        sizes.map(({ size }) => size),
+      )
+    : frozen();
+  const needed = pool.report().live + bytes;
+  if (needed <= pool.cap) return;
+  const wayOut = trainable
+    ? 'Train an adapter instead of all weights, or raise the memory cap'
+    : 'Load the model with a smaller dtype, such as q8_0, or raise the memory cap';
+  throw new MemoryCapError(needed, pool.cap, `The model ${name}`, wayOut);
 }
 
 /** Maximum bytes in host memory that wait for the device. */

@@ -32,6 +32,14 @@ export type Slab = (typeof SLABS)[number];
 
 const ALIGNMENT = 256;
 
+/** Bytes of so many values in a slab. */
+const paddedBytes = (values: number) => Math.ceil((values * 4) / ALIGNMENT) * ALIGNMENT;
+
+/** Bytes of the buffers of a store with parameters of these sizes. */
+export function storeBytes({ pool }: Gpu, sizes: readonly number[]): number {
+  return SLABS.length * pool.bytesFor(sizes.reduce((sum, values) => sum + paddedBytes(values), 0));
+}
+
 export class ParameterStore {
   /** Views of the values, one after the other; the other slabs have the same layout. The host keeps no copy of the numbers. */
   readonly tensors = new Map<string, Tensor>();
@@ -55,7 +63,7 @@ export class ParameterStore {
       for (const spec of specs.filter((candidate) => (candidate.decays ?? true) === decays)) {
         placed.push({ spec, offset: bytes });
         count += spec.values.length;
-        bytes += Math.ceil((spec.values.length * 4) / ALIGNMENT) * ALIGNMENT;
+        bytes += paddedBytes(spec.values.length);
       }
       if (bytes > start) sections.push({ decays, offset: start, size: bytes - start });
     }
