@@ -110,7 +110,7 @@ export class Collect {
     if (this.prompt.value) this.write();
   }
 
-  /** There is nobody any more who writes. */
+  /** The worker has ended. */
   leave(): void {
     this.isReady = false;
     this.drafts.leave();
@@ -180,7 +180,7 @@ export class Collect {
     onKeys(actions, () => void this.undo(), isShown);
   }
 
-  /** Stores what the drafts on the page are worth, as they stand, and goes on. */
+  /** Stores the verdict on the drafts as they are shown, and continues. */
   private async judge(verdict: Verdict, edit?: Edit): Promise<void> {
     const { shown } = this.drafts;
     if (!shown) return;

@@ -1,7 +1,7 @@
 /**
  * The page that fetches a model from the hub or an address. It asks for nothing before a person has; then it first narrows its own
  * policy to the servers of that one model, which holds for its worker too, and looks only after that. A second model is looked up
- * by a page that is loaded anew.
+ * by a page that is reloaded.
  */
 import { proxy, type Remote } from 'comlink';
 import { formatBytes } from 'webalign/gpu';
@@ -14,7 +14,7 @@ import { chosenPrecision, showPlan } from './plan-view.ts';
 import { makeTablesReachable } from './reachable.ts';
 import { hostsOf, originOf } from './remote.ts';
 
-/** Where a token waits for the page to load anew, in this tab alone. */
+/** Where a token is kept while the page reloads, for this tab alone. */
 const TOKEN = 'webalign-token';
 
 const from = byId('from', HTMLFormElement);

@@ -1,4 +1,4 @@
-/** What the prompt field stands for: a text to go on with, or the next message of a chat. */
+/** The meaning of the prompt field: a text to continue, or the next message of a chat. */
 import { byId, make } from '../shared/dom.ts';
 import type { ModelFacts } from './messages.ts';
 import type { ChatTurn, Prompt } from './preferences/judgment.ts';

@@ -1,5 +1,5 @@
 /**
- * A page that nobody looks at while it trains: its title says how the run stands, and whoever comes back is told that browsers slow
+ * A page that is hidden while it trains: its title shows the state of the run, and a user who returns is told that browsers slow
  * hidden pages down.
  */
 import type { Phase } from './messages.ts';

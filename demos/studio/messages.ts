@@ -45,7 +45,7 @@ export interface Lesson {
   /** The judgments as they are now; later picks belong to a later run. */
   train: readonly Judgment[];
   heldOut: readonly Judgment[];
-  /** The adapter that the run goes on from; a fresh one without. */
+  /** The adapter that the run continues from; without one it trains a new adapter. */
   start?: AdapterFiles;
   /** The reward model that scores its rollouts, as it is when the run starts. The worker adds it. */
   reward?: AdapterFiles;
@@ -108,7 +108,7 @@ export interface DraftUpdate {
 /** What the worker tells without being asked. */
 export type Update =
   | CommonUpdate<Phase>
-  /** A run begins, or goes on: everything that is known of it so far. */
+  /** A run starts or resumes: everything known of it so far. */
   | {
       type: 'run';
       method: MethodName;
@@ -166,7 +166,7 @@ export interface StudioJob {
   start(lesson: Lesson): Promise<void>;
   /** The judgments that there are, to an online run; resolves when what is due of them has been learned. */
   offerPicks(judgments: readonly Judgment[]): Promise<void>;
-  /** Takes the last learning step of an online run back, and goes on from there. Rejects where there is none. */
+  /** Undoes the last learning step of an online run, and resumes from there. Rejects where there is none. */
   stepBack(): Promise<void>;
   /** Stops after the step under way and keeps a checkpoint. */
   pause(): Promise<void>;

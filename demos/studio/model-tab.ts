@@ -1,6 +1,6 @@
 /**
  * The tab of the model: which one writes and learns here, a model of one's own with what it needs before it is loaded, and those
- * that this browser keeps. Another model is used by opening the page anew with it, so that nothing of the one before is left.
+ * that this browser keeps. Another model is used by reloading the page with it, so that nothing of the one before is left.
  */
 import { proxy, type Remote } from 'comlink';
 import { formatBytes } from 'webalign/gpu';

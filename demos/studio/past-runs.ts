@@ -12,14 +12,14 @@ let compared: number[] = [];
 
 /** What the page does with a run. */
 export interface RunActions {
-  /** The model of this page: a run can go on only on the model that it was made of. */
+  /** The model of this page: a run can only continue on its own model. */
   model: string;
   goOn(run: PastRun): void;
   /** Those of this model that there are now. */
   onRuns(runs: readonly PastRun[]): void;
 }
 
-/** Draws the table anew; hides its section where no run has ended yet. `onRuns` of the actions hears which there are. */
+/** Redraws the table; hides its section where no run has ended yet. `onRuns` of the actions hears which there are. */
 export async function showPastRuns(actions: RunActions): Promise<void> {
   const runs = await pastRuns().catch(() => []);
   actions.onRuns(runs.filter(({ model }) => model === actions.model));

@@ -24,7 +24,7 @@ export const QUESTIONS: readonly string[] = [
   'What makes a good apology?',
 ];
 
-/** For a model that goes on with a text. */
+/** For a model that continues a text. */
 export const BEGINNINGS: readonly string[] = [
   'The old lighthouse had been dark for years, until one evening',
   'To make a good cup of tea,',

@@ -33,7 +33,7 @@ const RUNNING: readonly Phase[] = ['reference', 'picking', 'training', 'pausing'
 
 export class StudioRuns extends RunJob<StudioRecord, Trainer, StagePhase> {
   protected readonly online: OnlineRun;
-  /** What the run of the record goes on from. */
+  /** The adapter that the run of the record continues from. */
   private first: Adapter | undefined;
 
   protected constructor(

@@ -261,7 +261,7 @@ class JudgmentTable {
     await deleted;
   }
 
-  /** The keyboard goes on where the deleted row was. */
+  /** The keyboard focus moves to the place of the deleted row. */
   private focusRow(place: number): void {
     if (place < 0) return;
     const row = this.body.rows[Math.min(place, this.body.rows.length - 1)];

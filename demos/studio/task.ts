@@ -34,6 +34,8 @@ const rowFor = (table: readonly (readonly [number, number])[], size: number): nu
 const ONLINE = { numTrainEpochs: 1, perDeviceTrainBatchSize: 4, evalSteps: 5 } as const;
 /** Of the learning rate of other runs: batches of a few picks are noisy, and the rate does not decay. */
 const ONLINE_RATE = 0.25;
+/** Of the same, for rollouts: a gradient of few of them is noisy, and at the full rate the policy drifts without gaining reward. */
+const POLICY_RATE = 0.5;
 
 /** Tokens of a rollout, where no form says so. */
 const LENGTH = 40;
@@ -82,7 +84,7 @@ function ownDefaults(
 ): Partial<Settings> {
   const { isOnline, isPolicy } = methodOf(method);
   if (isOnline) return { ...ONLINE, learningRate: ONLINE_RATE * rate };
-  if (isPolicy) return { ...policyLength(rows), beta: betaFor(spread) };
+  if (isPolicy) return { ...policyLength(rows), beta: betaFor(spread), learningRate: POLICY_RATE * rate };
   return {};
 }
 

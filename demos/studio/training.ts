@@ -129,7 +129,7 @@ export class Training {
     this.look();
   }
 
-  /** The next run goes on from the adapter of this one, with its settings. */
+  /** The next run continues from the adapter of this one, with its settings. */
   goOnFrom(run: PastRun | undefined): void {
     if (run && byId('fields', HTMLFieldSetElement).disabled) {
       this.progress.complain('End or discard the current run before you continue another one.');
@@ -175,7 +175,7 @@ export class Training {
     await this.act('start');
   }
 
-  /** There is nobody any more who trains. */
+  /** The worker has ended. */
   leave(): void {
     this.controls.leave();
   }
@@ -208,7 +208,7 @@ export class Training {
     }
   }
 
-  /** The settings of the next run, and the adapter that it goes on from. */
+  /** The settings of the next run, and the adapter that it continues from. */
   private async beginning(settings: Settings): Promise<Pick<Lesson, 'settings' | 'start'>> {
     if (!this.from) return { settings };
     const start = await adapterOf(this.from);
@@ -315,6 +315,6 @@ export class Training {
   }
 }
 
-/** Steps that the charts are as wide as: those of the run, or some more than there are where nobody knows. */
+/** Width of the charts in steps: the length of the run, or slightly more than the steps so far if the run has no end. */
 const axisOf = (totalSteps: number, step = 0): number =>
   Number.isFinite(totalSteps) ? totalSteps : AXIS * Math.ceil((step + 1) / AXIS);

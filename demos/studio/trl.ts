@@ -19,7 +19,7 @@ const pairs = (judgments: readonly Judgment[]) =>
 /** Methods whose rows are there before the run. Those of the others come from models of many steps. */
 type OnRows = Exclude<MethodName, 'online' | 'rloo'>;
 
-/** Why a run of the other methods has no rows to go on with. */
+/** Why a run of the other methods has no fixed rows. */
 const WITHOUT_ROWS: Readonly<Record<Exclude<MethodName, OnRows>, string>> = {
   online: 'learned while you picked, and TRL continues with fixed rows',
   rloo: 'learned from its own rollouts and your reward model, and TRL continues with fixed rows',

@@ -77,6 +77,7 @@ describe('defaults of a run against the reward model', () => {
     const about = { spread: 2, draftLength: 24 };
     const args = trainingArgs('rloo', defaultsFor(32, 1e6, 'rloo', about));
     expect(args).to.include({ beta: 1, maxSteps: 40, numGenerations: 4, maxCompletionLength: 24 });
+    expect(args.learningRate).to.equal(defaultsFor(32, 1e6).learningRate / 2);
     expect(args).to.not.have.any.keys('numTrainEpochs', 'earlyStoppingPatience', 'r');
     expect(trainingArgs('dpo', defaultsFor(32, 1e6))).to.not.have.any.keys('maxSteps', 'numGenerations');
   });

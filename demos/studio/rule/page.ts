@@ -73,7 +73,7 @@ function rowsOf(runs: readonly SeedFigures[], road: Road, label: string): string
       overSeeds(here.map((point) => point.score)),
       overSeeds(here.map((point) => point.kl)),
     ];
-    const place = step === undefined ? String(picks) : `${picks}, step ${step}`;
+    const place = !step ? String(picks) : `${picks}, after ${counted(step, 'step')} of RLOO`;
     const cells = [label, place, withError(score.mean, score.standardError)];
     return row([...cells, withError(kl.mean, kl.standardError)]);
   });
@@ -81,12 +81,14 @@ function rowsOf(runs: readonly SeedFigures[], road: Road, label: string): string
 
 const mean = (values: readonly number[]) => estimate(values).mean;
 
+/** Seeds that have every road, so that all are compared on the same picks. */
+const complete = (runs: readonly SeedFigures[]) => runs.filter(({ policy }) => policy !== undefined);
+
 /** The end of each road: reward, KL, J and the gap by the rule's own reward, and its time. */
 function roadRows({ runs, optimum }: Kept): string[] {
   if (!optimum) return [];
   return ROADS.flatMap(({ name, label }) => {
-    const paths = pathsOf(runs, name);
-    if (paths.length === 0) return [];
+    const paths = pathsOf(complete(runs), name);
     const ends = paths.flatMap(({ points }) => points.at(-1) ?? []);
     const objectives = ends.map(({ score, kl }) => score - optimum.beta * kl);
     const figures = [
@@ -97,7 +99,7 @@ function roadRows({ runs, optimum }: Kept): string[] {
     ].map(overSeeds);
     const seconds = mean(paths.map((path) => path.seconds.picking + path.seconds.learning));
     const cells = figures.map((figure) => withError(figure.mean, figure.standardError));
-    return [row([label, String(paths.length), ...cells, `${Math.round(seconds)} s`])];
+    return [row([label, ...cells, `${Math.round(seconds)} s`])];
   });
 }
 
@@ -127,9 +129,10 @@ function policyPart(kept: Kept): string {
 The third road learns from the same ${picks} picks on drafts of the untouched model. A reward model learns from four fifths of them; on the rest
 it prefers the rule's side in ${Math.round(100 * accuracy)}%. RLOO then trains against its scores, at β ${beta} for ${counted(first.steps, 'step')}. All roads are judged by the
 rule's own reward, at β ${optimum.beta}: J = sentiment − ${optimum.beta} · KL, and the gap to β log Z, which is at least ${optimum.mean.toFixed(2)} ± ${optimum.standardError.toFixed(2)}, from stories of the untouched model.
+The table is over ${counted(complete(runs).length, 'seed')} with all roads. Times depend on what else the machine does.
 
-| road | seeds | mean sentiment | KL, nats | J | gap, at least | time of a run |
-| --- | --- | --- | --- | --- | --- | --- |
+| road | mean sentiment | KL, nats | J | gap, at least | time of a run |
+| --- | --- | --- | --- | --- | --- |
 ${roadRows(kept).join('\n')}
 
 The reward model's own figures on the way, on six held-out prompts: here the gap is that to the best policy for the reward model.
@@ -169,7 +172,7 @@ between the points below.
 | --- | --- | --- | --- |
 ${ROADS.flatMap(({ name, label }) => rowsOf(runs, name, label)).join('\n')}
 
-Means over ${runs.length} seeds with their standard errors, on ${heldOut} held-out prompts. KL is estimated from the model's own stories. Per run,
+Means over ${runs.length} seeds with their standard errors (reward model and RLOO: ${complete(runs).length}), on ${heldOut} held-out prompts. KL is estimated from the model's own stories. Per run,
 offline took ${times('offline')}, and online ${times('online')} (${adapter}).
 ${policyPart(kept)}
 The figures are kept in [studio/online.json](studio/online.json).
