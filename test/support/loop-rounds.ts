@@ -47,6 +47,8 @@ const ROWS: Readonly<Record<string, (v: Values) => number>> = {
     v.vocabulary! / v.WORKGROUP! / v.BLOCK!,
   'var v = start; v < min(start + BLOCK, block.end); v += 4u': (v) => v.BLOCK! / 4,
   'var i = 0u; i < arrayLength(&eos); i++': () => 64,
+  // decode/refill
+  'var row = first; row < end; row++': (v) => v.rows! / v.WORKGROUP!,
   // products
   'var i = slice * length; i < end; i++': (v) => v.k! / 4 / v.slices!,
   'var first = tile.begin; first < tile.end; first += DEEP': (v) =>

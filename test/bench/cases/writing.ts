@@ -84,6 +84,30 @@ const beside: readonly Case[] = [1, 16, 64].map((sequences): Case => {
   };
 });
 
+/** Texts that end by chance, 64 of them in 16 rows: what ended rows cost. */
+const unequal: Case = {
+  id: 'writing, 64 texts of unequal lengths, 16 at a time',
+  group: 'writing',
+  size: { sequences: 64 },
+  // As many as were counted with this seed.
+  work: { tokens: 788 },
+  quick: false,
+  async make(gpu) {
+    const model = await adaptedModel(gpu);
+    const ids = Array.from({ length: 64 }, (_, i) => tokens(i, 16, VOCABULARY));
+    const eosTokenIds = Array.from({ length: 64 }, (_, i) => 16 * i);
+    const options = { maxNewTokens: NEW_TOKENS, eosTokenIds, seed: 1, batchSize: 16 };
+    let last = 0;
+    return {
+      async start() {
+        last = (await generate(model, ids, options)).length;
+      },
+      finish: async () => last,
+      dispose: () => model.dispose(),
+    };
+  },
+};
+
 /** One token per word. */
 function tokenizer(): Promise<Tokenizer> {
   const vocab = Object.fromEntries(Array.from({ length: VOCABULARY }, (_, i) => [`w${i}`, i]));
@@ -169,4 +193,4 @@ const rollouts: readonly Case[] = [4, 8].flatMap((group) =>
   }),
 );
 
-export const WRITING: readonly Case[] = [...generation, ...beside, ...rollouts];
+export const WRITING: readonly Case[] = [...generation, unequal, ...beside, ...rollouts];
