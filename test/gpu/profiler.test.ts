@@ -35,7 +35,7 @@ describe('the profiler', () => {
     expect((await first.report())[0]).to.include({ calls: 5 });
   });
 
-  it('rejects its report, or has it whole, where the device ends first, and rejects nothing else', async () => {
+  it('rejects its report, or completes it, if the device ends first, and rejects nothing else', async () => {
     const profiler = gpu.profile();
     slices(2);
     gpu.dispose();
