@@ -269,8 +269,8 @@ export class Gpu {
   }
 
   private fail(error: Error): void {
-    // A shader that does not compile is the cause of what else is refused, and may be reported later. After the end of a device
-    // Firefox and Deno compile nothing.
+    // A shader that does not compile causes later validation errors, but may be reported after them. Firefox and Deno compile
+    // nothing after the end of a device.
     const isCause = error instanceof ShaderError && this.failure instanceof GpuValidationError;
     if (!this.failure || isCause) this.failure = error;
   }
