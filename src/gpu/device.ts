@@ -155,7 +155,7 @@ export class Gpu {
     else this.recorder.dispatch(this.pipelines.get(key), views, groups, setUniforms);
   }
 
-  /** Compiles pipelines in parallel, ahead of their first use. A counting device needs none. */
+  /** Compiles pipelines in parallel, ahead of their first use; does nothing on a counting device. */
   async compile(keys: readonly PipelineKey[]): Promise<void> {
     if (this.counting) return;
     await this.settle(this.pipelines.compile(keys));

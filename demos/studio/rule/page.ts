@@ -63,33 +63,33 @@ export function pageOf({ adapter, picks, heldOut, runs }: Kept): string {
   const times = (way: 'offline' | 'online') => {
     const seconds = runs.map((run) => run[way].seconds);
     const [picking, learning] = [seconds.map((each) => each.picking), seconds.map((each) => each.learning)];
-    return `${Math.round(mean(picking))} s of drafts and ${Math.round(mean(learning))} s of learning`;
+    return `${Math.round(mean(picking))} s for drafts and ${Math.round(mean(learning))} s for training`;
   };
-  return `# Learn while picking, or afterwards
+  return `# Online and offline learning from picks
 
-A rule takes the place of the person in the [studio](../demos/studio/README.md): it reads two drafts and picks the one with happier words. It
-picks ${picks} times. *Offline*, all drafts come from the untouched model, and DPO then learns from the picks with the page's defaults. *Online*, the
-model learns from every four picks, and the next drafts come from what it has learned.
+In this study, a rule replaces the person in the [studio](../demos/studio/README.md): it reads two drafts and picks the one with happier words,
+${picks} times. *Offline*, the untrained model writes all drafts, and DPO then trains on the picks with the page's defaults. *Online*, the
+model trains on every four picks, and the trained model writes the next drafts.
 
 \`\`\`
-node demos/studio/rule.mjs online          # five seeds, goes on where it stopped
-node demos/studio/rule.mjs online --page   # draws this page again, without training
+node demos/studio/rule.mjs online          # five seeds; a stopped run continues
+node demos/studio/rule.mjs online --page   # writes this page again, without training
 \`\`\`
 
 ## Result
 
-More reward is easy to have by going further from the model before, so the two are compared at the KL that both reach, on straight lines
-between the points below.
+A larger KL makes a higher reward easy, so the two are compared at the largest KL that both reach, by linear interpolation between the
+points below.
 
 **${summaryOf(runs)}.**
 
-| learning | picks learned from | mean sentiment of a held-out story | KL from the model before, nats |
+| learning | picks trained on | mean sentiment of a held-out story | KL to the untrained model, nats |
 | --- | --- | --- | --- |
 ${[...rowsOf(runs, 'offline', 'offline'), ...rowsOf(runs, 'online', 'online')].join('\n')}
 
 Means over ${runs.length} seeds with their standard errors, on ${heldOut} held-out prompts. KL is estimated from the model's own stories. Per run,
-offline took ${times('offline')}, and online ${times('online')} (${adapter}).
+offline learning took ${times('offline')}, and online learning ${times('online')} (${adapter}).
 
-The figures are kept in [studio/online.json](studio/online.json).
+The figures are stored in [studio/online.json](studio/online.json).
 `;
 }

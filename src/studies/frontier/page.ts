@@ -201,7 +201,7 @@ export function verdict({ frontier, checks }: Pick<PageData, 'frontier' | 'check
   return [bound, lead, ...work(points, best)];
 }
 
-/** What the contender saves: it samples one story where best-of-n samples n. */
+/** How much sampling the contender saves: it generates one story where best-of-n generates n. */
 function work(points: readonly MethodPoint[], best: readonly BestPoint[]): string[] {
   const own = points.filter(({ family }) => family === CONTENDER);
   if (own.length === 0) return [];
