@@ -125,7 +125,7 @@ export function verdict({ tradeoff, checks }: Pick<PageData, 'tradeoff' | 'check
       : `**The second stage did not make stories calmer**: calm changed by ${signed(second.calm)}.`,
     `After both stages, gladness has changed by ${signed(whole.sentiment)} and calm by ${signed(whole.calm)} compared with the untrained model.`,
     checks.back.length === 0
-      ? `**q interpolates between the stages**: calm never falls and gladness never rises from one q to the next by more than ${ERRORS} standard errors${against.length === 0 ? ', nor at all' : ` (by less, from ${against.map(told).join(', from ')})`}.`
+      ? `**q interpolates between the stages**: calm never falls and gladness never rises from one q to the next by more than ${ERRORS} standard errors${against.length === 0 ? ', in fact not at all' : ` (by less, from ${against.map(told).join(', from ')})`}.`
       : `**q does not move steadily**: it goes back from ${checks.back.map(told).join(', from ')}.`,
     checks.untouched
       ? '**The first stage is untouched**: its weights are the same bytes before and after the second, and at q = 0 every story and every log-probability is that of the first stage.'
