@@ -79,7 +79,10 @@ const ppo = ([lam, remark]: (typeof LAMBDAS)[number]): Method => ({
 
 /** Values of λ, with a remark on each. */
 const LAMBDAS: readonly (readonly [lam: number, remark: string])[] = [
-  [1, 'All later rewards count as observed, and the value is only a baseline, so wrong values have no effect.'],
+  [
+    1,
+    'All later rewards count as observed, and the value is only a baseline, so wrong values have no effect.',
+  ],
   [
     0.95,
     'TRL’s default. Over three tokens the value has little weight; over forty its weight is 1 − 0.95⁴⁰ = 0.87.',
@@ -91,7 +94,8 @@ export const METHODS: readonly Method[] = [
   {
     id: 'rloo',
     name: 'RLOO',
-    remark: 'The KL is in the reward, and the baseline is the mean of the other rewards: the gradient is that of J.',
+    remark:
+      'The KL is in the reward, and the baseline is the mean of the other rewards: the gradient is that of J.',
     loss: ({ beta }) => lossOf(FAMILIES.rloo, { lossType: 'rloo', beta }),
     batch: policyGradient(meanOfOthers, returnsOf),
     predicted: BEST,
@@ -138,8 +142,7 @@ export const METHODS: readonly Method[] = [
   {
     id: 'grpo',
     name: 'GRPO, TRL’s defaults and β, G = 2',
-    remark:
-      'In groups of two, a standardized advantage is ±0.707 for any rewards: only the ranks count.',
+    remark: 'In groups of two, a standardized advantage is ±0.707 for any rewards: only the ranks count.',
     loss: grpo({}),
     batch: policyGradient(dapoPairs, rewardsOf),
     // The updates from ranks and lengths are not the gradient of an objective: with a small β2, J oscillates by 0.0015

@@ -92,7 +92,8 @@ function storiesOf(roads: readonly RoadOutcome[]): string {
 }
 
 function baseRow({ pairs, base: proxy }: LearnedOutcome, { base, rewardModels }: Rlhf): string {
-  const name = rewardModels.length > 1 ? `untrained model, reward model of ${pairs} pairs` : 'untrained model';
+  const name =
+    rewardModels.length > 1 ? `untrained model, reward model of ${pairs} pairs` : 'untrained model';
   return `| ${name} | 0 | 0 | 0 |  | ${plusMinus(proxy)} | ${plusMinus(base.gold)} | 0 |  |  |`;
 }
 
