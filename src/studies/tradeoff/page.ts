@@ -130,7 +130,7 @@ export function verdict({ tradeoff, checks }: Pick<PageData, 'tradeoff' | 'check
     checks.untouched
       ? '**The first stage is untouched**: its weights are the same bytes before and after the second, and at q = 0 every story and every log-probability is that of the first stage.'
       : '**The first stage was touched**: its weights or its stories at q = 0 are not those from before the second.',
-    `Training on both at once reaches gladness ${plusMinus(both.sentiment)} and calm ${plusMinus(both.calm)}; compared with both stages, gladness ${signed(atOnce.sentiment)} and calm ${signed(atOnce.calm)}.`,
+    `The adapter trained on both at once reaches gladness ${plusMinus(both.sentiment)} and calm ${plusMinus(both.calm)}; compared with both stages, gladness ${signed(atOnce.sentiment)} and calm ${signed(atOnce.calm)}.`,
   ];
 }
 
