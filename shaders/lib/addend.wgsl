@@ -1,4 +1,4 @@
-// The addend of a product: a residual matrix, or one bias row for all rows if its width is given as 0.
+// What a product adds: a residual matrix, or one bias row for all rows if the width is given as 0.
 
 @group(0) @binding(7) var<storage, read> addend: array<vec4f>; // (m, n) or (n)
 

@@ -13,7 +13,7 @@
 #include "lib/row-share.wgsl"
 
 const MASKED: u32 = 0xff800000u; // the bits of −∞
-const EXPONENT: u32 = 0x7f800000u; // all of it is set in −∞, +∞ and NaN, and in no number
+const EXPONENT: u32 = 0x7f800000u; // the exponent bits: all set in −∞, +∞ and NaN, in no finite number
 const QUIET_NAN: u32 = 0x7fc00000u;
 const LOWEST: f32 = -3.4028234e38;
 const NEGLIGIBLE: f32 = -104.0; // e to the power of less is 0 in f32

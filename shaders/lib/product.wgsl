@@ -5,7 +5,7 @@
 // A block is a matrix whose columns are rows of its buffer, so that the layouts differ only in transposition. A long k with
 // few results is split into slices, c (slices, m, n) one after the other. The result is scaled, and added to the contents of c
 // if accumulate is 1. A file of epilogues/, also joined, defines the epilogue: the LoRA term,
-// summed after the product (more_depth, more_left, more_right), and an addend.
+// summed after the product (more_depth, more_left, more_right), and a residual or a bias.
 // The rows of a and of c may have a larger stride than their length, such as those of logits, padded to a multiple of four for an
 // odd vocabulary. The padding of c up to the next multiple of four is written too; in nn the padding of a must be 0.
 

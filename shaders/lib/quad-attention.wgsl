@@ -1,6 +1,6 @@
 // The registers and exchanges of the four threads (a quad) of attention-quad.wgsl. A quad computes a head of 4 · BLOCKS tokens; each of
 // its threads has every fourth vector of them, as blocks of four tokens, one token per column. Rows of other tokens are processed two at a
-// time. lib/attention.wgsl binds what they are read from.
+// time. lib/attention.wgsl declares the bindings.
 // Indices into the registers are written out, because an index computed in a loop costs as much as reading memory.
 
 const BLOCKS: u32 = 4; // blocks of four tokens: VECTORS · BLOCKS is at most 16
@@ -40,8 +40,8 @@ fn turns_in(range: vec2u) -> u32 {
   return (max(range.y, range.x) - range.x + 1u) / 2u;
 }
 
-// The keys that a quad's queries see, two per iteration: those of their prefixes, then those of their segments. In a single loop, because
-// every additional loop carries all sums once more and takes as much longer to compile.
+// The keys that a quad's queries see, two per iteration: those of their prefixes, then those of their segments. This is a single loop, because
+// every additional loop carries all sums once more and takes that much longer to compile.
 struct Keys {
   prefix: Ranges,
   segment: Ranges,

@@ -20,7 +20,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> means: array<f32>; // (rows)
 
 alias Capped = f32;
-const EXPONENT: u32 = 0x7f800000u; // all of it is set in −∞, +∞ and NaN, and in no number
+const EXPONENT: u32 = 0x7f800000u; // the exponent bits: all set in −∞, +∞ and NaN, in no finite number
 
 // The sum of the thread's capped logits.
 fn cap_share(row: u32, lane: u32) -> f32 {

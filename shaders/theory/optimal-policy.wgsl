@@ -3,9 +3,9 @@
 //
 // Everything is relative to the largest reward f₀ within the support: with x = (f − f₀) / β ≤ 0 and S = Σ π_ref (e^x − 1),
 //   log Z = f₀ / β + log(1 + S),   max J = β log Z = f₀ + β log(1 + S),   log π* = log π_ref + x − log(1 + S).
-// Summed as S, the logarithm is exact where β is large and Z next to 1, and β log Z tends to E_ref[f] as it must; where
-// In terms of S, the logarithm is exact if β is large and Z is near 1, and β log Z tends to E_ref[f] as required; if most
-// of the reference has low rewards, S is near −1 and the logarithm of Σ π_ref e^x is used instead.
+// In terms of S, the logarithm is exact if β is large and Z is near 1, and β log Z tends to E_ref[f] as required.
+// If most of the probability of the reference has low rewards, S is near −1, and the logarithm of Σ π_ref e^x is used
+// instead.
 // Masks (−∞): an answer masked in the reference or with reward −∞ has no share. A row without any other has log π* and log Z
 // −∞.
 

@@ -116,10 +116,10 @@ async function noticeAdapter(files: Files, terminal: Terminal): Promise<void> {
   if (!files.list || !(await files.exists(ADAPTER_CONFIG))) return;
   if (!(await files.exists(MODEL_CONFIG))) {
     const wayOut = 'Give its base model as --model, and this folder as --adapter';
-    throw new InputError(files.name, 'holds an adapter, and no model', wayOut);
+    throw new InputError(files.name, 'contains an adapter but no model', wayOut);
   }
   terminal.info(
-    `${files.name} also holds an adapter. transformers would apply it; here it applies only if it is given as --adapter.`,
+    `${files.name} also contains an adapter. transformers would apply it; webalign applies it only if it is given as --adapter.`,
   );
 }
 

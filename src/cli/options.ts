@@ -123,7 +123,7 @@ function optionOf(name: string, { kind, default: usual, group, help, off, flag, 
   const long = flag ?? separated(name, '-');
   return {
     flag: off === undefined ? `--${long}` : `--no-${long}`,
-    // Only a setting that may be left open can be given as true and as false.
+    // A boolean with the default null takes a value, true or false; other booleans are switches.
     kind: kind === 'boolean' && usual === null ? 'boolean' : KINDS_OF_SETTINGS[kind],
     group,
     help: off ?? help,

@@ -116,14 +116,14 @@ export class RolloutClock {
     learned.counted = counted;
   }
 
-  /** Tokens a second, written and learned from; undefined for a run without rollouts, or before there is anything to tell. */
+  /** Tokens per second, generated and trained; undefined for a run without rollouts, or before the first measurement. */
   speeds(): { writing: number; training: number } | undefined {
     const { learned, written, seconds } = this;
     if (!this.isRollout || !(learned.seconds > 0) || !(seconds.writing > 0)) return undefined;
     return { writing: written / seconds.writing, training: learned.tokens / learned.seconds };
   }
 
-  /** What lies between the last event and now is not the run's. */
+  /** Excludes the time between the last event and now, which does not belong to the run. */
   goOn(): void {
     this.last = performance.now();
   }

@@ -24,7 +24,7 @@ export const TRAINER_STATE = 'trainer_state.json';
 export const METRIC_TABLE = 'log.csv';
 export const REPORT = 'report.html';
 export const GGUF_ADAPTER = 'adapter.gguf';
-/** What every run leaves beside what it trained. */
+/** Files that every run writes in addition to its result. */
 const TOLD = [RUN_RECORD, TRAINER_STATE, METRIC_TABLE, REPORT] as const;
 /** All files that a run writes, the last one first: without it the others do not count as a result. */
 const LEFT_BEHIND = {

@@ -56,8 +56,8 @@ export class Terminal {
   }
 
   /**
-   * Lines of stdin until its end, with a prompt before each on a terminal. There `onInterrupt` is called on Ctrl-C; without it,
-   * and when the signal aborts, the lines end.
+   * Yields lines of stdin until its end, with a prompt before each line on a terminal. On Ctrl-C in a terminal `onInterrupt` is
+   * called; without it, and if the signal aborts, the lines end.
    */
   async *lines(signal: AbortSignal, onInterrupt: () => boolean = () => false): AsyncGenerator<string> {
     const { stdin, stderr } = this.streams;

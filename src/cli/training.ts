@@ -34,7 +34,7 @@ export interface TrainingJob {
   evaluation: readonly unknown[];
   settings: Settings;
   folder: RunFolder;
-  /** Receives every event while the run waits; its time does not count as the run's. */
+  /** Receives every event while the run waits. Its time is not part of the run's time. */
   watch?: ((event: TrainEvent, trainer: Trainer) => Promise<void>) | undefined;
 }
 

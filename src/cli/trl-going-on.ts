@@ -1,6 +1,6 @@
 /**
- * A run as a folder for TRL that goes on where the run stands, and does not begin it anew: the adapters, the rows and rates of the
- * steps that are left, both moments of AdamW. Plain data in, files out; the same in a page and in Node.
+ * A folder with which TRL continues a run instead of repeating it: the adapters, the rows and learning rates of the remaining
+ * steps, both moments of AdamW. Plain data in, files out; the same in a page and in Node.
  */
 import { decodeCheckpoint } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
@@ -16,9 +16,9 @@ import { trainingScript } from './trl-script.ts';
 import { TRL_TRAINERS } from './trl-trainers.ts';
 
 const SETTINGS = 'settings.json';
-/** PEFT's names of weights begin so. */
+/** Prefix of PEFT's names of weights. */
 const PREFIX = 'base_model.model.';
-/** Methods whose rows keep their order, because each is compared with another one of its batch. */
+/** Methods whose rows keep their order, because each row is compared with another one of its batch. */
 const KEEP_ORDER: readonly string[] = ['kto'];
 
 type ScheduleSettings = Pick<
@@ -26,7 +26,7 @@ type ScheduleSettings = Pick<
   'lrSchedulerType' | 'learningRate' | 'numTrainEpochs' | 'warmupRatio'
 >;
 
-/** Rows under TRL's names, and what TRL's DPO takes in their place: the token ids that were trained on. */
+/** Rows under TRL's names, and the token ids of the run, which TRL's DPO uses instead. */
 export interface TrlRows {
   rows: readonly object[];
   ids?: readonly object[];
@@ -39,13 +39,13 @@ export interface GoingOn {
   settings: ScheduleSettings & { perDeviceTrainBatchSize: number; seed: number };
   train: TrlRows;
   evaluation: TrlRows;
-  /** What the run began with; undefined for an adapter that added nothing. */
+  /** The initial adapter; undefined for an adapter without effect. */
   start: AdapterFiles | undefined;
-  /** As it stands. */
+  /** The current adapter. */
   adapter: Adapter;
-  /** Optimizer steps done. */
+  /** Completed optimizer steps. */
   step: number;
-  /** The trainer's, at that step. */
+  /** The trainer's checkpoint at that step. */
   checkpoint: Uint8Array<ArrayBuffer> | undefined;
 }
 
@@ -79,8 +79,8 @@ export async function goingOnFolder(run: GoingOn): Promise<Record<string, Uint8A
 }
 
 /**
- * Rows and rates of the steps that are left, and the steps that AdamW has done. A run that has ended begins a second round: as many
- * steps, in the order of the next epochs, with a schedule of their own and a new optimizer.
+ * Rows and learning rates of the remaining steps, and the number of AdamW's steps. A finished run is repeated: as many steps, in
+ * the order of the next epochs, with a new schedule and a new optimizer.
  */
 export function planOf({
   method,
@@ -109,7 +109,7 @@ const dataFiles = (name: string, { rows, ids }: TrlRows) => ({
   ...(ids ? { [`${name}.ids.jsonl`]: jsonl(ids) } : {}),
 });
 
-/** Both moments of AdamW, under PEFT's names; nothing where the checkpoint lacks one of them. */
+/** Both moments of AdamW, under PEFT's names; no file if the checkpoint lacks one of them. */
 async function momentsOf({ checkpoint, adapter }: GoingOn): Promise<Record<string, Uint8Array>> {
   if (!checkpoint) return {};
   const { tensors } = await decodeCheckpoint(checkpoint, 'the checkpoint');
@@ -125,7 +125,7 @@ async function momentsOf({ checkpoint, adapter }: GoingOn): Promise<Record<strin
   return { 'moments.safetensors': writeSafetensors(written, { format: 'pt' }) };
 }
 
-/** The adapter of these shapes that adds nothing, as a fresh one does. */
+/** An adapter of these shapes without effect, like a new one. */
 function withoutEffect(adapter: Adapter): Adapter {
   const weights = [...adapter.weights].map(
     ([module, pair]) => [module, { ...pair, b: new Float32Array(pair.b.length) }] as const,

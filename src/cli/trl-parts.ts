@@ -1,4 +1,4 @@
-/** What every folder for TRL is made of, from the command line or from a page. Pure. */
+/** Parts of every folder for TRL, from the command line or from a page. Pure. */
 import { exactJson } from '../io/exact-json.ts';
 import { trlArguments } from '../train/settings/trl-arguments.ts';
 
@@ -7,11 +7,11 @@ export const TRL_SCRIPT = 'train.py';
 export const TRL_STAGES = 'train.sh';
 export const TRL_REQUIREMENTS = 'trl==1.16.0\npeft>=0.18\n';
 
-/** What the script hands to TRL's configuration class, for a method and its settings. */
+/** The arguments of TRL's configuration class, for a method and its settings. */
 export function scriptArguments(method: string, settings: object): Record<string, unknown> {
   return {
     ...trlArguments({ ...settings }),
-    // KTO pairs each completion with one of its own batch, so that its rows must stay where they are.
+    // KTO pairs each completion with another one of its batch, so its rows must keep their order.
     ...(method === 'kto' ? { train_sampling_strategy: 'sequential' } : {}),
     bf16: false,
     optim: 'adamw_torch',
@@ -20,7 +20,7 @@ export function scriptArguments(method: string, settings: object): Record<string
   };
 }
 
-/** A JSON object a line. */
+/** One JSON object per line. */
 export const jsonl = (rows: readonly unknown[]): Uint8Array =>
   utf8(rows.map((row) => `${exactJson(row)}\n`).join(''));
 

@@ -1,6 +1,6 @@
 /**
- * What TRL's online DPO needs beside the parts of every folder: its rewards as Python, which are the user's to write, and its own
- * names of settings. Pure.
+ * Additional parts of a folder for TRL's online DPO: a Python file in which the user implements the rewards, and TRL's names of
+ * the settings. Pure.
  */
 import { basename, extname } from 'node:path';
 import { say, setting } from '../base/sentence.ts';
@@ -9,7 +9,7 @@ import type { OnlineDPOConfig } from '../train/config.ts';
 
 export const TRL_REWARDS = 'rewards.py';
 
-/** Values of settings that TRL's online DPO has; it has no setting for the first three. */
+/** Values of settings that TRL's online DPO supports; it has no setting for the first three. */
 const ONLY: readonly [name: keyof OnlineDPOConfig, values: readonly unknown[]][] = [
   ['labels', ['greedy']],
   ['numIterations', [1]],
@@ -17,7 +17,7 @@ const ONLY: readonly [name: keyof OnlineDPOConfig, values: readonly unknown[]][]
   ['lossType', ['sigmoid', 'ipo']],
 ];
 
-/** Throws {@link InputError} for settings that TRL's online DPO does not have. */
+/** Throws {@link InputError} for settings that TRL's online DPO does not support. */
 export function requireOnline(settings: OnlineDPOConfig, folder: string): void {
   for (const [name, values] of ONLY) {
     const value = settings[name];
@@ -27,7 +27,7 @@ export function requireOnline(settings: OnlineDPOConfig, folder: string): void {
   }
 }
 
-/** Arguments under the names of `OnlineDPOConfig`; `positions`: of the model, so that TRL cuts nothing off. */
+/** Arguments under the names of `OnlineDPOConfig`. `positions` is the model's maximum length, so that TRL truncates nothing. */
 export function onlineArguments(
   {
     max_completion_length,
@@ -41,7 +41,7 @@ export function onlineArguments(
   return { ...rest, max_new_tokens: max_completion_length, max_length: positions };
 }
 
-/** `rewards.py`, with a function to be written for each reward. */
+/** `rewards.py`, with a function to implement for each reward. */
 export function rewardsScript(rewards: readonly string[]): string {
   const names: string[] = [];
   for (const reward of rewards) {
@@ -53,10 +53,10 @@ export function rewardsScript(rewards: readonly string[]): string {
     raise NotImplementedError("write this reward in rewards.py: " + ${JSON.stringify(rewards[i])})
 `,
   );
-  return `"""The rewards of the run, to be written in Python: webalign's are JavaScript, which TRL cannot call.
+  return `"""The rewards of the run, to implement in Python: webalign's are JavaScript, which TRL cannot call.
 
 Each function gets lists of prompts and completions, as texts or as conversations, and the other columns of the rows by name. It
-returns one number per completion. A reward model can stand in REWARDS in place of a function: its folder or Hub name as text.
+returns one number per completion. REWARDS may also contain a reward model instead of a function: its folder or Hub name as text.
 """
 
 ${functions.join('\n\n')}

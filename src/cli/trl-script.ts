@@ -12,7 +12,7 @@ export interface ScriptOptions {
   hasIds: boolean;
   /** The file of settings. */
   settings: string;
-  /** Goes on where the run stands, and does not begin it anew: its plan and its moments lie beside the script. */
+  /** Whether the script continues the run instead of repeating it: its plan and the moments are in the script's folder. */
   goesOn?: boolean;
 }
 
@@ -28,31 +28,30 @@ const ADAPTERS = `
     model = PeftModel.from_pretrained(model, HERE / given.adapter, is_trainable=True)`;
 
 const TOKEN_IDS = `
-    # The ids that the run was trained on, whatever TRL has made of the text.
+    # The token ids of the run, instead of TRL's own tokenization.
     trainer.train_dataset = rows("train.ids.jsonl")
     trainer.eval_dataset = rows("eval.ids.jsonl")`;
 
 const SAMPLES = (
   settings: string,
-) => `Settings are in ${settings}. Write the rewards in rewards.py first. TRL samples its own completions, so that numbers are not
-those of webalign.`;
+) => `Settings are in ${settings}. Write the rewards in rewards.py first. TRL samples its own completions, so its numbers differ
+from webalign's.`;
 
 const REPEATS = (
   settings: string,
-) => `Settings are in ${settings}. The numbers of the first steps are those of webalign where its rows were taken in the order of
-the file (--no-shuffle-dataset); each shuffles in its own way.`;
+) => `Settings are in ${settings}. The numbers of the first steps equal webalign's if its run used the order of the file
+(--no-shuffle-dataset); otherwise the two shuffle differently.`;
 
 const GOES_ON = (
   settings: string,
-) => `Settings are in ${settings}. plan.json has the rows and the learning rate of each step that is left, in webalign's order.
-moments.safetensors, where it is there, has both moments of AdamW and with plan.json the number of its steps, so that the
-optimizer goes on as it was; without it the optimizer begins anew. Nothing else of a run is carried: there is no other
-state. One process: several would take every step several times.`;
+) => `Settings are in ${settings}. plan.json has the rows and the learning rate of each remaining step, in webalign's order.
+moments.safetensors has both moments of AdamW, and plan.json the number of its steps, so that the optimizer continues; without
+moments.safetensors it starts again. A run has no other state. Use one process: several would take every step several times.`;
 
 const GOING_ON = (prefix: string) => `
 
 class GoingOn(${prefix}Trainer):
-    """Takes the steps that are left."""
+    """Takes the remaining steps."""
 
     plan = json.loads((HERE / "plan.json").read_text(encoding="utf-8"))
 
@@ -93,7 +92,7 @@ const REWARDS = `    sys.path.insert(0, str(HERE))
     from rewards import REWARDS
 `;
 
-/** Behind the trainer, whose reference is the adapter that the run began with. */
+/** Comes after the trainer's construction, because its reference is the initial adapter of the run. */
 const AS_TRAINED = `
     set_peft_model_state_dict(trainer.model, load_file(HERE / "trained" / "adapter_model.safetensors"))`;
 
@@ -107,7 +106,7 @@ export function trainingScript(
     : hasAdapter
       ? 'from peft import PeftModel\n'
       : '';
-  return `"""A run of \`webalign ${name}\` with TRL: ${goesOn ? 'it goes on where it stands, with' : 'the same'} model, rows and settings.
+  return `"""A run of \`webalign ${name}\` with TRL: ${goesOn ? 'continues with the same' : 'the same'} model, rows and settings.
 
     pip install -r requirements.txt
     accelerate launch ${goesOn ? '--num_processes 1 ' : ''}${TRL_SCRIPT}
@@ -138,7 +137,7 @@ def main():
     settings = json.loads((HERE / "${settings}").read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=settings["model"], help="folder or name of the model")
-    parser.add_argument("--revision", default=settings["revision"], help="of a Hub model")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
+    parser.add_argument("--revision", default=settings["revision"], help="revision of a Hub model")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
     parser.add_argument("--out", default=str(HERE / "out"))
     parser.add_argument("--cpu", action="store_true", help="run without a GPU")
     given = parser.parse_args()
@@ -171,8 +170,8 @@ export function stagesScript(stages: readonly string[]): string {
     return `accelerate launch ${stage}/${TRL_SCRIPT}${below.length > 0 ? ` --below${below.join('')}` : ''} "$@"`;
   });
   return `#!/bin/sh
-# The stages of \`webalign sacpo\` with TRL, one after the other, each on top of TRL's results for the earlier ones. Each can
-# be run by itself too: then those before are as webalign left them.
+# Runs the stages of \`webalign sacpo\` with TRL, one after the other, each on top of TRL's results for the earlier ones. You can
+# also run a single stage: it then starts from webalign's results for the earlier ones.
 set -e
 cd "$(dirname "$0")"
 ${lines.join('\n')}

@@ -1,14 +1,14 @@
-/** TRL's trainers, by the names of the methods here: where each is kept, and what loads its model. Plain data. */
+/** TRL's trainers, by webalign's names of the methods: the module of each, and the class that loads its model. Plain data. */
 
 /** A trainer of TRL. */
 export interface TrlTrainer {
-  /** Where it is kept. */
+  /** The Python module that exports it. */
   module: string;
-  /** What its name and that of its configuration begin with. */
+  /** Prefix of its name and of its configuration's name. */
   prefix: string;
-  /** The class of transformers' that loads its model, what it is told beside, and whether a scalar head trains with it. */
+  /** The class of transformers that loads its model, further arguments, and whether a scalar head trains with it. */
   model: { loader: string; options: string; hasHead: boolean };
-  /** It samples completions and rates them with functions of Python; it does not evaluate. */
+  /** Whether it samples completions and rates them with Python functions; it then does not evaluate. */
   hasRewards?: boolean;
 }
 

@@ -92,8 +92,8 @@ function headOf(text: string, file: string, delimiter: string): Line | undefined
 }
 
 /**
- * Messages are read as such if all answers of a row are messages; otherwise the row is text. In data of prompts alone, a row without
- * answers has messages if its prompt has.
+ * Messages are read as such if all answers of a row are messages; otherwise the row is text. If the data has only prompts, a row
+ * has messages if its prompt has.
  */
 function rowOf(
   cells: readonly (readonly [string, string])[],

@@ -111,7 +111,7 @@ function parseLine(line: string, file: string, number: number): unknown {
         'Put each object on one line or all of them in a list, or fetch the file again if it was cut off';
       throw new InputError(`${file}, line ${number}`, 'the line ends inside a JSON value', wayOut, { cause });
     }
-    // Parsed again behind as many empty lines, so that the error counts from the file's start.
+    // Parsed again after as many empty lines, so that the error counts lines from the file's start.
     return parseExactJson('\n'.repeat(number - 1) + line, file);
   }
 }

@@ -92,7 +92,7 @@ export function* completionTokens(
     }
     if (length >= maxLength) {
       const limit = setting('maxLength');
-      const what = say`the prompt has ${counted(length, 'token')}, which leaves no room for a completion within ${limit} ${maxLength}`;
+      const what = say`the prompt has ${counted(length, 'token')}, which leaves no space for a completion within ${limit} ${maxLength}`;
       throw new InputError(where, what, say`Raise ${limit}, or shorten or remove the row`);
     }
     if (length < ids.prompt.length) shifted.push(index + 1);

@@ -154,7 +154,7 @@ export class Gpu {
     else this.recorder.dispatch(this.pipelines.get(key), views, groups, setUniforms);
   }
 
-  /** Compiles pipelines in parallel, ahead of their first use. A counting device needs none. */
+  /** Compiles pipelines in parallel, ahead of their first use; does nothing on a counting device. */
   async compile(keys: readonly PipelineKey[]): Promise<void> {
     if (this.counting) return;
     await this.settle(this.pipelines.compile(keys));
@@ -257,8 +257,8 @@ export class Gpu {
   }
 
   private fail(error: Error): void {
-    // A shader that does not compile is the cause of what else is refused, and may be reported later. After the end of a device
-    // Firefox and Deno compile nothing.
+    // A shader that does not compile causes later validation errors, but may be reported after them. Firefox and Deno compile
+    // nothing after the end of a device.
     const isCause = error instanceof ShaderError && this.failure instanceof GpuValidationError;
     if (!this.failure || isCause) this.failure = error;
   }

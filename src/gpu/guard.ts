@@ -17,7 +17,7 @@ export const unguarded: Guard = Object.assign(<T>(calls: () => T): T => calls(),
   told: async () => undefined,
 });
 
-/** For a shared device: `tell` receives the errors of the guarded calls, and nobody else does. */
+/** For a shared device: only `tell` receives the errors of the guarded calls. */
 export function guarded(device: GPUDevice, tell: (error: GPUError) => void): Guard {
   const pending = new Set<Promise<unknown>>();
   const pop = () => {

@@ -1,13 +1,13 @@
 /**
- * Waiting for the device in Firefox, which looks for finished work about ten times a second, and whenever something is submitted. A
- * copy of 1 KiB and its map take 100 ms (Firefox 153), and 5 ms where empty submits make it look. Other engines report
- * finished work themselves.
+ * Waits for the device in Firefox, which checks for finished work about ten times per second and at every submit. A copy of
+ * 1 KiB and its map take 100 ms (Firefox 153), or 5 ms with empty submits in between. Other engines report finished work
+ * without this.
  */
 
 /** Milliseconds between two empty submits. */
 const PAUSE_MS = 2;
 
-/** Returns an answer of the device as it is, after making sure that it arrives soon. */
+/** Returns an answer of the device unchanged, and makes sure that it arrives soon. */
 export type Await = <T>(answer: Promise<T>) => Promise<T>;
 
 /** How to wait for answers of this queue, in this engine. */

@@ -5,7 +5,7 @@ import shader from '../../shaders/device/quads.wgsl';
 import { wordsAfter } from './trial.ts';
 
 /**
- * What the four threads, with values 10 to 13, must receive: from the horizontal neighbor, the vertical neighbor, and
+ * The values that four threads, which hold 10 to 13, must receive from the horizontal neighbor, the vertical neighbor, and
  * threads 1 and 2.
  */
 const RECEIVED = [0, 1, 2, 3].flatMap((part) => [10 + (part ^ 1), 10 + (part ^ 2), 11, 12]);

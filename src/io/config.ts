@@ -26,7 +26,7 @@ export interface ConfigDialect {
 /** silu(z) = z · σ(z), or GELU with the tanh approximation. */
 export type Activation = 'silu' | 'gelu';
 
-/** By the names of transformers; GELU's tanh form has several. */
+/** Activation functions by transformers' names; GELU's tanh form has several names. */
 const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   silu: 'silu',
   swish: 'silu',

@@ -126,8 +126,8 @@ function rotaryPositions(fields: Fields, kind: string, sizes: AttentionSizes): R
 }
 
 /**
- * The object that counts where a file has several, as for transformers (`convert_rope_params_to_dict`, 5.24): `rope_scaling` takes
- * the place of `rope_parameters`, and changes the entries of full layers where these are by kind.
+ * The object that applies if a file has several, as in transformers (`convert_rope_params_to_dict`, 5.24): `rope_scaling` replaces
+ * `rope_parameters`, or only the entries of full layers if parameters are given by kind of layer.
  */
 function rotaryParameters(fields: Fields, kind: string, local: boolean): Fields | undefined {
   const all = nested(fields, 'rope_parameters');

@@ -81,7 +81,7 @@ export function opfsCheckpointStore(path: string): PageCheckpointStore {
     const handle = await folder(false).then((at) => at.getFileHandle(name));
     return new Uint8Array(await (await handle.getFile()).arrayBuffer());
   };
-  // Where there are no locks, there are no private files either, and the work says so.
+  // A browser without locks has no private files either, and `work` reports that.
   const inTurn = async <T>(mode: LockMode, work: () => Promise<T>): Promise<T> =>
     globalThis.navigator?.locks?.request(`webalign checkpoint ${path}`, { mode }, work) ?? work();
   return {

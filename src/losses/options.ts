@@ -27,7 +27,7 @@ interface OptionParts<Trl extends TrlName, Trainer extends FamilyName, Always ex
   readonly trainers: readonly Trainer[];
   /**
    * True if it is a setting of every run of these trainers and is stored in run.json and checkpoints; false if it is a setting only of
-   * runs whose losses read it. True is only for options that the first run.json already had: others would
+   * runs whose losses read it. Only options of the first run.json may be true: a new one would
    * make existing checkpoints impossible to resume.
    */
   readonly always: Always;

@@ -126,7 +126,7 @@ export interface WeightedMean {
   weight: number;
 }
 
-/** records (n, width) → the mean of each metric, summed in float64, or its extreme; a mean over nothing is left out. */
+/** records (n, width) → the mean of each metric, summed in float64, or its extreme; means of empty sets are omitted. */
 export function recordMeans(
   metrics: MetricColumns,
   records: Float32Array,

@@ -27,7 +27,7 @@ interface Part {
   offset?: boolean;
 }
 
-/** Whether files with these tensors are llama.cpp's: only its models have this name. */
+/** Whether tensors with these names come from llama.cpp: only its models have this name of the embedding. */
 export function isGguf(stored: ReadonlyMap<string, unknown>): boolean {
   return stored.has(`${GGUF_NAMES.embedding}.weight`);
 }

@@ -98,7 +98,7 @@ function checkSize({ limits, counting }: Gpu, { shape, where }: TensorSource, fo
   throw new InputError(where, what, 'Load the model with a smaller dtype, such as q8_0');
 }
 
-/** Uploads the weights into a parameter store, as f32, and hashes their bytes on the way. A counting device reads none. */
+/** Uploads the weights into a parameter store, as f32, and hashes their bytes on the way. On a counting device no weights are read. */
 export async function uploadParameters(
   gpu: Gpu,
   { shapes, stored }: ModelWeights,

@@ -1,5 +1,5 @@
 /**
- * WebGPU in Node: Dawn, from the npm package `webgpu`, on the machine's GPU, or if there is none on SwiftShader, a software
+ * WebGPU in Node: Dawn, from the npm package `webgpu`, on the machine's GPU. Without a GPU it uses SwiftShader, a software
  * adapter from npm. The choice is made once per process. Only `src/node` and `src/cli` import this; all other code uses a
  * `GPU`, the browser's or this one.
  *

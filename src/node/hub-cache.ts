@@ -40,7 +40,7 @@ import { hubCacheFolder } from './hub-environment.ts';
 import { ownerTag, tagState } from './owner.ts';
 import { makeFolder } from './temporary.ts';
 
-/** A download whose file has not grown for this long is no longer waited for. */
+/** Other processes stop waiting for a download if its file has not grown for this long. */
 const STALLED_MS = 30_000;
 const POLL_MS = 200;
 

@@ -77,7 +77,7 @@ export function linear(
       const u = projections[i] as Tensor;
       const r = a.rows;
       const du = tape.empty([n, r], `d ${u.label}`);
-      // The gradient of x Aᵀ, which is u without its factor. The factor of the whole is applied to its results.
+      // The gradient of x Aᵀ, which is u without the adapter's scale. The layer's scale is applied when this gradient is used.
       product(gpu, 'nn', dy, b, du, { m: n, n: r, k: out }, { scale });
       const db = tape.gradient(b);
       if (db) product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, ofSlot(db));

@@ -88,7 +88,7 @@ export function promptTokens(
     }
     requireEmbedded(tokenizer, prompt, config.vocabSize, where);
     if (prompt.length > room) {
-      const what = `the prompt has ${counted(prompt.length, 'token')}, which leaves no room for ${maxCompletionLength} new ones in the ${config.maxPositionEmbeddings} positions of ${name}`;
+      const what = `the prompt has ${counted(prompt.length, 'token')}, which leaves no space for ${maxCompletionLength} new ones in the ${config.maxPositionEmbeddings} positions of ${name}`;
       throw new InputError(
         where,
         what,

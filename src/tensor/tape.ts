@@ -17,7 +17,7 @@ export interface TapeEntry {
   outputs: readonly Tensor[];
   /** The inputs and outputs whose values `backward` reads; default: all. */
   reads?: readonly Tensor[];
-  /** Those of them that rounding would harm, for example because they are exponentiated. They are never packed. */
+  /** Tensors of `reads` that are never packed, because rounding would do harm, for example before an exponential. */
   exact?: readonly Tensor[];
   /** Tensors kept for the backward pass and released with the outputs. */
   saved?: readonly Tensor[];

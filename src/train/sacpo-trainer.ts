@@ -2,7 +2,7 @@
  * Stepwise alignment (SACPO, Wachi et al. 2024): first to one criterion, then to a second with the first result as the
  * reference, because π*_{r+λg} ∝ π*_r · exp((λ/β) g). Every stage is its own LoRA on top of those before, so that the
  * reference of a stage is the model with its adapter off, and the results of earlier stages never change. Scaling the
- * last adapter by q moves between the two results (P-SACPO).
+ * last adapter by q interpolates between the two results (P-SACPO).
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';

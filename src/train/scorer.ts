@@ -56,7 +56,7 @@ export function logprobs(temperature = 1): ScorerKind {
   return { parameters: () => [], create: (model) => new LogprobScorer(model, temperature) };
 }
 
-/** A learned number at these rows. Its head starts as `head`, of an adapter whose training continues, or randomly. */
+/** A learned number at these rows. `head` is the initial head if an adapter's training continues; by default it is random. */
 export function scalars(rows: ScoredRows, head?: Float32Array): ScorerKind {
   return {
     parameters: (model, seed) => [head ? knownHead(model, head) : freshHead(model, seed)],

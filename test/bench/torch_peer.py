@@ -1,7 +1,6 @@
-"""PyTorch on the bench's jobs: square products, loss and gradient of DPO over logits, and whole steps of DPO with LoRA on
-Llama's shapes. Eager, in float32 with TF32 off and in bfloat16, on CUDA where there is one. The shapes are those of
-test/bench/cases; weights and tokens are random. Prints one JSON object a line, or with --table what a person reads. Reads and writes
-no file.
+"""Runs the benchmark's jobs in PyTorch: square matrix products, loss and gradient of DPO over logits, and full DPO steps with LoRA on
+Llama models. PyTorch runs eagerly, in float32 with TF32 off and in bfloat16, on CUDA if available. The shapes are those of
+test/bench/cases; weights and tokens are random. Prints one JSON object per line, or a table with --table. Reads and writes no files.
 
     python test/bench/torch_peer.py [--only NAME] [--quick] [--table]
 """
@@ -22,7 +21,7 @@ RANK = 8
 
 
 class Linear(nn.Module):
-    """A frozen linear layer with a low-rank adapter beside it."""
+    """A frozen linear layer with a LoRA adapter."""
 
     def __init__(self, inputs, outputs, dtype, device):
         super().__init__()
@@ -75,7 +74,7 @@ class Decoder(nn.Module):
         self.dim = width // heads
 
     def completion_logps(self, ids, targets):
-        """Σ log p of the last targets of each sequence."""
+        """Sum of the log-probabilities of `targets`, the last tokens of each sequence."""
         places = torch.arange(ids.shape[1], device=ids.device)[:, None]
         rates = 10_000 ** (-torch.arange(0, self.dim, 2, device=ids.device) / self.dim)
         angles = torch.cat((places * rates,) * 2, -1)
@@ -94,7 +93,7 @@ def dpo_loss(log_ratios):
     return -F.logsigmoid(BETA * (chosen - rejected)).mean()
 
 
-# Vocabulary, width, inner width, layers, heads, heads for keys; pairs, tokens of a prompt and of a completion.
+# Vocabulary, hidden size, intermediate size, layers, heads, key-value heads; pairs, prompt tokens, completion tokens.
 STEPS = {
     "step tiny model": ((256, 64, 192, 2, 2, 2), (1, 4, 4)),
     "step small decoder": ((2048, 128, 384, 4, 4, 4), (2, 32, 32)),
@@ -166,7 +165,7 @@ QUICK = ("product nn 64³", "DPO and gradient 64 × 512", "step tiny model")
 
 def measure(make, dtype, device, samples):
     def wait(result):
-        # One number is read back, as for the others.
+        # Reads one number back, as the other peers do.
         return float(result.detach().flatten()[0])
 
     cuda = device.type == "cuda"
@@ -194,9 +193,9 @@ def measure(make, dtype, device, samples):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", action="append", default=[])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="run jobs whose names contain NAME; repeatable")
+    parser.add_argument("--quick", action="store_true", help="run the shortest jobs, with one sample each")
+    parser.add_argument("--table", action="store_true", help="print a table instead of JSON")
     options = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

@@ -102,16 +102,16 @@ describe('cli: adapters', () => {
     }
   });
 
-  it('says of a folder that it holds an adapter and no model, or both', async () => {
+  it('reports a folder that contains an adapter but no model, or both', async () => {
     const config = new TextEncoder().encode('{}');
     const both = await workshop.model('both', { 'adapter_config.json': config });
     const prompt = ['--prompt', 'once', '--max-tokens', '1'];
     const { code, stderr } = await workshop.run(['generate', '--model', both, ...prompt]);
     expect(code, stderr).to.equal(0);
-    expect(stderr).to.include('both also holds an adapter. transformers would apply it');
+    expect(stderr).to.include('both also contains an adapter. transformers would apply it');
     const alone = await workshop.model('alone', { 'adapter_config.json': config, 'config.json': undefined });
     const refused = await workshop.run(['generate', '--model', alone, ...prompt]);
-    expect(refused.error.message).to.include('holds an adapter, and no model').and.include('--adapter');
+    expect(refused.error.message).to.include('contains an adapter but no model').and.include('--adapter');
   });
 
   it('an adapter with another base name is used, with a notice', async () => {

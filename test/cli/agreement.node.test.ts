@@ -95,10 +95,10 @@ describe('functions agree on what is an error', () => {
   const GOOD = [7];
   /** The fixture has 97 tokens and 64 positions. */
   const CASES: [what: string, prompt: number[], completion: number[], fine?: string][] = [
-    ['what fits exactly', ids(60), ids(4), 'fine'],
+    ['an example that fits exactly', ids(60), ids(4), 'fine'],
     ['one token more than positions', ids(60), ids(5)],
     ['no prompt', [], GOOD],
-    ['a token behind the vocabulary', [97], GOOD],
+    ['a token outside the vocabulary', [97], GOOD],
     ['a negative token', [-1], GOOD],
     ['half a token', [1.5], GOOD],
   ];

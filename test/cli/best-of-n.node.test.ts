@@ -75,10 +75,10 @@ describe('cli: best-of-n', () => {
   });
 
   const REFUSED: [what: string, more: Record<string, string>, words: string[]][] = [
-    ['a reward that is not there', { '--reward': 'lenght' }, ['lenght', 'length']],
-    ['a length that leaves no room', { '--max-completion-length': '64' }, ['line 1', '64 positions']],
+    ['an unknown reward', { '--reward': 'lenght' }, ['lenght', 'length']],
+    ['a length that leaves no space', { '--max-completion-length': '64' }, ['line 1', '64 positions']],
     ['both names of n', { '--n': '2' }, ['--n and --num-generations']],
-    ['weights that do not fit', { '--reward-weights': '1,2' }, ['2 entries']],
+    ['a wrong number of weights', { '--reward-weights': '1,2' }, ['2 entries']],
   ];
   for (const [what, more, words] of REFUSED) {
     it(`refuses ${what}`, async () => {

@@ -165,7 +165,7 @@ describe('webalign loss: tokens', () => {
     const wrong = await run([{ advantages: { ...asked.advantages, numGenerations: 3 } }]);
     expect(wrong.error.message).to.include('case 1, advantages').and.include('numGenerations is 3');
     const both = await run({ ...asked, loss: 'rloo' });
-    expect(both.error.message).to.include('has "loss" beside "advantages"');
+    expect(both.error.message).to.include('has "loss" together with "advantages"');
   });
 
   it('reports that a reference is not used', async () => {

@@ -128,15 +128,15 @@ describe('cli: rloo', function () {
   });
 
   const refused: [string, Record<string, string>, string[]][] = [
-    ['a reward that is not there', { '--reward': 'sentimant' }, ['sentimant', 'sentiment']],
-    ['a batch that does not hold whole groups', { '--batch-size': '6' }, ['6', '4']],
-    ['one completion alone', { '--num-generations': '1' }, ['--num-generations', 'from 2']],
+    ['an unknown reward', { '--reward': 'sentimant' }, ['sentimant', 'sentiment']],
+    ['a batch that the group size does not divide', { '--batch-size': '6' }, ['6', '4']],
+    ['groups of one completion', { '--num-generations': '1' }, ['--num-generations', 'from 2']],
     [
-      'a length that leaves no room',
+      'a length that leaves no space',
       { '--max-completion-length': '64' },
       ['line 1', '64 positions', '--max-completion-length'],
     ],
-    ['weights that do not fit', { '--reward-weights': '1,2' }, ['2 entries']],
+    ['a wrong number of weights', { '--reward-weights': '1,2' }, ['2 entries']],
   ];
   for (const [what, more, words] of refused) {
     it(`refuses ${what}`, async () => {

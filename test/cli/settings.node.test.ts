@@ -20,7 +20,7 @@ describe('cli/settings', () => {
     expect(OPTIONS.r.flag).to.equal('--lora-r');
   });
 
-  it('gives no flag and no name to two options, and none with another meaning in TRL', () => {
+  it('gives every option its own flag and name, none with another meaning in TRL', () => {
     const flags = NAMES.map((name) => OPTIONS[name].flag);
     expect(new Set(flags).size).to.equal(flags.length);
     const names = NAMES.flatMap((name) => [...new Set([name, ...OPTIONS[name].names])]);

@@ -38,7 +38,7 @@ const logged: Logged = {
 };
 
 describe('cli/trainer-state', () => {
-  it('has the fields of transformers and no other', () => {
+  it('has the fields of transformers and no others', () => {
     const state = trainerState(logged, 2) as Record<string, unknown>;
     expect(Object.keys(state)).to.have.members(FIELDS);
     expect(state).to.include({ epoch: 0.5, global_step: 2, max_steps: 2, num_train_epochs: 1 });
@@ -46,7 +46,7 @@ describe('cli/trainer-state', () => {
     expect(state.num_input_tokens_seen).to.equal(20);
   });
 
-  it('logs steps and evaluations in turn, with their epoch and without what is no number', () => {
+  it('logs steps and evaluations in order, with their epoch and without values that are not numbers', () => {
     const { log_history: log } = trainerState(logged, 2) as { log_history: object[] };
     expect(log).to.deep.equal([
       { epoch: 0.25, step: 1, loss: 1, learning_rate: 1e-6, grad_norm: 0.5, num_tokens: 10 },

@@ -140,7 +140,7 @@ describe('data/chat-template', () => {
       'that doubles a text': [grow("'xy'", 'ns.x + ns.x'), 'characters'],
       'that doubles a list': [grow('[1]', 'ns.x + ns.x'), 'steps'],
       'that counts too far': ['{{ range(1000000000000) }}', 'range()'],
-      'that prints lists which hold each other': [
+      'that prints lists that contain each other': [
         '{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}',
         'steps',
       ],
@@ -148,8 +148,8 @@ describe('data/chat-template', () => {
         '{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}',
         'steps',
       ],
-      'that fills up a text': ["{{ 'x' * 10 ** 9 }}", 'characters'],
-      'that changes a long text again and again': [
+      'that repeats a text very often': ["{{ 'x' * 10 ** 9 }}", 'characters'],
+      'that changes a long text repeatedly': [
         `${grow("'xy'", 'ns.x + ns.x', 20)}${loop('{% set y = ns.x | upper %}')}`,
         'steps',
       ],
@@ -158,7 +158,7 @@ describe('data/chat-template', () => {
         'steps',
       ],
       // A search in the engine takes time proportional to the product of the two lengths.
-      'that looks for a long text in a long one': [
+      'that searches a long text in a long one': [
         `${long}{% set y = ('a' * 10 ** 6 ~ 'b' ~ 'a' * 10 ** 6) in a %}{% set z = a.split(a[9:] ~ 'b') %}`,
         'steps',
       ],
@@ -168,7 +168,7 @@ describe('data/chat-template', () => {
       ],
       'that changes the first letters of words': [`${long}${loop('{% set y = a | title %}')}`, 'steps'],
       'that sorts long texts': [`${long}{% set y = ([a, a ~ 'b', a ~ 'c'] * 1000) | sort %}`, 'steps'],
-      'that looks at letters of a long text': [`${long}${loop('{% set y = a[3999990] %}')}`, 'steps'],
+      'that indexes a long text': [`${long}${loop('{% set y = a[3999990] %}')}`, 'steps'],
       'that reads a number out of it': [
         "{{ ('1' * 10 ** 6 ~ 'x') | float }}{{ ('1' * 10 ** 6) | int }}",
         'digits',
@@ -181,7 +181,7 @@ describe('data/chat-template', () => {
         `{% set n = 7 ** 4900 %}${loop('{% set y = n + n %}{% set z = n | string %}')}`,
         'steps',
       ],
-      'that asks whether a long text is small': [
+      'that tests whether a long text is lower case': [
         `${grow("'xy'", 'ns.x + ns.x', 20)}${loop('{% if ns.x is lower %}{% endif %}')}`,
         'steps',
       ],
@@ -189,20 +189,20 @@ describe('data/chat-template', () => {
         `${grow("'xy'", 'ns.x + ns.x', 20)}{{ ([ns.x] * 10000) | select('upper') | list | length }}`,
         'steps',
       ],
-      'that spreads a list over arguments': [
+      'that passes a long list as arguments': [
         `{% set r = range(100000) | list %}${loop("{% set y = 'a' | upper(*r) %}")}`,
         'steps',
       ],
-      'that spreads a dict over arguments': [
+      'that passes a large dict as arguments': [
         `{% set d = messages[0] %}${loop("{% set y = 'a' | upper(**d) %}")}`,
         'steps',
       ],
-      'that asks for dates': [loop("{% set y = strftime_now('%B' * 100) %}"), 'steps'],
-      'that makes JSON of letters beyond ASCII': [
+      'that formats dates': [loop("{% set y = strftime_now('%B' * 100) %}"), 'steps'],
+      'that writes letters beyond ASCII as JSON': [
         "{% set y = ('\u00e9' * 10 ** 7) | tojson(ensure_ascii=true) %}",
         'steps',
       ],
-      'that looks for something in it': [
+      'that searches in it': [
         `${grow("'xy'", 'ns.x + ns.x', 20)}${loop("{% set y = 'z' in ns.x %}")}`,
         'steps',
       ],
@@ -210,11 +210,11 @@ describe('data/chat-template', () => {
         `${grow('[1]', 'ns.x + ns.x', 16)}${loop('{% set y = ns.x == ns.x %}')}`,
         'steps',
       ],
-      'that indents without end': ['{{ [1] | tojson(indent=10 ** 9) }}', 'characters'],
-      'that raises to a power': ['{{ 9 ** 99999 }}', 'bits'],
-      'that sorts again and again': [loop('{{ range(100000) | list | sort | length }}'), 'steps'],
-      'that counts in no steps': ['{{ range(1, 2, 0) }}', 'range()'],
-      'that reaches for what is JavaScript’s': [
+      'that indents without limit': ['{{ [1] | tojson(indent=10 ** 9) }}', 'characters'],
+      'that computes a huge power': ['{{ 9 ** 99999 }}', 'bits'],
+      'that sorts repeatedly': [loop('{{ range(100000) | list | sort | length }}'), 'steps'],
+      'that counts in steps of 0': ['{{ range(1, 2, 0) }}', 'range()'],
+      'that accesses properties of JavaScript objects': [
         "{{ messages.constructor.constructor('return 1')() }}",
         'of an undefined value',
       ],
@@ -230,7 +230,7 @@ describe('data/chat-template', () => {
       expect(render(`{{ '${space}' }}`)).to.equal(space);
     });
 
-    it('with quotes, numbers or comparisons without end', async () => {
+    it('with unclosed quotes, endless numbers or comparisons', async () => {
       await expectRefused(() => render(`{{ '${"\\'".repeat(30_000)}`), 'tiny', 'a string is not closed');
       await expectRefused(
         () => render(`{{ 1${' < 1'.repeat(20_000)} }}`),

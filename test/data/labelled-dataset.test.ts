@@ -58,7 +58,11 @@ describe('data/labelled-dataset', () => {
     ],
     ['a label of 2', { ...good, label: 2 }, ['"label" must be true or false, got a number']],
     ['a label that is the text 1', { ...good, label: '1' }, ['"label" must be true or false, got a string']],
-    ['text beside messages', { ...good, completion: [assistant] }, ['must be both text or both messages']],
+    [
+      'text together with messages',
+      { ...good, completion: [assistant] },
+      ['must be both text or both messages'],
+    ],
     ['an empty completion', { ...good, completion: '' }, ['the completion is empty']],
     ['no messages', { prompt: [user], completion: [], label: true }, ['the completion is empty']],
     [

@@ -23,7 +23,7 @@ describe('data/long lines', function () {
   it('names a line that is longer than a string', () =>
     expectRefused(() => readDataset(LONG, TEXTS), 'long.jsonl, line 2', 'more than', 'use Parquet'));
 
-  it('says of a file that is longer than a string not that it is something else than UTF-8', () =>
+  it('does not report that a file longer than a string is not UTF-8', () =>
     expectRefused(
       () => decodeText(new Uint8Array(2 ** 29), 'long.csv'),
       'long.csv',

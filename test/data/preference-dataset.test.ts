@@ -85,7 +85,7 @@ describe('data/preference-dataset', () => {
       { prompt: [user], chosen: [{ role: 'assistant', content: '' }], rejected: [assistant] },
       ['"chosen" is empty'],
     ],
-    ['text beside messages', { ...good, chosen: [assistant] }, ['must be both text or both messages']],
+    ['text together with messages', { ...good, chosen: [assistant] }, ['must be both text or both messages']],
     ['messages before text', { ...good, prompt: [user] }, ['"prompt" is messages']],
     [
       'text before messages',

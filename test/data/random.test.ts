@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { kaimingUniform, Random, shuffle } from '../../src/data/random.ts';
 
 describe('data/random', () => {
-  it('gives the same numbers as ever', () => {
+  it('always gives the same numbers', () => {
     const random = new Random(42);
     expect([random.bits(), random.bits(), random.bits()]).to.deep.equal([2108284404, 4173525462, 4212920789]);
     expect(Array.from(shuffle(8, 42, 0))).to.deep.equal([3, 5, 6, 1, 2, 7, 0, 4]);
@@ -48,7 +48,7 @@ describe('data/random', () => {
       expect(face / count).to.be.closeTo(1 / 6, (5 * Math.sqrt(5 / 36)) / Math.sqrt(count));
   });
 
-  it('shuffles every n into a permutation that depends on seed and epoch alone', () => {
+  it('shuffles every n into a permutation that depends on seed and epoch only', () => {
     for (const n of [0, 1, 2, 6, 42, 431]) {
       const order = shuffle(n, 1, 2);
       expect(Array.from(order).sort((a, b) => a - b)).to.deep.equal(Array.from({ length: n }, (_, i) => i));
@@ -58,7 +58,7 @@ describe('data/random', () => {
     expect(shuffle(42, 1, 2)).to.not.deep.equal(shuffle(42, 2, 1));
   });
 
-  it('puts each item at each place equally often', () => {
+  it('puts each item at each position equally often', () => {
     const seen = new Array<number>(16).fill(0);
     const rounds = 20_000;
     for (let epoch = 0; epoch < rounds; epoch++) {

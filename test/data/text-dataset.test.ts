@@ -27,7 +27,7 @@ describe('data/text-dataset', () => {
     expect(rows[3].where).to.equal('texts.jsonl, line 4');
   });
 
-  it('uses what TRL uses if a row has several things to learn', () => {
+  it('uses the same columns as TRL if a row has several to learn', () => {
     const completionOf = (row: object) => readTextRows(jsonl(row), FILE)[0];
     const all = { prompt: 'a', completion: 'b', messages: [user], text: 'c' };
     expect(completionOf(all)).to.include({ prompt: 'a', completion: 'b' });
@@ -60,9 +60,9 @@ describe('data/text-dataset', () => {
     ],
     ['an empty text', { text: '' }, ['"text" is empty']],
     ['an empty conversation', { messages: [] }, ['"messages" is empty']],
-    ['tools that are no list', { text: 'a', tools: { type: 'function' } }, ['"tools" is an object']],
+    ['tools that are not a list', { text: 'a', tools: { type: 'function' } }, ['"tools" is an object']],
     ['tools that are names', { text: 'a', tools: ['f'] }, ['"tools" is a list, not a list of objects']],
-    ['tools that are no JSON', { text: 'a', tools: '[' }, ['"tools"', 'not valid JSON']],
+    ['tools that are not JSON', { text: 'a', tools: '[' }, ['"tools"', 'not valid JSON']],
     [
       'variables in a list',
       { text: 'a', chat_template_kwargs: [] },
@@ -70,7 +70,7 @@ describe('data/text-dataset', () => {
     ],
     ['a number', { text: 3 }, ['"text" must be text or messages, got a number']],
     [
-      'text beside messages',
+      'text together with messages',
       { prompt: 'a', completion: [assistant] },
       ['must be both text or both messages'],
     ],

@@ -32,18 +32,18 @@ const text = { Sequence: { id: 'A', type_id: 0 } };
 describe('data/tokenizer-growth', () => {
   const REFUSED: Record<string, [changed: object, ...says: string[]]> = {
     'thirty steps that double a text': [normalizers(30, replace({ String: 'a' }, 'aa')), '256 times'],
-    'more steps within steps than any has': [
+    'steps that are nested too deeply': [
       {
         normalizer: { type: 'Sequence', normalizers: times(5, normalizers(60, { type: 'NFC' }).normalizer) },
       },
       '306 nested steps',
     ],
-    'a text that is put together of many': [template(times(100, text)), '100 copies'],
-    'a token that stands for many': [
+    'a template with many copies of the text': [template(times(100, text)), '100 copies'],
+    'a special token that stands for many': [
       template(times(100, { SpecialToken: { id: 'x' } }), times(9, 'x')),
       '900 parts',
     ],
-    'templates one after the other': [
+    'a sequence of templates': [
       { post_processor: { type: 'Sequence', processors: times(5, template(times(4, text)).post_processor) } },
       '256 times',
     ],
@@ -54,13 +54,13 @@ describe('data/tokenizer-growth', () => {
 
   const STOPPED: Record<string, object> = {
     'patterns that match between all letters': normalizers(30, replace({ Regex: 'z*' }, 'x')),
-    'bytes that are written as letters again and again': {
+    'repeated conversion of bytes to letters': {
       pre_tokenizer: {
         type: 'Sequence',
         pretokenizers: times(60, { type: 'ByteLevel', use_regex: false, add_prefix_space: false }),
       },
     },
-    'a long text in place of spaces': {
+    'a long replacement of spaces': {
       pre_tokenizer: {
         type: 'Sequence',
         pretokenizers: times(9, {

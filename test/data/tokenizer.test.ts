@@ -32,7 +32,7 @@ describe('data/tokenizer', () => {
     });
   });
 
-  it('reads special tokens given as objects, and from the map beside', async () => {
+  it('reads special tokens given as objects, and from special_tokens_map.json', async () => {
     const config = { eos_token: { content: '</s>', lstrip: false } };
     const tokenizer = await read({
       'tokenizer.json': json,

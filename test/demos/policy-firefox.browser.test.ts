@@ -79,7 +79,7 @@ describe('the policy of the demos, in Firefox', function () {
     throw new Error(`nothing was heard of ${who}`);
   };
 
-  it('asks a server that would answer', async () => {
+  it('is tested with a server that answers', async () => {
     expect(await told(FREE)).to.include({ fetch: 'reached', import: 'reached', XMLHttpRequest: 'reached' });
   });
   for (const page of PAGES.filter((each) => each !== FREE))
@@ -90,7 +90,7 @@ describe('the policy of the demos, in Firefox', function () {
     it(`${page}: neither does its worker`, async () => {
       expect(await told(`${page}/worker`)).to.deep.equal(REFUSED);
     });
-  it('the other server has heard of none of them', () => {
+  it('the other server received no requests', () => {
     expect(asked.filter((path) => !path.startsWith(`/${FREE}/`))).to.deep.equal([]);
   });
 });

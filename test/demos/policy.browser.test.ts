@@ -30,7 +30,7 @@ describe('the policy of the demos', function () {
     await page.goto(`${site.url}/${name}/`);
     return { page, sent };
   }
-  it('asks a server that would answer', async () => {
+  it('is tested with a server that answers', async () => {
     const page = await browser.newPage();
     await page.goto(`${other.url}/`);
     const found = await page.evaluate(reach, other.url);

@@ -29,7 +29,7 @@ async function violations(page: Page): Promise<string[]> {
   );
 }
 
-describe('access to the studio', function () {
+describe('accessibility of the studio', function () {
   this.timeout(300_000);
 
   let studio: StudioPage;
@@ -71,7 +71,7 @@ describe('access to the studio', function () {
           expect(await violations(studio.page)).to.deep.equal([]);
         });
 
-  it('everything can be hit by a finger', async () => {
+  it('every control is large enough for a finger', async () => {
     await studio.page.setViewportSize(SCREENS.phone);
     for (const tab of TABS) {
       await studio.tab(tab);
@@ -90,7 +90,7 @@ describe('access to the studio', function () {
     }
   });
 
-  it('nothing moves where motion is not wanted', async () => {
+  it('nothing moves if reduced motion is preferred', async () => {
     const moving = () =>
       document
         .getAnimations()
@@ -101,7 +101,7 @@ describe('access to the studio', function () {
     await studio.drafts({ ended: true });
   });
 
-  it('axe-core finds nothing on the page that fetches models', async () => {
+  it('axe-core finds nothing on the page that downloads models', async () => {
     await studio.page.goto(`${studio.demo.server.url}/studio/connect.html`);
     for (const colorScheme of SCHEMES) {
       await studio.page.emulateMedia({ colorScheme });

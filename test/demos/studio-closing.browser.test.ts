@@ -22,7 +22,7 @@ const RUN = {
   perDeviceTrainBatchSize: '4',
 };
 
-describe('a tab of the studio that is closed at any moment', function () {
+describe('a studio tab that is closed at random moments', function () {
   this.timeout(120_000 * (1 + CLOSINGS));
 
   let studio: StudioPage;
@@ -42,7 +42,7 @@ describe('a tab of the studio that is closed at any moment', function () {
 
   const counted = async () => Number.parseInt(await studio.count(), 10);
 
-  it(`keeps every pick that it counted, and trains to the same bytes, closed ${CLOSINGS} times`, async () => {
+  it(`stores every counted pick, and trains to the same bytes, after ${CLOSINGS} closings`, async () => {
     await begin();
     await studio.demo.status('Done');
     const whole = await studio.adapter();

@@ -38,7 +38,7 @@ describe('the win rate', () => {
     expect(clopperPearson(0, 0)).to.deep.equal([0, 1]);
   });
 
-  it('is known after as many decided votes as were planned, and later ones do not change it', () => {
+  it('is final after the planned number of decided votes, whatever comes later', () => {
     const verdicts = ['first', 'tie', 'first', 'second'] as const;
     const all = verdicts.map((verdict) => judged(verdict, ['a', undefined]));
     const rateOf = (planned: number | undefined) =>
@@ -50,7 +50,7 @@ describe('the win rate', () => {
     expect(rateOf(undefined).result, 'no number was fixed').to.equal(undefined);
   });
 
-  it('counts by who wrote, wherever it stood, and only votes between two models', () => {
+  it('counts votes for a model on either side, and only votes between two models', () => {
     const [row, ...others] = winRates(
       [
         judged('first', ['a', undefined]),
@@ -67,7 +67,7 @@ describe('the win rate', () => {
     expect(row).to.include({ key: 'a', adapter: 'a', against: undefined, wins: 2, losses: 1, undecided: 1 });
   });
 
-  it('is of two runs of the history too, apart from those with the model before', () => {
+  it('also compares two runs, separately from votes against the untrained model', () => {
     const all = [
       judged('first', ['a', undefined]),
       judged('first', ['a', 'b']),
@@ -80,7 +80,7 @@ describe('the win rate', () => {
     expect(before).to.include({ key: 'a', wins: 1, losses: 0 });
   });
 
-  it('counts held-out prompts alone', () => {
+  it('only counts held-out prompts', () => {
     const trained = PROMPTS.find((prompt) => !isHeldOut(prompt))!;
     expect(winRates([judged('first', ['a', undefined], trained)], new Map())).to.deep.equal([]);
   });
@@ -108,7 +108,7 @@ describe('a comparison of a model with itself', () => {
   const planned = new Map([['a', PLANNED]]);
   const holdsHalf = ([low, high]: readonly [number, number]) => low <= 0.5 && 0.5 <= high;
 
-  it('has an interval that holds ½ for as many of 200 voters as enumeration says, ties apart', () => {
+  it('has an interval that contains ½ for as many of 200 voters as enumeration gives, without ties', () => {
     const holds = Array.from({ length: VOTERS }, (_, voter) => {
       const isOver = (all: Judgment[]) => winRates(all, planned)[0]?.result !== undefined;
       const [rate] = winRates(votesOfOne(voter, isOver), planned);
@@ -120,7 +120,7 @@ describe('a comparison of a model with itself', () => {
     expect(share).to.be.closeTo(CHANCE, 3 * Math.sqrt((CHANCE * (1 - CHANCE)) / VOTERS));
   });
 
-  it('holds ½ with the chance that enumeration gives', () => {
+  it('contains ½ with the probability that enumeration gives', () => {
     let [chance, term] = [0, 0.5 ** PLANNED];
     for (let wins = 0; wins <= PLANNED; wins++) {
       if (holdsHalf(clopperPearson(wins, PLANNED))) chance += term;
@@ -129,7 +129,7 @@ describe('a comparison of a model with itself', () => {
     expect(chance).to.be.closeTo(CHANCE, 1e-4).and.within(0.93, 0.97);
   });
 
-  it('is misjudged by whoever stops at a good moment: the number of votes has to be fixed', () => {
+  it('is misjudged with optional stopping, so the number of votes must be fixed in advance', () => {
     const isSure = (all: Judgment[]) => {
       const [rate] = winRates(all, new Map());
       const { wins = 0, losses = 0 } = rate ?? {};
@@ -145,7 +145,7 @@ describe('a comparison of a model with itself', () => {
 });
 
 describe('an automatic judge', () => {
-  it('votes for the draft with the higher score, by who wrote it, and is compared with the person', () => {
+  it('votes for the draft with the higher score, and is compared with the person’s votes', () => {
     const votes = [
       judged('first', ['a', undefined]),
       judged('second', [undefined, 'a']),

@@ -125,7 +125,7 @@ describe('exports of the studio', function () {
     expect(shown).to.be.closeTo(mean, 2e-4 * Math.abs(mean));
   });
 
-  it('hands a run to TRL that goes on where it stands', async () => {
+  it('exports a run that TRL continues', async () => {
     const { name, bytes } = await bytesOf('Run for TRL');
     expect(name).to.equal('webalign-trl.zip');
     const files = unzipSync(bytes);
@@ -140,7 +140,7 @@ describe('exports of the studio', function () {
     );
   });
 
-  it('takes everything in again from one file, and overwrites nothing', async () => {
+  it('imports everything from one file, and overwrites nothing', async () => {
     await studio.tab('Keep');
     const [download] = await Promise.all([
       studio.page.waitForEvent('download'),
@@ -172,7 +172,7 @@ describe('exports of the studio', function () {
     await studio.page.locator('#everything-error').filter({ hasText: 'is not a zip' }).waitFor();
   });
 
-  it('takes picks back after a reload', async () => {
+  it('undoes picks after a reload', async () => {
     await studio.tab('Collect');
     await studio.pick('1');
     await studio.expectCount(`${PAIRS + 1} preferences`);
@@ -183,7 +183,7 @@ describe('exports of the studio', function () {
     await studio.expectCount(`${PAIRS} preferences`);
   });
 
-  it('made no errors', () => {
+  it('logs no errors', () => {
     expect(studio.demo.errors).to.deep.equal([]);
   });
 });

@@ -73,7 +73,7 @@ const byId = (judgments: readonly Judgment[]) => new Map(judgments.map((each) =>
 describe('files of judgments', () => {
   for (const [form, verdicts] of Object.entries(HOLDS) as [keyof typeof HOLDS, Verdict[]][]) {
     for (const type of TYPES) {
-      it(`come back as they were: ${form}, ${type}`, async () => {
+      it(`are imported unchanged: ${form}, ${type}`, async () => {
         const { files, judgments, problems } = await throughFiles(SOME, form, type);
         expect(problems).to.deep.equal([]);
         expect(files.map(({ name }) => name)).to.deep.equal(
@@ -94,7 +94,7 @@ describe('files of judgments', () => {
   }
 
   for (const type of TYPES) {
-    it(`are what the library trains on: ${type}`, async () => {
+    it(`are valid training data of the library: ${type}`, async () => {
       // Of each kind seven verdicts: three pairs of two labels, both bad, two thumbs; the others are picks and edits.
       const rows = { dpo: 2 * 3, kto: 2 * (3 * 2 + 2 + 2), sft: 2 * (3 + 1) };
       for (const [form, data, count] of [
@@ -109,7 +109,7 @@ describe('files of judgments', () => {
     });
   }
 
-  it('of good texts come back as thumbs', async () => {
+  it('of good texts are imported as thumbs', async () => {
     const { judgments, problems } = await throughFiles(
       [judgment('second', { prompt: CHAT, note: 'n' })],
       'sft',
@@ -121,11 +121,11 @@ describe('files of judgments', () => {
     expect(judgments[0]!.drafts[0]!.text).to.match(/^the bad one/);
   });
 
-  it('are none where no judgment makes a row', async () => {
+  it('are not written if no judgment gives a row', async () => {
     expect(await exportFiles([judgment('tie')], { form: 'dpo', type: 'csv' })).to.deep.equal([]);
   });
 
-  it('leave out what cannot be learned, but not from the file of everything', async () => {
+  it('omit judgments that cannot be learned, except in the complete file', async () => {
     const empty = judgment('both-bad', { drafts: [draft(''), draft('B')] });
     for (const type of TYPES) {
       expect((await throughFiles([empty], 'all', type)).judgments[0]?.drafts).to.deep.equal(empty.drafts);
@@ -140,7 +140,7 @@ describe('files of judgments', () => {
 });
 
 describe('imported rows', () => {
-  it("of TRL's columns become picks and thumbs, with ids of their content", async () => {
+  it("with TRL's columns become picks and thumbs, with ids of their content", async () => {
     const pairs = textFile('pairs.jsonl', {
       prompt: 'P',
       chosen: 'c',
@@ -175,7 +175,7 @@ describe('imported rows', () => {
     ]);
   });
 
-  it('take the prompt out of conversations that begin alike', async () => {
+  it('get their prompt from the common start of two conversations', async () => {
     const turn = (role: string, content: unknown) => ({ role, content });
     const rows = [
       {
@@ -192,7 +192,7 @@ describe('imported rows', () => {
     ]);
   });
 
-  it('are named where they cannot be used, and the others are used', async () => {
+  it('are reported if they cannot be used, and the others are used', async () => {
     const assistant = { role: 'assistant', content: 'a' };
     const user = { role: 'user', content: 'Q' };
     const rows = [
@@ -232,14 +232,14 @@ describe('imported rows', () => {
     );
   });
 
-  it('are counted where many cannot be used', async () => {
+  it('are counted if many cannot be used', async () => {
     const rows = Array.from({ length: 30 }, () => ({ prompt: 'P', chosen: '', rejected: 'r' }));
     const { problems } = await importFile(textFile('bad.jsonl', ...rows));
     expect(problems).to.have.length(21);
     expect(problems.at(-1)).to.equal('10 more rows could not be read, for reasons like these.');
   });
 
-  it('reject as a whole where the file cannot be read, with its line', async () => {
+  it('are all rejected if the file cannot be read, with the line of the error', async () => {
     const failure = async (file: File) => {
       const error = await importFile(file).then(
         () => undefined,
@@ -258,7 +258,7 @@ describe('imported rows', () => {
     );
   });
 
-  it('that were two rows of one judgment and no longer agree are thumbs', async () => {
+  it('from two rows of one judgment become thumbs if they no longer agree', async () => {
     const [file] = await exportFiles([judgment('first')], { form: 'kto', type: 'jsonl' });
     const text = new TextDecoder().decode(file!.bytes).replace('"label":false', '"label":true');
     const { judgments, problems } = await importFile(textFile('kto.jsonl', text));
@@ -268,7 +268,7 @@ describe('imported rows', () => {
 });
 
 describe('merging judgments', () => {
-  it('takes one id for one judgment, and keeps both where they differ', async () => {
+  it('treats an equal id as the same judgment, and keeps both if they differ', async () => {
     const mine = [judgment('first'), judgment('second')];
     const changed = { ...mine[1]!, verdict: 'tie', origin: 'theirs.jsonl' } as const;
     const theirs = [{ ...mine[0]!, origin: 'theirs.jsonl' }, changed, judgment('up')];
@@ -303,7 +303,7 @@ describe('prompts of a file', () => {
       .and.to.deep.include(CHAT);
   });
 
-  it('are named where they cannot be used', async () => {
+  it('are reported if they cannot be used', async () => {
     const rows = [
       { prompt: 'P' },
       { prompt: ' ' },

@@ -28,7 +28,7 @@ describe('models of the studio', function () {
       { timeout: 60_000, polling: 50 },
     );
 
-  it('says what a GGUF file needs by precision, before it is used', async () => {
+  it('shows the memory of a GGUF file at each precision, before it is used', async () => {
     await studio.drafts();
     await studio.tab('Model');
     const bytes = await ggufModel(await folderFiles(FOLDER), []);
@@ -42,7 +42,7 @@ describe('models of the studio', function () {
     expect(await name()).to.equal(FOLDER);
   });
 
-  it('copies it into the browser, opens with it, and drafts', async () => {
+  it('copies it into the browser, opens with it, and writes drafts', async () => {
     await studio.demo.press('Use this model');
     await isOpen('teller.gguf');
     await studio.tab('Collect');
@@ -81,7 +81,7 @@ describe('models of the studio', function () {
     await isOpen(FOLDER);
   });
 
-  it('refuses files that are no model, by name', async () => {
+  it('rejects files that are not models, by name', async () => {
     await studio.tab('Model');
     const file = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no model') };
     await studio.page.getByLabel('Files of a model').setInputFiles(file);
@@ -90,7 +90,7 @@ describe('models of the studio', function () {
     expect(await studio.page.locator('#own').isHidden()).to.equal(true);
   });
 
-  it('fetches a model from an address, and can reach no other server meanwhile', async () => {
+  it('downloads a model from a URL, and cannot reach other servers meanwhile', async () => {
     const { context, server } = studio.demo;
     const headers = { 'access-control-allow-origin': '*', etag: '"1"' };
     await context.route(`${HOST}/**`, async (route) => {
@@ -121,7 +121,7 @@ describe('models of the studio', function () {
     expect([...hosts]).to.have.members([server.url, HOST]);
   });
 
-  it('opens without that server from then on, and deletes what it kept', async () => {
+  it('opens without that server afterwards, and deletes stored models on request', async () => {
     await studio.page.reload();
     await isOpen('teller');
     studio.demo.requests.length = 0;

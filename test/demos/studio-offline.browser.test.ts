@@ -12,7 +12,7 @@ describe('the studio without a network', function () {
   });
   after(() => studio?.demo.close());
 
-  it('says when the page is kept', async () => {
+  it('reports that the page is available offline', async () => {
     await studio.page.waitForFunction(() =>
       document.getElementById('offline-text')?.textContent?.includes('need no network'),
     );
@@ -29,7 +29,7 @@ describe('the studio without a network', function () {
     expect(found.filter((id) => id !== 'in-incognito')).to.deep.equal([]);
   });
 
-  it('keeps every file of the page and of the model, and no other demo', async () => {
+  it('stores every file of the page and of the model, and no other demo', async () => {
     const kept = await studio.page.evaluate(async () => {
       const [name = ''] = await caches.keys();
       return (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname);
@@ -44,7 +44,7 @@ describe('the studio without a network', function () {
     expect(kept.filter((path) => /^\/(bench|rlhf|optimum)\//.test(path))).to.deep.equal([]);
   });
 
-  it('opens, drafts and trains when its server is gone', async () => {
+  it('opens, writes drafts and trains when its server is down', async () => {
     await studio.demo.server.close();
     await studio.page.reload();
     await studio.pick('1', '2', '1', '2', '1', '2');
@@ -56,7 +56,7 @@ describe('the studio without a network', function () {
     expect(studio.demo.errors).to.deep.equal([]);
   });
 
-  it('reaches no other server through what serves it', async () => {
+  it('cannot reach other servers through its service worker', async () => {
     expect(await studio.page.evaluate(() => navigator.serviceWorker.controller !== null)).to.equal(true);
     const answer = await studio.page.evaluate(() =>
       fetch('https://other.example/', { mode: 'no-cors' }).then(

@@ -32,17 +32,19 @@ const pick = (changes: Partial<Judgment> = {}) =>
 describe('what an online step learns from', () => {
   const standing = { since: 50, source: NOW };
 
-  it('is a pick on two drafts of the model as it stands', () => {
+  it('is a pick between two drafts of the current model', () => {
     const one = pick();
     expect(pending(judgedNow([one], standing))).to.deep.equal([one]);
   });
 
   const REFUSED: Readonly<Record<string, Judgment>> = {
-    'a pick from before the run, or before a step back': pick({ time: 50 }),
+    'a pick from before the run, or from before an undo': pick({ time: 50 }),
     'a draft of an earlier step': pick({
       drafts: [whole(), whole({ source: { ...NOW, adapter: 'Online DPO, step 2' } })],
     }),
-    'a draft of the model before': pick({ drafts: [whole({ source: { model: 'storyteller' } }), whole()] }),
+    'a draft of the untrained model': pick({
+      drafts: [whole({ source: { model: 'storyteller' } }), whole()],
+    }),
     'a draft that was judged before its end': pick({
       drafts: [whole(), { text: 'b', ended: false, source: NOW }],
     }),
@@ -51,13 +53,13 @@ describe('what an online step learns from', () => {
   for (const [what, refused] of Object.entries(REFUSED))
     it(`is not ${what}`, () => expect(judgedNow([refused], standing)).to.deep.equal([]));
 
-  it('is no tie, though its drafts are samples too', () => {
+  it('is not a tie, although its drafts are samples too', () => {
     const tie = pick({ verdict: 'tie' });
     expect(judgedNow([tie], standing)).to.deep.equal([tie]);
     expect(pending([tie])).to.deep.equal([]);
   });
 
-  it('is counted apart on held-out prompts', () => {
+  it('is counted separately on held-out prompts', () => {
     expect(onHeldOut([pick({ prompt: held }), pick(), pick({ prompt: held, time: 10 })], 50)).to.equal(1);
   });
 });
@@ -71,7 +73,7 @@ describe('figures of an online run', () => {
     seconds: 2,
   });
 
-  it('estimate the KL from the last steps, with the error between prompts', () => {
+  it('estimate the KL from the last steps, with the standard error between prompts', () => {
     const [old, ...last] = [
       reading([[99, 99]], 0, 8),
       reading([[1, 3]], 1, 4),
@@ -90,17 +92,17 @@ describe('figures of an online run', () => {
     expect(standingOf([]).kl).to.equal(undefined);
   });
 
-  it('leave out the time that the person was away', () => {
+  it('exclude the time in which the person was away', () => {
     const minute = 60_000;
     expect(picksPerMinute([0, minute, 2 * minute, 60 * minute, 61 * minute])).to.equal(1);
     expect(picksPerMinute([5])).to.equal(undefined);
   });
 });
 
-describe('checkpoints of an online run to go back to', () => {
+describe('undo points of an online run', () => {
   const bytes = (first: number, length = 4) => new Uint8Array(length).fill(first);
 
-  it('are the bytes that were kept, the latest before a step', async () => {
+  it('return the stored bytes, and find the latest one before a step', async () => {
     const points = await UndoPoints.of(1, false);
     for (const step of [0, 1, 2]) await points.add(step, bytes(step));
     expect(points.before(2)).to.equal(1);
@@ -109,13 +111,13 @@ describe('checkpoints of an online run to go back to', () => {
     expect(points.before(0)).to.equal(undefined);
   });
 
-  it('forget what came after a step that is made anew', async () => {
+  it('are removed if an earlier step is repeated', async () => {
     const points = await UndoPoints.of(1, false);
     for (const step of [0, 1, 2, 1]) await points.add(step, bytes(10 + step));
     expect(points.countBefore(9)).to.equal(2);
   });
 
-  it('let the oldest go, and keep one step back however large they are', async () => {
+  it('drop the oldest, but always keep one step to undo, whatever their size', async () => {
     const points = await UndoPoints.of(1, false);
     for (let step = 0; step < 40; step++) await points.add(step, bytes(step));
     expect(points.countBefore(40)).to.equal(16);
@@ -179,7 +181,7 @@ describe('the trainer of an online run', function () {
     return { asked, steps, adapter };
   }
 
-  it('has a checkpoint before every batch, the first one too', async () => {
+  it('has a checkpoint before every batch, including the first', async () => {
     const store = memoryCheckpointStore();
     const { asked, steps } = await run(make(store), store, [batch(0), batch(1)]);
     expect(steps).to.deep.equal([1, 2]);
@@ -187,7 +189,7 @@ describe('the trainer of an online run', function () {
     expect(asked[0]).to.not.deep.equal(asked[1]);
   });
 
-  it('goes back to the same bytes, and learns the same from there', async () => {
+  it('returns to the same bytes, and learns the same from there', async () => {
     const store = memoryCheckpointStore();
     const whole = await run(make(store), store, [batch(0), batch(1), batch(2)]);
     await store.write(whole.asked[1]! as Uint8Array<ArrayBuffer>);
@@ -199,7 +201,7 @@ describe('the trainer of an online run', function () {
     expect(idle.adapter).to.not.deep.equal(whole.adapter);
   });
 
-  it('takes several steps on a batch, and goes on within one', async () => {
+  it('takes several steps on a batch, and resumes within a batch', async () => {
     const store = memoryCheckpointStore();
     const whole = await run(make(store, 3), store, [batch(0)]);
     expect(whole.steps).to.deep.equal([1, 2, 3]);
@@ -217,7 +219,7 @@ describe('the trainer of an online run', function () {
     expect(rest.adapter).to.deep.equal(whole.adapter);
   });
 
-  it('reads drafts of the untouched model as at no distance, and agrees with what it has learned', async () => {
+  it('scores drafts of the untrained model with log-ratio 0, and agrees with learned picks', async () => {
     const store = memoryCheckpointStore();
     const trainer = make(store, 8);
     const { adapter } = trainer;
@@ -250,7 +252,7 @@ describe('the trainer of an online run', function () {
     trainer.dispose();
   });
 
-  it('refuses a checkpoint without picks', () => {
+  it('rejects a checkpoint without picks', () => {
     const source = new PickSource({ batchSize: 2, passes: 1, planned: { prompt: 1, draft: 1 } });
     expect(() => source.restore({ until: 1, examples: [{ prompt: [], completions: [] }] })).to.throw(
       InputError,

@@ -4,7 +4,7 @@ import { StudioPage } from './studio-page.ts';
 
 const PICKS = 2;
 
-describe('a run of the studio that learns from picks as they are made', function () {
+describe('online learning in the studio', function () {
   this.timeout(300_000);
 
   let studio: StudioPage;
@@ -30,7 +30,7 @@ describe('a run of the studio that learns from picks as they are made', function
     await onPage(`0 of ${PICKS}`);
   }
 
-  it('is switched on, and draws drafts from the whole distribution', async () => {
+  it('can be switched on, and samples drafts from the full distribution', async () => {
     await studio.page.locator('#online-batch').fill(String(PICKS));
     await studio.page.locator('#temperature').evaluate((field: HTMLInputElement) => {
       field.value = '0.5';
@@ -42,7 +42,7 @@ describe('a run of the studio that learns from picks as they are made', function
     expect(await temperature.isDisabled()).to.equal(true);
   });
 
-  it('takes no verdict before both drafts were shown to their end', async () => {
+  it('accepts no verdict before both drafts are complete', async () => {
     await studio.drafts({ ended: true });
     const judged = await studio.page.evaluate(() => {
       const writing = () => document.querySelector('.writing') !== null;
@@ -60,7 +60,7 @@ describe('a run of the studio that learns from picks as they are made', function
     expect(judged, 'a verdict while a draft is written').to.equal(false);
   });
 
-  it('learns after so many picks, and reads its own drafts first', async () => {
+  it('learns after the set number of picks, and scores its own drafts first', async () => {
     await learn();
     expect(await tile('steps')).to.equal('1');
     // The drafts were those of the untouched model.
@@ -76,7 +76,7 @@ describe('a run of the studio that learns from picks as they are made', function
 
   let second: Record<string, Uint8Array>;
 
-  it('takes a learning step back, to the same bytes', async () => {
+  it('undoes a learning step, to the same bytes', async () => {
     second = await studio.adapter();
     await studio.tab('Collect');
     await learn();
@@ -94,7 +94,7 @@ describe('a run of the studio that learns from picks as they are made', function
     await studio.expectCount(`${3 * PICKS} preferences`);
   });
 
-  it('outlives its tab, and a pick that no step has learned from', async () => {
+  it('survives a closed tab, with a pick that no step has used', async () => {
     await studio.drafts({ ended: true });
     await studio.page.keyboard.press('1');
     await onPage(`1 of ${PICKS}`);
@@ -115,7 +115,7 @@ describe('a run of the studio that learns from picks as they are made', function
     expect(await studio.adapter()).to.deep.equal(second);
   });
 
-  it('goes back to its first step, and says when there is none', async () => {
+  it('undoes all steps, and reports when there are no more', async () => {
     await studio.tab('Collect');
     for (const steps of ['1', '0']) {
       await studio.demo.press('Step back');
@@ -131,7 +131,7 @@ describe('a run of the studio that learns from picks as they are made', function
     expect(await tile('steps')).to.equal('1');
   });
 
-  it('ends on the tab Train, with its adapter among the past runs', async () => {
+  it('ends on the tab Train, and adds its adapter to the past runs', async () => {
     await studio.tab('Train');
     await studio.demo.press('Stop');
     await studio.demo.status('Done after 1 step');
@@ -143,9 +143,9 @@ describe('a run of the studio that learns from picks as they are made', function
     expect(await studio.page.locator('#temperature').isDisabled()).to.equal(false);
   });
 
-  it('made no errors', () => {
+  it('logs no errors', () => {
     expect(studio.demo.errors).to.deep.equal([]);
   });
 
-  it('fits a telephone', () => studio.demo.fitsTelephone());
+  it('fits a phone', () => studio.demo.fitsTelephone());
 });

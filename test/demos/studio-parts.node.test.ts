@@ -49,7 +49,7 @@ describe('parts of the studio', () => {
   describe('undo', () => {
     const judgment = (id: string): Judgment => ({ id, time: 1, prompt: '', drafts: [], verdict: 'tie' });
 
-    it('outlives a reload, step by step', () => {
+    it('survives a reload, step by step', () => {
       const tab = new Tab();
       const now = new Map<string, Judgment>();
       const find = (id: string) => now.get(id);
@@ -68,7 +68,7 @@ describe('parts of the studio', () => {
       expect(new UndoLog('a', tab).take(find)).to.equal(undefined);
     });
 
-    it('lets the oldest step go where the tab has no more room', () => {
+    it('drops the oldest step if the tab has no space left', () => {
       const tab = new Tab(400);
       const find = () => undefined;
       const log = new UndoLog('a', tab);
@@ -82,8 +82,8 @@ describe('parts of the studio', () => {
     });
   });
 
-  describe('a zip that is made piece by piece', () => {
-    it('holds the files, and gives the same bytes again', async () => {
+  describe('a zip that is written in pieces', () => {
+    it('contains the files, and has the same bytes every time', async () => {
       const files = { 'a.txt': streamOf(new Uint8Array([1, 2, 3])), 'b/c': streamOf(new Uint8Array(70_000)) };
       const whole = async () => {
         const pieces: Uint8Array[] = [];
@@ -106,7 +106,7 @@ describe('parts of the studio', () => {
       maxLength: 512,
     });
 
-    it('end a draft that the model had ended, and no other', async () => {
+    it('only end drafts that the model ended', async () => {
       const context = await ending();
       const row = { id: '', where: 'row', prompt: 'Amy saw', chosen: ' a dog.', rejected: ' a cat.' };
       const ids = pairIds({ ...row, chosenEnded: true, rejectedEnded: false }, context);
@@ -116,7 +116,7 @@ describe('parts of the studio', () => {
       expect(context.tokenizer.decode([...ids.prompt, ...ids.rejected])).to.equal('Amy saw a cat.');
     });
 
-    it('go with whatever a chat template writes behind them', async () => {
+    it('are learned together with the text that a chat template writes after them', async () => {
       const context = await ending(TEMPLATE);
       const row = {
         id: '',
@@ -148,7 +148,7 @@ describe('parts of the studio', () => {
     expect([0, 1, 2, 3, 4, 5].filter((step) => isSampled(step, 2, 5))).to.deep.equal([0, 2, 4, 5]);
   });
 
-  it('goes through few rows more often, and takes larger batches of many', () => {
+  it('takes more epochs over few rows, and larger batches of many', () => {
     const [few, many] = [defaultsFor(10, 1e6), defaultsFor(1000, 1e6)];
     expect(few).to.include({ numTrainEpochs: 8, perDeviceTrainBatchSize: 4 });
     expect(many).to.include({ numTrainEpochs: 1, perDeviceTrainBatchSize: 16 });
@@ -160,7 +160,7 @@ describe('parts of the studio', () => {
     expect(online.learningRate).to.be.below(few.learningRate);
   });
 
-  it('reaches the servers of one model alone', () => {
+  it('can only reach the servers of one model', () => {
     expect(hostsOf(originOf('https://a.example/x/y', ''))).to.deep.equal(['https://a.example']);
     const hub = hostsOf(originOf('owner/name', 'v1'));
     expect(hub[0]).to.equal('https://huggingface.co');

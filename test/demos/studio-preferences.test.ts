@@ -29,7 +29,7 @@ const TEACHES: Readonly<Record<Verdict, { pair?: string; labels: string[] }>> = 
 
 describe('rows of judgments', () => {
   for (const [verdict, { pair, labels }] of Object.entries(TEACHES)) {
-    it(`are what "${verdict}" teaches`, () => {
+    it(`match the verdict "${verdict}"`, () => {
       const one = of(verdict as Verdict);
       expect(pairRows([one]).map(({ chosen, rejected }) => `${chosen} > ${rejected}`)).to.deep.equal(
         pair ? [pair] : [],
@@ -41,24 +41,24 @@ describe('rows of judgments', () => {
     });
   }
 
-  it('say which completions have no end token', () => {
+  it('mark completions without an end token', () => {
     expect(pairRows([of('second')])[0]).to.include({ chosenEnded: false, rejectedEnded: true });
     expect(pairRows([of('edit')])[0]).to.include({ chosenEnded: true, rejectedEnded: false });
     expect(labelRows([of('both-bad')]).map(({ ended }) => ended)).to.deep.equal([true, false]);
   });
 
-  it('leave picks out of the labels on request', () => {
+  it('omit picks from the labels on request', () => {
     const rows = labelRows([of('first'), of('edit'), of('up')], { picks: false });
     expect(rows.map(({ completion }) => completion)).to.deep.equal(['A']);
   });
 
-  it('of a chat have the completion as a turn', () => {
+  it('of a chat have the completion as a message', () => {
     const [row] = pairRows([judgment('first', { prompt: CHAT, drafts: DRAFTS })]);
     expect(row?.prompt).to.deep.equal(CHAT);
     expect(row?.rejected).to.deep.equal([{ role: 'assistant', content: 'B' }]);
   });
 
-  it('are rows of the library', () => {
+  it('are valid rows of the library', () => {
     const row: Parameters<typeof tokenizePairs>[0] = pairRows([
       of('first'),
       judgment('first', { prompt: CHAT }),
@@ -66,7 +66,7 @@ describe('rows of judgments', () => {
     expect(row).to.have.length(2);
   });
 
-  it('leave empty completions out, of a pair both', () => {
+  it('omit empty completions, and pairs with an empty one', () => {
     const drafts = [draft(''), draft('B')];
     const empty = (['first', 'second', 'both-bad', 'up'] as const).map((verdict) =>
       judgment(verdict, { drafts: drafts.slice(0, VERDICTS[verdict].drafts) }),
@@ -81,7 +81,7 @@ describe('rows of judgments', () => {
 describe('the held-out split', () => {
   const many = Array.from({ length: 2000 }, (_, i) => judgment('first', { prompt: `Prompt ${i}` }));
 
-  it('is of prompts, and stays when judgments are added', () => {
+  it('splits by prompt, and is stable when judgments are added', () => {
     const { train, heldOut } = split(many);
     // Four standard deviations of 2000 throws at 0.2.
     expect(heldOut.length).to.be.within(400 - 72, 400 + 72);
@@ -112,7 +112,7 @@ describe('the held-out split', () => {
     }
   });
 
-  it('holds the share that is asked for', () => {
+  it('has the requested fraction', () => {
     expect(split(many, 0).heldOut).to.deep.equal([]);
     expect(split(many, 1).train).to.deep.equal([]);
     const half = new Set(split(many, 0.5).heldOut);
@@ -121,7 +121,7 @@ describe('the held-out split', () => {
 });
 
 describe('counts of judgments', () => {
-  it('count picks and edits as preferences, and the rest beside them', () => {
+  it('count picks and edits as preferences, and other verdicts separately', () => {
     const all = (Object.keys(VERDICTS) as Verdict[]).map(of);
     const counts = countJudgments([...all, of('first')]);
     const expected = { preferences: 4, ties: 1, bothBad: 1, up: 1, down: 1, total: 8 };
@@ -136,7 +136,7 @@ describe('counts of judgments', () => {
 });
 
 describe('tags', () => {
-  it('are trimmed, none empty, none twice', () => {
+  it('are trimmed, without empty ones and duplicates', () => {
     expect(parseTags(' tone, , facts,tone ')).to.deep.equal(['tone', 'facts']);
   });
 });
@@ -150,17 +150,17 @@ describe('warnings about judgments', () => {
       judgment(side === 'A' ? 'first' : 'second', { drafts: [draft(`a${i}`), draft(`b${i}`)], ...changes }),
     );
 
-  it('are not given without judgments, nor about fifty balanced ones', () => {
+  it('do not appear without judgments, or for fifty balanced ones', () => {
     expect(warnings([])).to.deep.equal([]);
     expect(warnings(picks('AB'.repeat(25)))).to.deep.equal([]);
   });
 
-  it('name few', () => {
+  it('report that there are few', () => {
     expect(find(picks('AB'), 'few')?.text).to.match(/^2 judgments to learn from/);
     expect(find([of('tie')], 'few')?.text).to.match(/^0 judgments to learn from/);
   });
 
-  it('name what is judged twice, in whichever order it was shown', () => {
+  it('report duplicates, in either order of the drafts', () => {
     const first = judgment('first', { prompt: 'P', drafts: [draft('x'), draft('y')] });
     const again = judgment('second', { prompt: 'P', drafts: [draft('y'), draft('x')] });
     expect(find([first, again], 'duplicate')?.ids).to.deep.equal([again.id]);
@@ -172,12 +172,12 @@ describe('warnings about judgments', () => {
     expect(find([first, again, other], 'contradiction')?.ids).to.have.length(3);
   });
 
-  it('name empty drafts', () => {
+  it('report empty drafts', () => {
     const empty = judgment('first', { drafts: [draft(''), draft('B')] });
     expect(find([empty, of('first')], 'empty')?.ids).to.deep.equal([empty.id]);
   });
 
-  it('name labels of one kind', () => {
+  it('report labels that are all equal', () => {
     const some = (good: number, bad: number) =>
       ['up', 'down'].flatMap((verdict, i) =>
         Array.from({ length: [good, bad][i]! }, () => judgment(verdict as Verdict)),
@@ -188,7 +188,7 @@ describe('warnings about judgments', () => {
     expect(kinds(some(9, 0))).to.not.include('one-sided');
   });
 
-  it('name a side that is clicked more than chance would have it, of your own clicks', () => {
+  it('report a side that is clicked more often than by chance, for own clicks only', () => {
     expect(find(picks('B'.repeat(8)), 'side')?.text).to.match(/^You chose the second draft in 8 of 8/);
     expect(kinds(picks('A'.repeat(7)))).to.not.include('side');
     expect(kinds(picks('A'.repeat(30), { origin: 'theirs.jsonl' }))).to.not.include('side');
@@ -196,7 +196,7 @@ describe('warnings about judgments', () => {
     expect(find(edits, 'side')?.text).to.match(/^You chose the first draft in 8 of 8/);
   });
 
-  it('name a length that wins more than chance would have it', () => {
+  it('report a length that wins more often than by chance', () => {
     const drafts = [draft('long text'), draft('short')];
     const longer = Array.from({ length: 8 }, () => judgment('first', { drafts }));
     expect(find(longer, 'longer')?.text).to.match(/^The longer draft won 8 of 8/);

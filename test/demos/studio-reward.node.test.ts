@@ -15,13 +15,13 @@ const scored = (margin: number): ScoredPair => ({ prompt: 'p', chosen: 'c', reje
 const marginOf = (confidence: number) => Math.log(confidence / (1 - confidence));
 
 describe('figures of a reward model', () => {
-  it('count held-out pairs by their margins, equal scores as a half', () => {
+  it('count held-out pairs with a positive margin, and equal scores as a half', () => {
     const { accuracy, interval, heldOut, learned } = rewardFigures(9, [2, 1, 0, -1].map(scored));
     expect([accuracy, heldOut, learned]).to.deep.equal([2.5 / 4, 4, 9]);
     expect(interval).to.deep.equal(clopperPearson(2, 4));
   });
 
-  it('hold what it was sure of against what was right', () => {
+  it('compare its confidence with its accuracy', () => {
     const sure = marginOf(0.95);
     const pairs = [sure, sure, -sure, marginOf(0.65), 0].map(scored);
     const { calibration } = rewardFigures(1, pairs);
@@ -36,7 +36,7 @@ describe('figures of a reward model', () => {
     expect(rewardFigures(1, [scored(1000)]).calibration).to.have.length(1);
   });
 
-  it('show the surest disagreements first', () => {
+  it('list the most confident disagreements first', () => {
     const { disagreements } = rewardFigures(1, [-1, 3, -4, -2].map(scored));
     expect(disagreements.map(({ margin }) => margin)).to.deep.equal([-4, -2, -1]);
   });
@@ -67,7 +67,7 @@ describe('a reward model fitted to picks', function () {
         return { id: String(i), time: i, prompt: prompt!, drafts, verdict: 'first' };
       });
 
-  it('reads held-out pairs, and leaves the model and its adapters as they were', async () => {
+  it('scores held-out pairs, and does not change the model and its adapters', async () => {
     const prompt = runtime.tokenizer.encode('Tom was');
     const write = () => generate(runtime.model, [prompt], { maxNewTokens: 8, temperature: 0 });
     const before = await write();
@@ -88,7 +88,7 @@ describe('a reward model fitted to picks', function () {
     expect(figures.spread).to.be.above(0);
   });
 
-  it('says how many pairs it needs', async () => {
+  it('reports how many pairs it needs', async () => {
     const error = await fitReward(runtime, judgments(4), () => {}).catch((reason) => reason);
     expect(error).to.be.instanceOf(InputError);
     expect(error.message).to.match(/picks: make \d pairs? to learn from and \d held out.*at least 8 and 2/);

@@ -30,7 +30,7 @@ describe('runs of the studio', function () {
     await studio.demo.status('Done');
   }
 
-  it('ends by itself when the held-out loss does not fall', async () => {
+  it('stops when the held-out loss no longer falls', async () => {
     // With a learning rate of 0 the second and the third evaluation are as the first.
     await train('dpo', {
       learningRate: '0',
@@ -55,19 +55,19 @@ describe('runs of the studio', function () {
     earlyStoppingPatience: '0',
   };
   for (const method of ['kto', 'orpo', 'sft'])
-    it(`trains by ${method.toUpperCase()}, and draws its losses`, async () => {
+    it(`trains by ${method.toUpperCase()}, and plots its losses`, async () => {
       await train(method, once);
       const [loss] = await studio.demo.charts();
       expect(loss).to.match(/^Loss after step \d+: [\d.]+ in training, [\d.]+ held out/);
       expect(await rows().first().locator('td').nth(5).innerText(), 'held-out loss').to.match(/^\d+\.\d{3}$/);
     });
 
-  it('samples the model as it learns', async () => {
+  it('shows samples during training', async () => {
     const texts = await studio.page.locator('.samples').first().locator('.sample-text').allInnerTexts();
     expect(texts.at(-1)).to.not.equal(texts[0]);
   });
 
-  it('renames a run, and remembers it', async () => {
+  it('renames a run, also after a reload', async () => {
     const field = rows().first().getByRole('textbox');
     await field.fill('Imitation');
     await field.press('Tab');
@@ -76,7 +76,7 @@ describe('runs of the studio', function () {
     await studio.page.getByLabel('Compare Imitation').waitFor({ state: 'attached' });
   });
 
-  it('draws two runs over each other', async () => {
+  it('plots two runs in one chart', async () => {
     await studio.tab('Train');
     await studio.page.getByLabel('Compare Imitation').check();
     expect(await studio.page.locator('#runs-compared').isVisible()).to.equal(false);
@@ -96,7 +96,7 @@ describe('runs of the studio', function () {
     await first.waitFor();
   });
 
-  it('goes on from the adapter of a run that has ended', async () => {
+  it('continues the adapter of a finished run', async () => {
     const before = await studio.adapter();
     await studio.tab('Train');
     await studio.page.getByRole('button', { name: 'Continue: Imitation' }).click();
@@ -121,9 +121,9 @@ describe('runs of the studio', function () {
     for (const row of rows) expect(row).to.match(/^\d+% to \d+%\s\d+\s\d+%\s\d+%$/);
   });
 
-  it('made no errors', () => {
+  it('logs no errors', () => {
     expect(studio.demo.errors).to.deep.equal([]);
   });
 
-  it('fits a telephone', () => studio.demo.fitsTelephone());
+  it('fits a phone', () => studio.demo.fitsTelephone());
 });

@@ -41,7 +41,7 @@ describe('the store of judgments', function () {
   const picks = (count: number, changes: Partial<Judgment> = {}) =>
     Array.from({ length: count }, () => judgment('first', changes));
 
-  it('keeps what is added, edited and deleted, in the order of time', async () => {
+  it('stores additions, edits and deletions, ordered by time', async () => {
     const page = await tab();
     const [a, b, c] = [judgment('edit', { note: 'n', tags: ['t'] }), judgment('tie'), judgment('up')];
     expect(await add(page, [c, a, b])).to.equal(true);
@@ -57,7 +57,7 @@ describe('the store of judgments', function () {
     expect((await state(later)).kept).to.include({ preferences: 1, up: 1, total: 2 });
   });
 
-  it('shows a pick at once, and counts it when it is on disk', async () => {
+  it('shows a pick immediately, and counts it when it is on disk', async () => {
     const page = await tab();
     const seen = await page.evaluate(async (pick) => {
       // A transaction of another's, which the pick must wait for.
@@ -91,7 +91,7 @@ describe('the store of judgments', function () {
     });
   });
 
-  it('has every pick that it counted when the tab closes at any moment', async () => {
+  it('has every counted pick if the tab closes at any moment', async () => {
     let counted = 0;
     await pages.context.exposeFunction('counted', (picks: number) => {
       counted = Math.max(counted, picks);
@@ -118,7 +118,7 @@ describe('the store of judgments', function () {
     expect(await keptTotal(await tab())).to.be.at.least(counted);
   });
 
-  it('takes back what was added, edited and deleted, the last first', async () => {
+  it('undoes additions, edits and deletions, the last first', async () => {
     const page = await tab();
     const [a, b] = [judgment('first'), judgment('second')];
     await add(page, [a, b]);
@@ -140,7 +140,7 @@ describe('the store of judgments', function () {
     expect(await keptTotal(page)).to.equal(0);
   });
 
-  it('says that there is no room, loses nothing, and has what it counted later', async () => {
+  it('reports that there is no space, loses nothing, and still has what it counted later', async () => {
     const page = await tab(undefined, 300_000);
     const noise = () =>
       Array.from({ length: 5000 }, () => String.fromCharCode(33 + 90 * Math.random())).join('');
@@ -170,7 +170,7 @@ describe('the store of judgments', function () {
     };
   };
 
-  it('keeps what fits of what does not fit as a whole, and the rest as soon as there is room', async () => {
+  it('stores as much as fits, and the rest as soon as there is space', async () => {
     const page = await tab(refuse);
     const [small, large] = [picks(20, { note: 'small' }), judgment('first', { note: 'large' })];
     await page.evaluate(() => {
@@ -191,7 +191,7 @@ describe('the store of judgments', function () {
     expect(await keptTotal(await tab())).to.equal(22);
   });
 
-  it('works in memory where nothing may be kept, and says so', async () => {
+  it('works in memory, with a notice, if nothing may be stored', async () => {
     const page = await tab(() => {
       const refused = () => {
         throw new DOMException('', 'SecurityError');
@@ -211,7 +211,7 @@ describe('the store of judgments', function () {
     expect(await all(page)).to.deep.equal([]);
   });
 
-  it('is one store in two tabs', async () => {
+  it('is shared by two tabs', async () => {
     const [one, two] = [await tab(), await tab()];
     const has = (page: Page, total: number) =>
       page.waitForFunction((wanted) => store.state().kept.total === wanted, total);
@@ -232,7 +232,7 @@ describe('the store of judgments', function () {
     expect(late).to.equal('This judgment is no longer there: it was deleted in another tab.');
   });
 
-  it('takes back only what no other tab has changed since', async () => {
+  it('only undoes what no other tab has changed since', async () => {
     const [one, two] = [await tab(), await tab()];
     const [a, b] = picks(2) as [Judgment, Judgment];
     await add(one, [a, b]);

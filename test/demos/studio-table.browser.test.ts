@@ -57,7 +57,7 @@ describe('the table of judgments', function () {
   const all = () => page.evaluate(() => [...store.all()]);
   const says = (text: string) => page.locator('.table-said').filter({ hasText: text }).waitFor();
 
-  it('shows texts as text, newest first, with what each verdict says of the drafts', async () => {
+  it('shows texts as plain text, newest first, with each verdict on its drafts', async () => {
     const [a, b] = [
       judgment('edit', { prompt: HTML, note: HTML, tags: [HTML] }),
       judgment('second', { prompt: CHAT }),
@@ -84,7 +84,7 @@ describe('the table of judgments', function () {
     expect(await page.title()).to.not.equal('1');
   });
 
-  it('finds words in every text, and by verdict', async () => {
+  it('searches every text, and filters by verdict', async () => {
     await open([
       judgment('first', { prompt: 'About cats', note: 'Whiskers' }),
       judgment('second', { prompt: 'About dogs', tags: ['loud'] }),
@@ -109,7 +109,7 @@ describe('the table of judgments', function () {
     expect([await rows().count(), await search.inputValue()]).to.deep.equal([3, '']);
   });
 
-  it('changes a judgment in its dialog, by keyboard, and leaves it alone on Escape', async () => {
+  it('edits a judgment in its dialog with the keyboard, and changes nothing on Escape', async () => {
     const pick = judgment('first', { note: 'old' });
     await open([pick]);
     await button(/^Edit: /).click();
@@ -138,7 +138,7 @@ describe('the table of judgments', function () {
     expect(await cells('Note and tags')).to.deep.equal(['short\nkind']);
   });
 
-  it('deletes one and takes it back, with the keyboard where it was', async () => {
+  it('deletes a judgment and undoes it, without losing the keyboard focus', async () => {
     const three = [judgment('first'), judgment('second'), judgment('tie')];
     await open(three);
     await page.evaluate((id) => store.edit(id, { note: 'kept' }), three[1]!.id);
@@ -159,7 +159,7 @@ describe('the table of judgments', function () {
     expect((await all()).slice(0, 3)).to.deep.equal(before);
   });
 
-  it('names duplicates, shows them and deletes them together', async () => {
+  it('reports duplicates, shows them and deletes them together', async () => {
     const same = () => judgment('first', { prompt: 'P', drafts: [draft('a'), draft('b')] });
     await open([same(), same(), same(), judgment('second')]);
     const warning = page
@@ -175,7 +175,7 @@ describe('the table of judgments', function () {
     expect(await all()).to.have.length(2);
   });
 
-  it('exports what is shown and imports it where it is missing', async () => {
+  it('exports the shown judgments, and imports the missing ones', async () => {
     const two = [judgment('first', { prompt: 'About cats' }), judgment('tie')];
     await open([...two, judgment('second', { prompt: 'About dogs' })]);
     const download = async (name: string) => {
@@ -212,7 +212,7 @@ describe('the table of judgments', function () {
     await page.waitForFunction(() => store.all().length === 2);
   });
 
-  it('has a page of rows in the document for ten thousand judgments', async () => {
+  it('has one page of rows in the document for ten thousand judgments', async () => {
     const drafts = [draft('a'), draft('b')];
     const many = Array.from({ length: 10_000 }, (_, i) =>
       judgment(i % 2 ? 'first' : 'second', { prompt: `Prompt ${i}`, drafts }),
@@ -232,7 +232,7 @@ describe('the table of judgments', function () {
     await page.waitForFunction(() => store.state().kept.total === 9975);
   });
 
-  it('fits a telephone and follows the store', async () => {
+  it('fits a phone, and follows the store', async () => {
     await open([judgment('edit', { note: 'x'.repeat(300), tags: ['long'.repeat(30)] })]);
     await page.setViewportSize({ width: 360, height: 740 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);

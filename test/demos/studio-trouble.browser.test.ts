@@ -12,7 +12,7 @@ const RUN = {
   perDeviceTrainBatchSize: '4',
 };
 
-describe('trouble in the studio', function () {
+describe('failures in the studio', function () {
   this.timeout(300_000);
 
   let studio: StudioPage;
@@ -39,7 +39,7 @@ describe('trouble in the studio', function () {
   });
   after(() => studio?.demo.close());
 
-  it('goes on from its checkpoint on a new device, to the same adapter', async () => {
+  it('resumes from its checkpoint on a new device, with the same adapter', async () => {
     await begin();
     await studio.demo.step(2);
     await studio.demo.loseDevice();
@@ -48,7 +48,7 @@ describe('trouble in the studio', function () {
     expect(await studio.adapter()).to.deep.equal(whole);
   });
 
-  it('says in its title how a hidden page trains, and that it is slow', async () => {
+  it('shows the progress of a hidden page in its title, and that it is slow', async () => {
     await begin();
     const look = (hidden: boolean) =>
       studio.page.evaluate((state) => {
@@ -62,7 +62,7 @@ describe('trouble in the studio', function () {
     await studio.demo.status('Done');
   });
 
-  it('tells a tab that another one has changed what it shows', async () => {
+  it('notifies a tab that another one has changed what it shows', async () => {
     const other = await studio.demo.context.newPage();
     await other.goto(`${studio.demo.server.url}/studio/`);
     const count = other.getByRole('status').filter({ hasText: `${PAIRS} preferences` });
@@ -83,7 +83,7 @@ describe('trouble in the studio', function () {
     await other.close();
   });
 
-  it('trains on in memory where 1 MiB is left, says so, and ends with the same adapter', async () => {
+  it('continues in memory, with a notice, if 1 MiB is left, and ends with the same adapter', async () => {
     const { usage = 0 } = await studio.page.evaluate(() => navigator.storage.estimate());
     await studio.demo.quota(usage + 2 ** 20);
     await studio.tab('Collect');

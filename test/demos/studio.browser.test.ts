@@ -40,7 +40,7 @@ describe('the studio', function () {
     return text.slice(PROMPT.length);
   }
 
-  it('opens with drafts of the storyteller and no preference', async () => {
+  it('opens with drafts of the storyteller and no preferences', async () => {
     await studio.drafts();
     expect(await studio.count()).to.equal('0 preferences');
     expect(await studio.draft('First draft').innerText()).to.not.equal(
@@ -49,7 +49,7 @@ describe('the studio', function () {
     studio.demo.requests.length = 0;
   });
 
-  it('keeps picks by keys, and takes one back', async () => {
+  it('stores picks by key, and undoes one', async () => {
     await studio.pick('1', '2', 's', '1', '2', '0', 'x', '1', '2', '1', '2');
     await studio.expectCount('8 preferences · 1 tie · 1 both bad');
     await studio.page.keyboard.press('Control+z');
@@ -86,7 +86,7 @@ describe('the studio', function () {
     expect(await prompt.inputValue()).to.equal('Ben had a boat.');
   });
 
-  it('shows words of a prompt as text, whatever they are', async () => {
+  it('shows a prompt as plain text, whatever it contains', async () => {
     await studio.tab('Collect');
     const markup = '<img src=x onerror="document.title=1">';
     await studio.page.getByLabel('Prompt', { exact: true }).fill(markup);
@@ -98,7 +98,7 @@ describe('the studio', function () {
 
   let uninterrupted: Record<string, Uint8Array>;
 
-  it('trains while drafts go on, and draws the curves', async () => {
+  it('trains while drafts continue, and plots the curves', async () => {
     await studio.tab('Train');
     // Larger steps than a person would take: nine picks on random drafts must change a greedy text.
     const learningRate = '0.01';
@@ -124,7 +124,7 @@ describe('the studio', function () {
     expect(await lists.last().locator('.sample-text').allInnerTexts()).to.not.include('');
   });
 
-  it('exports an adapter that writes the same in the library', async () => {
+  it('exports an adapter that generates the same in the library', async () => {
     uninterrupted = await studio.adapter();
     const shown = await greedy();
     const files = await folderFiles('demos/align/model');
@@ -145,7 +145,7 @@ describe('the studio', function () {
     gpu.dispose();
   });
 
-  it('outlives its worker and its tab, and ends with the same adapter', async () => {
+  it('survives its worker and its tab, and ends with the same adapter', async () => {
     await studio.tab('Train');
     await studio.demo.press('Train');
     // Until then the tiles are those of the run before.
@@ -164,7 +164,7 @@ describe('the studio', function () {
     expect(await studio.adapter()).to.deep.equal(uninterrupted);
   });
 
-  it('keeps both runs, with their adapters', async () => {
+  it('stores both runs, with their adapters', async () => {
     await studio.tab('Train');
     const runs = studio.page.locator('#past-rows tr');
     expect(await runs.count()).to.equal(2);
@@ -201,7 +201,7 @@ describe('the studio', function () {
     );
   });
 
-  it('unblinds a comparison that has ended: both models measured, and automatic judges', async () => {
+  it('unblinds a finished comparison, with measurements of both models and automatic judges', async () => {
     const cells = (id: string) => studio.page.locator(`#${id} tr`).allInnerTexts();
     await studio.page.locator('#unblinded-judges').waitFor({ timeout: 60_000 });
     const [trained, before] = await cells('unblinded-rows');
@@ -212,7 +212,7 @@ describe('the studio', function () {
     expect(judges[0]).to.match(/^Implicit reward of DPO .*\s[012] of 2\s0\s[012] of 2$/);
   });
 
-  it('shows nothing of how votes fall while they are cast', async () => {
+  it('shows no results while votes are cast', async () => {
     await studio.page.getByLabel('One model').selectOption({ index: 2 });
     await studio.page.getByLabel('The other model').selectOption({ label: 'the model before training' });
     await studio.demo.press('Compare blind');
@@ -223,20 +223,20 @@ describe('the studio', function () {
     expect(await studio.page.locator('#unblinded').isVisible()).to.equal(false);
   });
 
-  it('asked the network for nothing since it was loaded', () => {
+  it('makes no requests after loading', () => {
     expect(studio.demo.sent()).to.deep.equal([]);
   });
 
-  it('made no errors', () => {
+  it('logs no errors', () => {
     expect(studio.demo.errors).to.deep.equal([]);
   });
 
-  it('fits a telephone, on every tab', async () => {
+  it('fits a phone, on every tab', async () => {
     for (const name of ['Model', 'Collect', 'Train', 'Compare', 'Keep']) {
       await studio.tab(name);
       await studio.demo.fitsTelephone();
     }
   });
 
-  it('says what to do where there is no WebGPU', () => studio.demo.saysWhatToDoWithoutWebGpu());
+  it('says what to do without WebGPU', () => studio.demo.saysWhatToDoWithoutWebGpu());
 });

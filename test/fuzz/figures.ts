@@ -51,7 +51,7 @@ export function table(result: FuzzResult): string {
       `| ${name} | ${inputs} | ${kept} | ${seconds} | ${mostSeconds} | ${mostMebibytes} | ${findings} |`,
   );
   return [
-    '| target | inputs | of which reached new code | seconds | processor seconds of one, at most | MiB of one, at most | findings |',
+    '| target | inputs | inputs that reached new code | seconds | maximum CPU seconds per input | maximum MiB per input | findings |',
     '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
     '',

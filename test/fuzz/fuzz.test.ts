@@ -26,14 +26,20 @@ const folder: Folder = {
 describe('fuzz', () => {
   describe('judge', () => {
     const FINDINGS: Record<string, [Target, Finding['kind'] | undefined]> = {
-      'takes what is read': [broken(() => 1), undefined],
-      'takes a refusal that names a file': [refuses(`${FOLDER}/a.json`, 'is odd'), undefined],
-      'finds another error': [broken(() => JSON.parse('{')), 'thrown'],
+      'accepts a file that is read': [broken(() => 1), undefined],
+      'accepts an error that names a file': [refuses(`${FOLDER}/a.json`, 'is odd'), undefined],
+      'finds an unexpected error': [broken(() => JSON.parse('{')), 'thrown'],
       'finds a broken promise': [broken(() => Promise.reject(new Error('unsound: 3 of 2'))), 'thrown'],
       'finds an error that names no file': [refuses(FOLDER, 'is odd'), 'unnamed'],
-      'finds a message without end': [refuses(`${FOLDER}/a.json`, 'x'.repeat(1000)), 'long'],
-      'finds what a terminal would obey': [refuses(`${FOLDER}/a.json`, 'red \u001b[31m'), 'unprintable'],
-      'finds memory that a file has no need of': [broken(() => new Float32Array(2 ** 25).length), 'memory'],
+      'finds a message that is too long': [refuses(`${FOLDER}/a.json`, 'x'.repeat(1000)), 'long'],
+      'finds control characters of a terminal': [
+        refuses(`${FOLDER}/a.json`, 'red \u001b[31m'),
+        'unprintable',
+      ],
+      'finds memory out of proportion to the file': [
+        broken(() => new Float32Array(2 ** 25).length),
+        'memory',
+      ],
     };
     for (const [name, [target, kind]] of Object.entries(FINDINGS)) {
       it(name, async () => {

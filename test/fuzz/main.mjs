@@ -1,6 +1,6 @@
 /**
- * `npm run fuzz`: reads changed files with every reader and reports those that a reader did not refuse as it should.
- * Optional, and not part of the tests; what it found is in `test/fuzz/corpus`, which they read.
+ * `npm run fuzz`: reads mutated files with every reader and reports crashes, hangs and excessive work. Optional, and not
+ * part of the tests; earlier findings are in `test/fuzz/corpus`, which the tests read.
  *
  *   npm run fuzz -- [--minutes 60] [--only PART OF A TARGET'S NAME] [--seed N] [--keep]
  *

@@ -31,7 +31,7 @@ describe('a device', () => {
     expect(error.message).to.include('update the browser or the GPU driver');
   });
 
-  it('asks for the limits of its adapter', async () => {
+  it('requests the limits of its adapter', async () => {
     const { limits, adapter } = await testGpu();
     expect(limits.maxStorageBuffersPerShaderStage).to.be.at.least(8);
     expect(limits.maxStorageBufferBindingSize).to.be.at.least(128 * 1024 * 1024);
@@ -107,7 +107,7 @@ describe('a device', () => {
     expect(await Promise.race([lost, waited])).to.equal('quiet');
   });
 
-  it('counts on a copy the needs of a run, and runs nothing', async () => {
+  it('counts the needs of a run on a copy, without running anything', async () => {
     const gpu = await freshGpu();
     const work = (device: Gpu) => {
       const held = device.upload(new Float32Array(5000), 'held');

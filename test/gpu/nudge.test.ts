@@ -24,7 +24,7 @@ function sleepyQueue() {
 const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
 
 describe('gpu/nudge', () => {
-  it('submits until the answer has come, and stops then', async () => {
+  it('submits until the answer arrives, and then stops', async () => {
     const { queue, work, submits } = sleepyQueue();
     const wait = soon(queue, FIREFOX);
     expect(submits(), 'before anything is awaited').to.equal(0);
@@ -33,7 +33,7 @@ describe('gpu/nudge', () => {
     expect(submits()).to.equal(3);
   });
 
-  it('goes on while one of several answers is awaited, failed ones included', async () => {
+  it('continues while any of several answers is awaited, including failed ones', async () => {
     const { queue, work, submits } = sleepyQueue();
     const wait = soon(queue, FIREFOX);
     const failed = wait(Promise.reject(new Error('lost'))).catch((error: Error) => error.message);
@@ -46,7 +46,7 @@ describe('gpu/nudge', () => {
     expect(submits() - before, 'a later wait').to.be.within(1, 2);
   });
 
-  it('leaves other engines alone', async () => {
+  it('does nothing in other engines', async () => {
     for (const engine of [CHROMIUM, 'Node.js/20', 'Deno/2.9.6', undefined]) {
       const { queue, submits } = sleepyQueue();
       const answer = Promise.resolve(1);

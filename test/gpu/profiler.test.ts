@@ -36,7 +36,7 @@ describe('the profiler', () => {
     expect((await first.report())[0]).to.include({ calls: 5 });
   });
 
-  it('rejects its report, or has it whole, where the device ends first, and rejects nothing else', async () => {
+  it('rejects its report, or completes it, if the device ends first, and rejects nothing else', async () => {
     const profiler = profile(gpu);
     slices(2);
     gpu.dispose();

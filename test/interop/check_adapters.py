@@ -1,4 +1,4 @@
-"""Adapters of PEFT on models of transformers against the same files here, and adapters trained here against both there."""
+"""Compares logits of webalign with PEFT and transformers, for adapters made by PEFT and for adapters trained by webalign."""
 
 import math
 
@@ -22,7 +22,7 @@ from interop import (
 )
 from peft_made import LLAMA, MADE, load, logits_of, peft_made
 
-# No longer than the context of each model, which for LongRoPE is the original one.
+# At most the context length of each model; with LongRoPE that is the original context length.
 SEQUENCES = token_ids(5, 32, 97)
 
 
@@ -32,10 +32,10 @@ def their_logits(model):
 
 for name in ["tiny-llama", *in_turn(ARCHITECTURES, 4)]:
 
-    @check(f"{name}: an adapter trained here gives the same logits in PEFT")
+    @check(f"{name}: an adapter trained by webalign gives the same logits in PEFT")
     def _(name=name):
         model, out = fixture_model(name), work / f"{name}-trained"
-        # A rate at which B is far from zero after six steps.
+        # With this learning rate B is far from zero after six steps.
         cli("dpo", "--model", model, "--data", pairs(), "--out", out, "--target-modules", "all-linear",
             "--lora-r", 4, "--max-steps", 6, "--batch-size", 4, "--learning-rate", 0.05, "--eval-split", 0)
         base, plain = load(model), their_logits(load(model))
@@ -54,7 +54,7 @@ def merged(model, adapter, name):
 
 for name in ["tiny-llama", *in_turn(ARCHITECTURES, 4)]:
 
-    @check(f"{name}: merged here, base and adapter by transformers and reloaded by both")
+    @check(f"{name}: a model merged by webalign gives PEFT's logits, in transformers and in webalign")
     def _(name=name):
         model = fixture_model(name)
         expected = their_logits(PeftModel.from_pretrained(load(model), model / "adapter"))
@@ -65,7 +65,7 @@ for name in ["tiny-llama", *in_turn(ARCHITECTURES, 4)]:
 
 for kind, (name, settings) in MADE.items():
 
-    @check(f"made by PEFT with {kind}: read, written, merged, scaled and stacked as PEFT does")
+    @check(f"PEFT adapter with {kind}: webalign reads, writes, merges, scales and stacks it as PEFT does")
     def _(kind=kind, name=name, settings=settings):
         model, folder = fixture_model(name), work / f"peft-{kind.replace(' ', '-')}"
         adapted = peft_made(load(model), **settings)
@@ -92,12 +92,12 @@ for kind, (name, settings) in MADE.items():
             {"model": model, "adapters": [{"path": half}], "sequences": SEQUENCES},
         )
         figures = [agree(logits, theirs) for logits, theirs in zip(ours, [expected] * 2 + [stacked] * 2, strict=True)]
-        assert relative_l2(again, expected) < 1e-6, "as written here, PEFT computes something else"
+        assert relative_l2(again, expected) < 1e-6, "PEFT computes other logits from the adapter that webalign wrote"
         combined = their_logits(PeftModel.from_pretrained(load(model), half))
-        return f"{figures[0]}; stacked {figures[2]}; as one in PEFT {agree(combined, stacked)}"
+        return f"{figures[0]}; stacked {figures[2]}; combined, in PEFT {agree(combined, stacked)}"
 
 
-@check("made by PEFT: training goes on from it here, and its result in PEFT")
+@check("an adapter made by PEFT and trained further by webalign gives the same logits in PEFT")
 def _():
     model, folder, out = fixture_model("tiny-llama"), work / "peft-start", work / "peft-continued"
     settings = MADE["ranks and alphas by pattern"][1]
@@ -112,7 +112,7 @@ def _():
     return f"loss {summary['loss']['first']:.3f} to {summary['loss']['last']:.3f}; {agree(ours, theirs)}"
 
 
-@check("adapters swapped by name, from A to B and back, give what PEFT's set_adapter gives")
+@check("switching adapters by name, from A to B and back, gives the logits of PEFT's set_adapter")
 def _():
     model = fixture_model("tiny-llama")
     folders = [model / "adapter", work / "peft-b"]
@@ -123,7 +123,7 @@ def _():
     job = {"model": model, "sequences": SEQUENCES, "named": {"A": folders[0], "B": folders[1]}, "order": names}
     [ours] = webalign_logits(job)
     parts = ours.reshape(3, -1, ours.shape[-1])
-    assert (parts[0] == parts[2]).all(), "A is not what it was"
+    assert (parts[0] == parts[2]).all(), "the logits of A changed after the switch to B and back"
     figures = []
     for name, logits in zip(names, parts, strict=True):
         swapped.set_adapter(name)

@@ -1,5 +1,5 @@
-"""The same weights in fewer bits, here by --dtype and in llama.cpp from gguf-py's files: how far log-probabilities move from
-float32, and that they move no further here. llama.cpp rounds activations too, ours rounds weights alone."""
+"""Compares quantized weights: webalign with --dtype, and llama.cpp with a file from gguf-py. The error of log-probabilities against
+float32 must not be larger in webalign. llama.cpp rounds activations too; webalign rounds only weights."""
 
 import gguf
 import numpy as np
@@ -18,7 +18,7 @@ TEXTS = [
 
 
 def stored_as(name):
-    """Matrices in the format, as llama.cpp's quantise does it: in halves where rows do not divide into blocks."""
+    """Stores matrices in the format, as llama.cpp's quantize does; in float16 if rows do not divide into blocks."""
     wanted = getattr(gguf.GGMLQuantizationType, name)
     block, _ = gguf.GGML_QUANT_SIZES[wanted]
 
@@ -31,7 +31,7 @@ def stored_as(name):
 
 
 def targets_of(logits, sequences):
-    """Log-probability of every token but the first of each sequence."""
+    """Log-probabilities of all tokens except the first of each sequence."""
     logps = torch.log_softmax(torch.from_numpy(np.asarray(logits, np.float64)), -1).numpy()
     rows, at = [], 0
     for ids in sequences:
@@ -47,7 +47,7 @@ def rms(values):
 for name, folder in MODELS.items():
     for dtype, stored in FORMATS.items():
 
-        @check(f"{name} as {dtype}: log-probabilities no further from float32 than llama.cpp's")
+        @check(f"{name} as {dtype}: the error of log-probabilities is at most llama.cpp's")
         def _(folder=folder, dtype=dtype, stored=stored):
             need(folder / "config.json")
             need("llama_cpp")
@@ -61,8 +61,8 @@ for name, folder in MODELS.items():
             file = write_gguf(folder, work / f"{stored}.gguf", stored_as(stored))
             theirs = targets_of(llama_logits(file, sequences), sequences)
             error, reference = rms(ours - exact), rms(theirs - exact)
-            figures = f"{error:.1e} here, {reference:.1e} in llama.cpp (root mean square, {len(exact)} tokens)"
-            # In four bits the rounding of the weights is nearly all, and the same on both sides.
+            figures = f"{error:.1e} in webalign, {reference:.1e} in llama.cpp (root mean square, {len(exact)} tokens)"
+            # With four bits nearly all of the error comes from the rounding of weights, which is the same in both.
             assert error <= 1.02 * reference, figures
             return figures
 

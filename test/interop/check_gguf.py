@@ -1,4 +1,4 @@
-"""Models of transformers with adapters of PEFT, merged here into GGUF, in llama.cpp: the same logits, the same tokens."""
+"""Compares logits and tokens after webalign merged transformers models with PEFT adapters into GGUF: llama.cpp, transformers, webalign."""
 
 import json
 import shutil
@@ -26,9 +26,9 @@ from interop import (
 )
 from peft_made import load, logits_of
 
-# llama.cpp has no windows for these architectures: sequences that fit into the narrowest.
+# llama.cpp has no sliding windows for these architectures, so the sequences fit into the smallest window.
 SEQUENCES = token_ids(4, 5, 97)
-# Bytes and merges, fewer than the fixtures' models have embeddings.
+# Bytes and merges: fewer tokens than the fixtures' models have embeddings.
 TEXT = "ab ab  c123.<s> ab"
 MERGES = ["a b", "Ġ ab", "Ġ Ġ", "1 2", "12 3"]
 BLOCKS = ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"]
@@ -52,7 +52,7 @@ def tokenizer(folder):
 
 
 def model_for_llama(name):
-    """The fixture's model with a tokenizer of merges, and where llama.cpp takes queries' scale for granted, with that one."""
+    """The fixture's model with a BPE tokenizer, and with the query scale that llama.cpp hard-codes for some architectures."""
     folder = work / f"{name}-for-llama"
     if not folder.exists():
         shutil.copytree(fixture_model(name), folder)
@@ -69,7 +69,7 @@ def ids_of(name):
 
 
 def unpacked(model, stored):
-    """The model with the numbers that its weights have once gguf-py has packed them; rows are packed by themselves."""
+    """The model with its weights quantized and dequantized by gguf-py; each row is quantized separately."""
     names = gguf.get_tensor_name_map(MODELS[model.config.model_type], model.config.num_hidden_layers)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -83,7 +83,7 @@ def unpacked(model, stored):
 
 
 def exported(name):
-    """The model with its adapter as GGUF, and its logits by transformers and PEFT."""
+    """The model merged with its adapter as GGUF, and its logits in transformers and PEFT."""
     model, out = model_for_llama(name), work / f"{name}-gguf"
     cli("export", "--format", "merged-gguf", "--model", model, "--adapter", model / "adapter", "--out", out, "--overwrite")
     merged = PeftModel.from_pretrained(load(model), model / "adapter").merge_and_unload().eval()
@@ -92,7 +92,7 @@ def exported(name):
 
 for name in in_turn(ARCHITECTURES, 4):
 
-    @check(f"{name}: merged here into GGUF, the same logits and tokens in llama.cpp")
+    @check(f"{name}: a GGUF file merged by webalign gives the same logits and tokens in llama.cpp")
     def _(name=name):
         need("llama_cpp")
         from llama_cpp import Llama
@@ -101,19 +101,19 @@ for name in in_turn(ARCHITECTURES, 4):
         there = Llama(str(file), vocab_only=True, verbose=False)
         assert there.tokenize(TEXT.encode(), special=True) == ids_of(name)
         found = llama_logits(file, SEQUENCES)
-        # Weights and activations are rounded to halves there.
+        # llama.cpp rounds weights and activations to float16.
         return agree(found, expected, 5e-3)
 
-    @check(f"{name}: from that GGUF to a folder again, the same logits and tokens in transformers")
+    @check(f"{name}: a folder exported from that GGUF file gives the same logits and tokens in transformers")
     def _(name=name):
         file, expected = exported(name)
         out, adapter = work / f"{name}-from-gguf", model_for_llama(name) / "adapter"
         cli("export", "--format", "merged", "--model", file, "--adapter", adapter, "--q", 0, "--out", out)
         assert AutoTokenizer.from_pretrained(out)(TEXT).input_ids == ids_of(name)
-        # Weights are rounded to halves.
+        # Weights are rounded to float16.
         return agree(logits_of(load(out), SEQUENCES), expected, 2e-3)
 
-    @check(f"{name}: written by gguf-py in floats and in blocks, the logits of its numbers here")
+    @check(f"{name}: webalign gives the logits of the values in float32 and quantized files of gguf-py")
     def _(name=name):
         folder = model_for_llama(name)
         figures = []

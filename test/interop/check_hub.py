@@ -1,4 +1,4 @@
-"""Files of the hub that are cached here, found by huggingface_hub without a request."""
+"""Checks that huggingface_hub finds files in webalign's cache without a request."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ COMMIT = "c0ffee".ljust(40, "0")
 FILES = {"config.json": "{}", "sub/model.safetensors": "weights", "README.md": "not fetched"}
 
 
-@check("a cache filled here is one that huggingface_hub reads")
+@check("huggingface_hub reads a cache that webalign filled")
 def _():
     cache, files = work / "hub", work / "files.json"
     files.write_text(json.dumps(FILES))

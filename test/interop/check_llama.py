@@ -1,4 +1,4 @@
-"""Adapters exported here as GGUF, put by llama.cpp on a base model that gguf-py wrote, against PEFT on the same model."""
+"""Compares adapters that webalign exported as GGUF, in llama.cpp on a base model written by gguf-py, with PEFT on the same model."""
 
 import copy
 
@@ -7,15 +7,15 @@ from peft import PeftModel
 from interop import agree, check, cli, fixture_model, main, need, token_ids, webalign_logits, with_tokenizer, work
 from peft_made import MADE, load, logits_of, peft_made
 
-# llama.cpp's CPU kernels take GELU from a table in float16, eleven bits.
+# llama.cpp's CPU kernels read GELU from a float16 table (11 significant bits).
 GELU = {"gemma2": 5e-4, "gemma3": 5e-4, "gpt2": 5e-4}
-# Long enough for every frequency; the windows of Mistral, Qwen2 and Phi-3, which llama.cpp does not have, are longer.
+# Long enough for every rotary frequency, and shorter than the windows of Mistral, Qwen2 and Phi-3, which llama.cpp lacks.
 SEQUENCES = token_ids(5, 32, 97)
 SHORT = token_ids(40, 5, 97)
 
 
 def gemma_as_llama_cpp_has_it(name):
-    """The fixtures' scale of queries is that of no published model, and llama.cpp's for all of them."""
+    """A Gemma with the query scale of published models, which llama.cpp assumes; the fixtures use another one."""
     from fixture_architectures import MODELS, add_random_lora, random_model
 
     config = copy.deepcopy(MODELS[name]())
@@ -55,7 +55,7 @@ def exported(model, adapter, out):
 
 for name, (folder_of, sequences) in MODELS.items():
 
-    @check(f"{name}: the adapter as GGUF, in llama.cpp on the base in float32")
+    @check(f"{name}: the adapter exported as GGUF gives the same logits in llama.cpp")
     def _(name=name, folder_of=folder_of, sequences=sequences):
         need("llama_cpp")
         from gguf_model import llama_logits, write_gguf
@@ -72,7 +72,7 @@ for name, (folder_of, sequences) in MODELS.items():
         return "base {}; adapter {}; PEFT and llama.cpp {}".format(*figures)
 
 
-@check("tiny-llama: rsLoRA, and a rank and an alpha of single layers, as GGUF in llama.cpp")
+@check("tiny-llama: rsLoRA and per-layer ranks and alphas, exported as GGUF, give PEFT's logits in llama.cpp")
 def _():
     need("llama_cpp")
     from gguf_model import llama_logits, write_gguf

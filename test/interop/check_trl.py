@@ -1,4 +1,4 @@
-"""Runs handed over with `export --format trl`, done again by TRL on the CPU: the losses of the first steps must be ours."""
+"""Repeats runs that were exported with `export --format trl` in TRL on the CPU: the losses of the first steps must be equal."""
 
 import contextlib
 import importlib.util
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from interop import check, cli, fixture_model, main, need, pairs, work, write_lines
 
-# A mean of a few log-probabilities in float32, after a step or two of a large rate.
+# Tolerance for a mean of a few log-probabilities in float32, after one or two steps with a large learning rate.
 BOUND = 1e-4
 SHORT = ["--no-shuffle-dataset", "--max-steps", 3, "--batch-size", 4, "--learning-rate", 0.01, "--eval-split", 4]
 
@@ -33,7 +33,7 @@ def texts():
 
 
 def repeated(folder, *args):
-    """Runs the script of `folder` in this process; the losses of its steps and its evaluation."""
+    """Runs the script of `folder` in this process; returns the losses of its steps and of its evaluation."""
     spec = importlib.util.spec_from_file_location("train", folder / "train.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
@@ -59,16 +59,16 @@ def repeated(folder, *args):
 
 
 def compared(summary, theirs):
-    """Ours as --json tells them, the first and the last step and the rows held out, beside TRL's."""
+    """Compares the losses of the first step, the last step and the held-out rows in --json with TRL's."""
     steps, held = theirs
     ours = [summary["loss"]["first"], summary["loss"]["last"], summary["eval"]["loss"]]
-    # Of a loss above one the bound is a share: IPO's is a square near 100 here, where float32 has steps of 8e-6.
+    # For losses above 1 the tolerance is relative: IPO's loss is near 100 here, where float32 values are 8e-6 apart.
     difference = max(abs(a - b) / max(1, abs(b)) for a, b in zip(ours, [steps[0], steps[-1], held], strict=True))
     assert difference <= BOUND, f"ours {ours}, TRL's {[steps[0], steps[-1], held]}"
-    return f"first {steps[0]:.6f}, last {steps[-1]:.6f}, held out {held:.6f}, apart by {difference:.1e}"
+    return f"first {steps[0]:.6f}, last {steps[-1]:.6f}, held out {held:.6f}, largest difference {difference:.1e}"
 
 
-def handed_over(run, *more):
+def exported(run, *more):
     out = Path(f"{run}-trl")
     cli("export", "--format", "trl", "--adapter", run, "--out", out, "--overwrite", *more)
     return out
@@ -81,7 +81,7 @@ TURNS = (
 
 
 def conversations():
-    """Texts as turns, beside a model whose template marks the assistant's."""
+    """A file of conversations; also gives the model a template that marks the assistant's turns."""
     rows = [json.loads(line) for line in pairs().read_text().splitlines()]
     (fixture_model("tiny-llama") / "chat_template.jinja").write_text(TURNS)
     turns = lambda row: [  # noqa: E731
@@ -103,33 +103,33 @@ RUNS = {
 }
 for title, (data, more) in RUNS.items():
 
-    @check(f"{title}: the same losses in TRL")
+    @check(f"{title}: TRL computes the same losses")
     def _(method=title.split()[0], title=title, data=data, more=more):
         run = work / f"run-{title.replace(' ', '')}"
         args = ["--model", fixture_model("tiny-llama"), "--data", data(), "--out", run]
-        return compared(cli(method, *args, *SHORT, *more), repeated(handed_over(run)))
+        return compared(cli(method, *args, *SHORT, *more), repeated(exported(run)))
 
 
-@check("dpo --init-adapter: the adapter goes on in TRL, with its first state as the reference")
+@check("dpo --init-adapter: TRL computes the same losses, with the initial adapter as the reference")
 def _():
     model, run = fixture_model("tiny-llama"), work / "run-continued"
     args = ["--model", model, "--init-adapter", model / "adapter", "--data", pairs(), "--out", run]
-    return compared(cli("dpo", *args, *SHORT), repeated(handed_over(run)))
+    return compared(cli("dpo", *args, *SHORT), repeated(exported(run)))
 
 
-@check("dpo --token-ids: TRL trains on the ids that are handed over")
+@check("dpo --token-ids: TRL trains on the exported ids")
 def _():
     run = work / "run-dpo"
-    assert run.exists(), "the run of dpo is not there"
-    folder = handed_over(run, "--token-ids")
+    assert run.exists(), "the run of dpo was not found: its check has to run first"
+    folder = exported(run, "--token-ids")
     before = repeated(folder)
-    # Other text, the same ids: the losses must not follow the text.
+    # The same ids with other text: the losses must not depend on the text.
     write_lines(folder / "train.jsonl", [{"prompt": "the", "chosen": " end", "rejected": " sky"}] * 4)
     assert repeated(folder) == before
     return f"first {before[0][0]:.6f}"
 
 
-@check("sacpo: both stages in TRL, each on what webalign left of those before")
+@check("sacpo: TRL computes the same losses in both stages, the second one on webalign's adapter of the first")
 def _():
     stage = {"maxSteps": 3, "perDeviceTrainBatchSize": 4, "learningRate": 0.01, "evalSplit": 4, "shuffleDataset": False}
     stages = [
@@ -139,30 +139,30 @@ def _():
     (work / "stages.json").write_text(json.dumps({"stages": stages}))
     run = work / "run-sacpo"
     told = cli("sacpo", "--model", fixture_model("tiny-llama"), "--stages", work / "stages.json", "--out", run)
-    folder = handed_over(run)
+    folder = exported(run)
     figures = [
         compared(summary, repeated(folder / f"{i + 1}-{summary['name']}")) for i, summary in enumerate(told["stages"])
     ]
-    # And on what TRL itself makes of the first.
+    # The second stage once more, on the adapter that TRL trained in the first.
     steps, _ = repeated(folder / "2-safety", "--below", folder / "1-reward/out")
     assert abs(steps[0] - told["stages"][1]["loss"]["first"]) <= BOUND, steps
     return "; then ".join(figures)
 
 
-@check("align: the embedded model's run in TRL")
+@check("align: TRL computes the same losses for the embedded model")
 def _():
     run = work / "run-align"
     summary = cli("align", "--quick", "--no-shuffle-dataset", "--out", run)
-    return compared(summary, repeated(handed_over(run)))
+    return compared(summary, repeated(exported(run)))
 
 
-@check("online-dpo: TRL samples and trains, when the rewards are written")
+@check("online-dpo: TRL samples and trains once the reward functions are filled in")
 def _():
     rows = [{"prompt": json.loads(line)["prompt"], "length": i} for i, line in enumerate(pairs().read_text().splitlines())]
     data, run = write_lines(work / "prompts.jsonl", rows), work / "run-online-dpo"
     given = ["--model", fixture_model("tiny-llama"), "--data", data, "--out", run, "--reward", "sentiment"]
     cli("online-dpo", *given, *SHORT, "--max-completion-length", 5)
-    folder = handed_over(run)
+    folder = exported(run)
     spec = importlib.util.spec_from_file_location("train", folder / "train.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
@@ -174,7 +174,7 @@ def _():
             except NotImplementedError as error:
                 assert "sentiment" in str(error), error
             else:
-                raise AssertionError("a reward that nobody has written was used")
+                raise AssertionError("train.py ran although the reward is not implemented")
             sys.modules["rewards"].REWARDS[:] = [
                 lambda prompts, completions, length, **_: [float(len(text) + n) for text, n in zip(completions, length, strict=True)]
             ]
@@ -185,10 +185,10 @@ def _():
     assert written.exists(), "no adapter was written"
 
 
-@check("accelerate launch train.py, as the documentation has it")
+@check("accelerate launch train.py works as documented")
 def _():
     need("accelerate")
-    folder = handed_over(work / "run-dpo")
+    folder = exported(work / "run-dpo")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "train.py", "--cpu"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-1500:]

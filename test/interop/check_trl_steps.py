@@ -1,7 +1,6 @@
-"""Fifty steps of DPO beside TRL's trainer, from the same adapter on the same token ids, on two layers of SmolLM2-135M.
+"""Compares fifty DPO steps with TRL's trainer, from the same adapter and token ids, on two layers of SmolLM2-135M.
 
-The weights are those of the published model where `fetch_smollm2.py` has fetched it, in four bits, and random ones from a seed
-where it has not.
+The weights are those of the published four-bit model if `fetch_smollm2.py` has fetched it, and otherwise random with a fixed seed.
 """
 
 import contextlib
@@ -60,7 +59,7 @@ PARTS = {
 
 
 def halves(rows, heads):
-    """Rows of a head from llama.cpp's pairs back to halves."""
+    """Reorders the rows of a head from llama.cpp's rotary pairs back to halves."""
     return rows.reshape(heads, rows.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(rows.shape)
 
 
@@ -77,12 +76,12 @@ def published_weights(path):
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         heads = {"attn_q": 9, "attn_k": 3}.get(tensor.name.split(".")[-2])
         weights[wanted[tensor.name]] = torch.from_numpy(np.ascontiguousarray(halves(values, heads) if heads else values))
-    assert len(weights) == len(wanted), "the file lacks some of the weights"
+    assert len(weights) == len(wanted), "the file does not contain all weights"
     return weights
 
 
 def cut():
-    """The folder of the model, and where its weights are from."""
+    """The folder of the model, and the source of its weights."""
     folder = work / "smollm2-cut"
     config = LlamaConfig(**SMOLLM2, rope_parameters={"rope_type": "default", "rope_theta": 100000.0})
     torch.manual_seed(0)
@@ -95,7 +94,7 @@ def cut():
 
 
 def preference_ids(count):
-    """Random prompts; chosen completions lean to the lower half of the vocabulary, rejected ones to the upper."""
+    """Random prompts; most tokens of chosen completions are in the lower half of the vocabulary, of rejected ones in the upper half."""
     numbers = np.random.default_rng(7)
     middle = SMOLLM2["vocab_size"] // 2
 
@@ -134,7 +133,7 @@ def trl_losses(model, start, rows):
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-@check("SmolLM2-135M's first two layers: 50 DPO steps beside TRL's DPOTrainer, |Δloss| at each", slow=True)
+@check("SmolLM2-135M's first two layers: the loss of each of 50 DPO steps is that of TRL's DPOTrainer", slow=True)
 def _():
     model, weights = cut()
     start = work / "smollm2-start"
@@ -147,8 +146,8 @@ def _():
     ours = json.loads(node(HERE / "dpo.mjs", work / "dpo.json"))
     assert len(ours) == len(theirs) == STEPS, (len(ours), len(theirs))
     apart = np.abs(np.subtract(ours, theirs))
-    assert apart.max() <= 1e-4, f"step {apart.argmax() + 1} is {apart.max():.2e} apart"
-    return f"{weights}, loss {theirs[0]:.4f} to {theirs[-1]:.4f}, at most {apart.max():.1e} apart, {apart.mean():.1e} on average"
+    assert apart.max() <= 1e-4, f"the losses of step {apart.argmax() + 1} differ by {apart.max():.2e}"
+    return f"{weights}, loss {theirs[0]:.4f} to {theirs[-1]:.4f}, difference at most {apart.max():.1e}, {apart.mean():.1e} on average"
 
 
 main(__name__)

@@ -1,6 +1,6 @@
 /**
- * A DPO run on token ids from an existing adapter, for `check_trl_steps.py`: settings by TRL's names from a JSON file, the
- * loss of every step as a JSON list on stdout.
+ * Trains with DPO on token ids from an existing adapter, for `check_trl_steps.py`. Reads a JSON file with settings under
+ * TRL's names, and prints the loss of every step as a JSON list.
  */
 import { readFileSync } from 'node:fs';
 import { CausalLM, DPOTrainer, readAdapter } from 'webalign';

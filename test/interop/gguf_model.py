@@ -1,7 +1,7 @@
-"""A Hugging Face folder as a GGUF for llama.cpp, by gguf-py: enough of llama.cpp's converter for the fixtures' architectures.
+"""Writes a Hugging Face folder as GGUF with gguf-py: the parts of llama.cpp's converter that the fixtures' architectures need.
 
-Token ids are all that is compared, so the file has a vocabulary's size and no tokenizer. `quantise` takes a tensor's name and
-values and gives the type to store it in; float32 by default.
+The checks pass token ids, so the file has a vocabulary size but no tokenizer. `quantise` takes a tensor's name and values and
+returns the type to store it in; float32 by default.
 """
 
 import json
@@ -24,18 +24,18 @@ ARCHITECTURES = {
     "phi3": gguf.MODEL_ARCH.PHI3,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
 }
-# Whose rows of q and k the converter turns from halves of a head to pairs.
+# Architectures for which the converter reorders rows of q and k from rotary halves to pairs.
 PERMUTED = {gguf.MODEL_ARCH.LLAMA, gguf.MODEL_ARCH.GRANITE, gguf.MODEL_ARCH.SMOLLM3}
 F32 = gguf.GGMLQuantizationType.F32
 
 
 def permuted(rows, heads):
-    """Rows from halves of a head to pairs, as llama.cpp turns those of Llama's q and k."""
+    """Reorders rows from rotary halves of a head to pairs, as llama.cpp's converter does for Llama's q and k."""
     return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
 def llama3_factors(rope, head_dim):
-    """What llama.cpp divides each frequency by."""
+    """Factors by which llama.cpp divides each rotary frequency."""
     low, high = (rope["original_max_position_embeddings"] / rope[f"{end}_freq_factor"] for end in ("low", "high"))
     for i in range(0, head_dim, 2):
         wavelength = 2 * math.pi * rope["rope_theta"] ** (i / head_dim)
@@ -140,7 +140,7 @@ def add_rope(writer, config, head_dim):
 
 
 def llama_logits(path, sequences, lora=None):
-    """Logits (tokens, V) that llama.cpp computes in float32, with a cache in float32."""
+    """Logits (tokens, V) of llama.cpp in float32, with a float32 KV cache."""
     import llama_cpp
 
     longest = max(map(len, sequences))

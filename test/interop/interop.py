@@ -1,17 +1,17 @@
-"""What the files of checks share: how a check is told, how webalign is asked, models to try.
+"""Helpers for the files of checks: register and run checks, run webalign, make test models.
 
     from interop import check, main
 
-    @check("what is compared")
+    @check("claim that the check tests")
     def _():
         error = ...
         assert error < 1e-4, error
-        return f"relative L2 {error:.1e}"      # shown behind the name
+        return f"relative L2 {error:.1e}"      # printed after the name
 
     main(__name__)
 
-A check prints one line: `ok NAME`, `FAILED NAME: why` or `skipped NAME: why`. It is skipped by raising Skip, by `need` where
-a package or file is missing, and with slow=True where nobody asked for slow ones.
+A check prints one line: `ok NAME`, `FAILED NAME: why` or `skipped NAME: why`. It is skipped if it raises Skip, if `need` finds
+a package or file missing, and if it has slow=True and slow checks were not requested.
 """
 
 import base64
@@ -37,27 +37,27 @@ ARCHITECTURES = sorted(path.stem for path in (FIXTURES / "architectures").glob("
 
 
 def in_turn(names, a_day):
-    """`a_day` of the names, others tomorrow, so that the checks stay short; WEBALIGN_SLICE=all gives all of them."""
+    """`a_day` of the names, different ones each day, to keep the checks short. With WEBALIGN_SLICE=all, all names."""
     if os.environ.get("WEBALIGN_SLICE") == "all":
         return list(names)
     first = int(time.time() // 86_400) * a_day
     return [names[(first + i) % len(names)] for i in range(min(a_day, len(names)))]
 
 
-# The fixtures' own helpers (fixture_lib, fixture_architectures) are used as they are.
+# The checks import helpers of the fixtures (fixture_lib, fixture_architectures).
 sys.path.append(str(FIXTURES))
 
-# Of this process, removed at its end.
+# Temporary folder of this process, removed at its end.
 work = Path(tempfile.mkdtemp(prefix="webalign-interop-"))
 _checks = []
 
 
 class Skip(Exception):
-    """Why a check cannot be made here."""
+    """The reason why a check cannot run."""
 
 
 def need(what):
-    """A package by its module's name, or a file by its path."""
+    """Skips the check if a package (a module name) or a file (a Path) is missing; returns `what`."""
     missing = not what.exists() if isinstance(what, Path) else importlib.util.find_spec(what) is None
     if missing:
         raise Skip(f"no {what}")
@@ -73,7 +73,7 @@ def check(name, slow=False):
 
 
 def main(module):
-    """Runs the checks of a file and ends the process: with 1 where one failed."""
+    """Runs the checks of a file and exits, with code 1 if a check failed."""
     if module != "__main__":
         return
     failed = 0
@@ -81,7 +81,7 @@ def main(module):
         start = time.monotonic()
         try:
             if slow and not os.environ.get("INTEROP_SLOW"):
-                raise Skip("takes minutes, ask for it with --slow")
+                raise Skip("takes minutes; run it with --slow")
             figures = function()
             print(f"ok {name}{f': {figures}' if figures else ''} ({time.monotonic() - start:.1f} s)")
         except Skip as reason:
@@ -95,12 +95,12 @@ def main(module):
 
 
 def cli(*args):
-    """Runs a command of webalign; what it says with --json."""
+    """Runs a webalign command with --json; returns the parsed result."""
     return json.loads(node(ROOT / "dist/cli.js", *args, "--json").strip().split("\n")[-1])
 
 
 def node(script, *args):
-    """Runs a script in Node; its stdout."""
+    """Runs a script in Node; returns its stdout."""
     done = subprocess.run(["node", str(script), *map(str, args)], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, f"{Path(script).name} {' '.join(map(str, args))}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
@@ -113,7 +113,7 @@ def write_lines(path, rows):
 
 
 def tokenizer_files():
-    """A tokenizer of fewer tokens than the fixtures' models have, for commands that want one."""
+    """A tokenizer with fewer tokens than the fixtures' models have, for commands that need one."""
     fixture = json.loads((FIXTURES / "trl-pairs.json").read_text())
     return {"tokenizer.json": fixture["tokenizer"], "tokenizer_config.json": fixture["tokenizerConfig"]}
 
@@ -125,7 +125,7 @@ def with_tokenizer(folder):
 
 
 def fixture_model(name):
-    """The folder of a fixture's model: `tiny-llama`, or one of ARCHITECTURES. `adapter` lies below it."""
+    """The folder of a fixture's model: `tiny-llama`, or one of ARCHITECTURES. It contains the folder `adapter`."""
     folder = work / name
     if folder.exists():
         return folder
@@ -145,7 +145,7 @@ WORDS = ["the sky", " is blue", " is red.", " the end", " a same thing", " skyin
 
 
 def pairs():
-    """A file of pairs in words that the fixtures' tokenizer knows."""
+    """A file of preference pairs whose words the fixtures' tokenizer knows."""
     word = lambda i: WORDS[i % len(WORDS)]  # noqa: E731
     rows = [
         {"prompt": "the sky" + word(i), "chosen": word(1 + i % 3) + word(i + 2), "rejected": word(4 + i % 2) + word(i)}
@@ -155,16 +155,16 @@ def pairs():
 
 
 def token_ids(sequences, length, vocabulary, seed=1):
-    """Random sequences, which begin with token 1."""
+    """Random sequences that begin with token 1."""
     numbers = np.random.default_rng(seed)
     return [[1, *map(int, numbers.integers(3, vocabulary, length - 1))] for _ in range(sequences)]
 
 
 def webalign_logits(*jobs):
     """
-    Logits (tokens, V) of each job in one process, all sequences' tokens one after the other. A job is {"model", "sequences",
-    "adapters": [{"path", "factor"}]}, or has in place of the last "named": {name: path} and "order", the names to swap to,
-    and then rows for each of them.
+    Logits (tokens, V) of each job, all computed in one process; the tokens of all sequences are concatenated. A job is
+    {"model", "sequences", "adapters": [{"path", "factor"}]}. Instead of "adapters" it can have "named": {name: path} and
+    "order", the names to switch to; the result then has the rows of each of them.
     """
     outs = [work / f"logits-{i}.bin" for i in range(len(jobs))]
     listed = [{**job, "model": str(job["model"]), "out": str(out)} for job, out in zip(jobs, outs, strict=True)]
@@ -180,9 +180,9 @@ def relative_l2(actual, expected):
 
 
 def agree(actual, expected, bound=1e-4):
-    """Holds logits to `bound` by relative L2, and the likeliest token of every row; tells the figures."""
+    """Asserts that the relative L2 error of the logits is at most `bound` and that all top-1 tokens agree; returns the figures."""
     error = relative_l2(actual, expected)
     same = int((actual.argmax(-1) == expected.argmax(-1)).sum())
     assert error <= bound, f"relative L2 {error:.2e} is above {bound}"
-    assert same == len(expected), f"the likeliest token is the same for {same} of {len(expected)}"
+    assert same == len(expected), f"top-1 tokens agree for {same} of {len(expected)} rows"
     return f"relative L2 {error:.1e}, top-1 {same}/{len(expected)}"

@@ -1,7 +1,7 @@
 /**
- * Logits of every token of given sequences, for `interop.py`: jobs from a JSON file, float32 rows (tokens, V) to one file
- * per job. Hidden states come from the model; the head's product is computed here in float64, so that it is rounded only
- * once.
+ * Writes the logits of every token of given sequences, for `interop.py`. Reads jobs from a JSON file and writes float32 rows
+ * (tokens, V), one file per job. Hidden states come from the model; the product with the head is computed here in float64,
+ * so that it is rounded only once.
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { packSequences } from 'webalign/data';
@@ -14,7 +14,7 @@ import { folderFiles, openSource, requestGpu } from 'webalign/node';
  * @property {string} model
  * @property {{ path: string, factor?: number }[]} [adapters]
  * @property {Record<string, string>} [named] adapters by name
- * @property {string[]} [order] the names to swap to, one after the other
+ * @property {string[]} [order] the names to switch to, one after the other
  * @property {number[][]} sequences
  * @property {string} out
  */

@@ -1,11 +1,11 @@
 /**
- * `npm run interop`: files written by webalign are read by others, and the other way round: transformers, PEFT, TRL,
- * gguf-py and llama.cpp. Sets up its own Python once, in `test/interop/.venv`; nothing else needs it.
+ * `npm run interop`: checks that transformers, PEFT, TRL, gguf-py and llama.cpp read the files of webalign, and that
+ * webalign reads theirs. Sets up a Python environment once, in `test/interop/.venv`; nothing else needs Python.
  *
  *   npm run interop -- [part of a check's name …] [--slow] [--llama] [--installed]
  *
- * `--slow` also runs what takes minutes; `--llama` adds llama-cpp-python, which its registry offers as source only and pip
- * compiles for minutes; `--installed` sets nothing up and uses what is installed. WEBALIGN_PYTHON names another
+ * `--slow` also runs checks that take minutes. `--llama` installs llama-cpp-python, which pip compiles from source in
+ * some minutes. `--installed` installs nothing and uses what is installed. WEBALIGN_PYTHON names another
  * interpreter. A check is a file `check_<name>.py` here (see `interop.py`); without Python, it is skipped by name. The last
  * line is `N passed, N failed, N skipped`; the exit code is 1 if one failed.
  */
@@ -69,7 +69,7 @@ function findPython() {
   return has(own, MODULES) ? { python: own } : { missing: 'no Python with the packages is installed' };
 }
 
-/** What a command that failed said last; undefined where it did not fail. @param {string} command @param {string[]} args */
+/** The last line of a failed command's error output; undefined if it succeeded. @param {string} command @param {string[]} args */
 function said(command, args) {
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
   if (status === 0) return undefined;

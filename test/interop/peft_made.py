@@ -1,4 +1,4 @@
-"""Models in transformers, and adapters as PEFT makes and saves them: what the checks of adapters start from."""
+"""Helpers for the adapter checks: models in transformers, and adapters made and saved by PEFT."""
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -10,13 +10,13 @@ def load(folder):
 
 
 def logits_of(model, sequences):
-    """(tokens, V), all sequences' tokens one after the other."""
+    """Logits (tokens, V); the tokens of all sequences are concatenated."""
     with torch.no_grad():
         return torch.cat([model(torch.tensor([ids])).logits[0] for ids in sequences]).numpy()
 
 
 def peft_made(base, seed=11, **settings):
-    """An adapter as PEFT makes and saves it, A and B drawn away from zero."""
+    """An adapter made by PEFT, with random nonzero A and B."""
     adapted = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **settings))
     numbers = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -1,6 +1,6 @@
 /**
- * Conversations by chat templates, for check_templates.py: reads a job of templates, the files beside them and conversations,
- * and writes what each renders to, without and with the generation prompt; for a refusal its message.
+ * Renders conversations with chat templates, for check_templates.py: reads a job with templates, files of the model and
+ * conversations; writes the rendered texts, without and with the generation prompt, or the message of the error.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Tokenizer } from 'webalign/data';

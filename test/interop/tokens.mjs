@@ -1,6 +1,6 @@
 /**
- * Token ids, for check_tokens.py and try_tokenizers.py: of each job's texts, if asked for with what they are decoded to (with special
- * tokens and without), or of the rows of a data file, as the trainers prepare them.
+ * Writes token ids, for check_tokens.py and try_tokenizers.py. A job has texts or the rows of a data file, which are prepared
+ * as for a trainer. With `decode`, the decoded texts are added, with and without special tokens.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';

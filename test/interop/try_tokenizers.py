@@ -1,9 +1,8 @@
-"""Ids of texts, and the texts again, by tokenizers of every kind against the tokenizers library: no text may differ.
+"""Compares ids and decoded texts of every kind of tokenizer with the tokenizers library: no text may differ.
 
-The kinds are those of fixture_tokenizers.py, with the steps of the tokenizers that people have, their vocabularies trained here on the
-data in ../shared. The texts are those of the data and 30,000 random ones of the characters of Unicode 15.0 (by the package
-unicodedata2; without it of the version that this Python knows). Steps that go by tables of characters are tried with every
-character there is.
+The kinds are those of fixture_tokenizers.py: the steps of common tokenizers, with vocabularies trained here on the data in ../shared.
+The texts are those of the data and 30,000 random ones with the characters of Unicode 15.0 (from the package unicodedata2; without
+it, of the version of this Python). Steps that use tables of characters are tested with every character.
 """
 
 import importlib
@@ -23,7 +22,7 @@ from fixture_tokens import TEXTS  # noqa: E402
 
 DATA = SHARED / "data"
 RANDOM = 30_000
-#: Tokens more than in the fixtures, and lines that they are trained on.
+#: Extra tokens compared with the fixtures, and the number of lines that vocabularies are trained on.
 MORE, LINES = 3000, 4000
 KINDS = list(json.loads((ROOT / "test/fixtures/tokenizers.json").read_text(encoding="utf-8"))["kinds"])
 
@@ -46,7 +45,7 @@ def strings(value):
 
 @cache
 def data_texts():
-    """Every text of the data, once."""
+    """Every text of the data, without duplicates."""
     need(DATA)
     found = {}
     for path in sorted(DATA.glob("*.jsonl")):
@@ -91,7 +90,7 @@ def compare(tokenizer):
 
 for kind in KINDS:
 
-    @check(f"ids and decoded texts by a tokenizer with the steps of {kind}")
+    @check(f"a tokenizer with the steps of {kind} gives the library's ids and decoded texts")
     def _(kind=kind):
         return compare(trained()[kind])
 
@@ -100,12 +99,12 @@ ORIGINALS = {"stories260K": SHARED / "models/stories260K", "the embedded model":
 
 for name, folder in ORIGINALS.items():
 
-    @check(f"ids and decoded texts by the tokenizer of {name}")
+    @check(f"the tokenizer of {name} gives the library's ids and decoded texts")
     def _(folder=folder):
         return compare(Tokenizer.from_file(str(need(folder / "tokenizer.json"))))
 
 
-#: By what they do with a character: change it, or cut there.
+#: Steps that change a character (NORMALIZERS) or split the text at it (PRE_TOKENIZERS).
 NORMALIZERS = {
     "NFC": normalizers.NFC(), "NFD": normalizers.NFD(), "NFKC": normalizers.NFKC(), "NFKD": normalizers.NFKD(), "Lowercase": normalizers.Lowercase(),
     "StripAccents": normalizers.StripAccents(), "Strip": normalizers.Sequence([normalizers.Replace("a", ""), normalizers.Strip()]), "Nmt": normalizers.Nmt(),
@@ -119,12 +118,12 @@ PRE_TOKENIZERS = {
 
 
 def of_words():
-    """A model that shows where a text was cut: whatever is not `a` is unknown, once a piece."""
+    """A model that shows where a text was split: each piece other than `a` becomes one unknown token."""
     return Tokenizer(models.WordLevel({"a": 0, "<unk>": 1}, "<unk>"))
 
 
 def of_bytes():
-    """A model that shows every byte of what it is given."""
+    """A model with one token per byte of its input."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -144,7 +143,7 @@ def every_character(tokenizer):
 
 for name, step in NORMALIZERS.items():
 
-    @check(f"every character by {name}")
+    @check(f"{name} treats every character as the library does")
     def _(step=step):
         tokenizer = of_bytes()
         tokenizer.normalizer = step
@@ -153,7 +152,7 @@ for name, step in NORMALIZERS.items():
 
 for name, step in PRE_TOKENIZERS.items():
 
-    @check(f"every character by {name}")
+    @check(f"{name} treats every character as the library does")
     def _(name=name, step=step):
         tokenizer = of_words()
         tokenizer.pre_tokenizer = step

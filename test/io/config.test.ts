@@ -118,7 +118,7 @@ describe('io/config', () => {
     ['a negative size', { vocab_size: -5 }, ['"vocab_size"', '-5']],
     ['half a layer', { num_hidden_layers: 1.5 }, ['"num_hidden_layers"']],
     ['a size as text', { hidden_size: '64' }, ['"hidden_size"', '"64"']],
-    ['a vocabulary beyond reason', { vocab_size: 1e12 }, ['"vocab_size"']],
+    ['an implausible vocabulary', { vocab_size: 1e12 }, ['"vocab_size"']],
     [
       'heads that do not divide the width',
       { num_attention_heads: 7 },
@@ -141,7 +141,7 @@ describe('io/config', () => {
       { rope_parameters: { rope_type: 'yarn' } },
       ['"rope_parameters"', '"yarn"'],
     ],
-    ['a rotary part', { partial_rotary_factor: 0.5 }, ['"partial_rotary_factor"']],
+    ['a partial rotation', { partial_rotary_factor: 0.5 }, ['"partial_rotary_factor"']],
     ['another activation', { hidden_act: 'gelu' }, ['"hidden_act"', '"gelu"', 'silu']],
     ['tensor-parallel slices', { pretraining_tp: 4 }, ['"pretraining_tp"']],
     ['quantized weights', { quantization_config: { bits: 4 } }, ['"quantization_config"']],
@@ -157,13 +157,13 @@ describe('io/config', () => {
       longrope({ long_factor: [1] }),
       ['"long_factor"', '3 numbers'],
     ],
-    ['a factor of attention of 0', longrope({ attention_factor: 0 }), ['"attention_factor"', '0']],
-    ['factors that are none', longrope({ short_factor: [1, 0] }), ['"short_factor"']],
+    ['an attention factor of 0', longrope({ attention_factor: 0 }), ['"attention_factor"', '0']],
+    ['a frequency factor of 0', longrope({ short_factor: [1, 0] }), ['"short_factor"']],
     ['too few factors', longrope({}), ['"rope_scaling"', '4 factors']],
-    ['kinds of layers for other layers', { layer_types: ['full_attention'] }, ['"layer_types"', '5 of']],
+    ['a wrong number of layer types', { layer_types: ['full_attention'] }, ['"layer_types"', '5 of']],
     ['soft-capped logits', { final_logit_softcapping: 30 }, ['"final_logit_softcapping"', '30']],
-    ['attention both ways', { use_bidirectional_attention: true }, ['"use_bidirectional_attention"']],
-    ['a field by its own name', { model_type: 'wordy', width: 0 }, ['"width"', 'is 0']],
+    ['bidirectional attention', { use_bidirectional_attention: true }, ['"use_bidirectional_attention"']],
+    ['a field with an architecture-specific name', { model_type: 'wordy', width: 0 }, ['"width"', 'is 0']],
     ['an epsilon of zero', { rms_norm_eps: 0 }, ['"rms_norm_eps"']],
     ['a token below the vocabulary', { bos_token_id: -1 }, ['"bos_token_id"', '-1']],
     ['a flag as text', { tie_word_embeddings: 'yes' }, ['"tie_word_embeddings"', '"yes"']],
@@ -205,7 +205,7 @@ describe('io/config', () => {
     });
   });
 
-  it('takes rope_scaling before rope_parameters, and θ where it is nearest, as transformers does', () => {
+  it('prefers rope_scaling to rope_parameters, and the nearest θ, like transformers', () => {
     const rotary = (fields: Record<string, unknown>) =>
       parseConfig({ ...base, ...fields } as never, FILE, DIALECTS).layers.map((layer) => layer.rotary)[0];
     const rope_parameters = { rope_type: 'default', rope_theta: 5e3 };
@@ -217,7 +217,7 @@ describe('io/config', () => {
     expect(rotary({ rope_scaling: { ...rope_scaling, rope_theta: 7 }, rope_theta: 9 })).to.deep.equal(linear);
   });
 
-  it('changes full layers alone by rope_scaling where parameters are by kind', () => {
+  it('applies rope_scaling to full layers only if parameters are given by layer type', () => {
     const rope_parameters = {
       full_attention: { rope_type: 'default', rope_theta: 1e6 },
       sliding_attention: { rope_type: 'default', rope_theta: 1e4 },

@@ -170,7 +170,7 @@ describe('URLs in a page', function () {
     expectModel(await readInWorker('script', './model', { base: `${server.url}/app/` }));
   });
 
-  it('asks for the base in a worker created from a blob', async () => {
+  it('requires a base in a worker created from a blob', async () => {
     const server = await serve(SERVERS['Vite preview']!);
     await openPage(`${server.url}/app/`);
     const without = await readInWorker('blob', '/model');

@@ -133,10 +133,11 @@ describe('io/peft', () => {
     const named = (adapterName: string) => (name: string) =>
       name.replace('.weight', `.${adapterName}.weight`);
     const forms: Record<string, (name: string) => string> = {
-      'with the adapter’s name, which PEFT leaves out': named('default'),
-      'with a name that somebody gave it': named('policy'),
-      'without the prefix, as transformers leaves it out': (name) => name.replace('base_model.model.', ''),
-      'with the one and without the other': (name) => named('default')(name.replace('base_model.model.', '')),
+      'with the adapter’s name, which PEFT omits': named('default'),
+      'with a custom adapter name': named('policy'),
+      'without the prefix, which transformers omits': (name) => name.replace('base_model.model.', ''),
+      'with an adapter name and without the prefix': (name) =>
+        named('default')(name.replace('base_model.model.', '')),
     };
     for (const [form, change] of Object.entries(forms)) {
       it(form, async () => {

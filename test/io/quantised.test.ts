@@ -27,7 +27,7 @@ describe('io/quantised', () => {
   }
 
   for (const dtype of ['Q8_0', 'Q4_0'] as const) {
-    it(`makes the very ${dtype} blocks that gguf-py makes`, () => {
+    it(`writes the same ${dtype} blocks as gguf-py`, () => {
       const blocks = quantise(dtype, decodeArray(fixture.values));
       expect(blocks).to.deep.equal(decodeBytes(fixture.made[dtype]));
     });

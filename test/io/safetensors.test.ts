@@ -150,7 +150,7 @@ describe('io/safetensors', () => {
       fileOf(`{"w":{"dtype":"U8","shape":${'['.repeat(2e5)}${']'.repeat(2e5)}}}`),
       [TENSOR],
     ],
-    ['a number without end', fileOf(`{"w":${'1'.repeat(100_000)}}`), ['malformed number']],
+    ['a number of 100,000 digits', fileOf(`{"w":${'1'.repeat(100_000)}}`), ['malformed number']],
     [
       'a name given twice',
       fileOf('{"w":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"w":0}'),
@@ -165,9 +165,13 @@ describe('io/safetensors', () => {
     ['metadata with a number', fileOf('{"__metadata__":{"step":3}}'), ['__metadata__', '"step"']],
     ['an entry that is null', fileOf('{"w":null}'), [TENSOR]],
     ['an unknown dtype', fileOf(entry('F33', [1], [0, 4]), 4), [TENSOR, '"F33"', 'BF16']],
-    ['a dtype out of the prototype', fileOf(entry('constructor', [1], [0, 4]), 4), [TENSOR, 'unknown dtype']],
+    [
+      'a dtype named like an inherited property',
+      fileOf(entry('constructor', [1], [0, 4]), 4),
+      [TENSOR, 'unknown dtype'],
+    ],
     ['no dtype', fileOf('{"w":{"shape":[1],"data_offsets":[0,4]}}', 4), [TENSOR, 'dtype']],
-    ['a shape that is no list', fileOf(entry('F32', 1, [0, 4]), 4), [TENSOR, 'shape']],
+    ['a shape that is not a list', fileOf(entry('F32', 1, [0, 4]), 4), [TENSOR, 'shape']],
     ['a negative dimension', fileOf(entry('F32', [-1, -1], [0, 4]), 4), [TENSOR, 'shape']],
     ['half a dimension', fileOf(entry('F32', [0.5, 2], [0, 4]), 4), [TENSOR, 'shape']],
     ['a dimension as text', fileOf(entry('F32', ['1'], [0, 4]), 4), [TENSOR, 'shape']],
@@ -197,7 +201,7 @@ describe('io/safetensors', () => {
     ['tensors that overlap', fileOf(two([0, 2], [1, 3]), 3), ['"y"', 'overlaps']],
     ['a gap between tensors', fileOf(two([0, 1], [2, 3]), 3), ['"y"', 'gap of 1 byte']],
     ['a gap at the start', fileOf(two([1, 2], [2, 3]), 3), ['"x"', 'gap']],
-    ['bytes that belong to nobody', fileOf(two([0, 1], [1, 2]), 3), ['end at byte 2 of 3']],
+    ['bytes that belong to no tensor', fileOf(two([0, 1], [1, 2]), 3), ['end at byte 2 of 3']],
   ];
   for (const [name, file, parts] of hostile) {
     it(`refuses ${name}`, async () => {

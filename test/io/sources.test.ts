@@ -117,11 +117,11 @@ describe('io/sources', () => {
   });
 
   const REFUSED: [string, Source, ...string[]][] = [
-    ['a name alone', 'SmolLM2', '"SmolLM2"', 'a repository (owner/name)'],
+    ['a name without an owner', 'SmolLM2', '"SmolLM2"', 'a repository (owner/name)'],
     ['nothing', '', 'not a folder'],
     ['another scheme', 'ftp://x/y', 'not a folder'],
     ['a password', 'https://me:hush@example.org/m', 'example.org', 'a user name or a password'],
-    ['a file that is no model', 'a/b/readme.txt', 'a/b/readme.txt', '.safetensors', '.gguf'],
+    ['a file that is not a model', 'a/b/readme.txt', 'a/b/readme.txt', '.safetensors', '.gguf'],
     ['something else', 7 as unknown as Source, 'not a folder'],
   ];
   for (const [what, source, ...parts] of REFUSED) {

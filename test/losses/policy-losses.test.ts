@@ -79,12 +79,12 @@ async function run(
 const CASES: readonly [string, Partial<PolicyOptions>, Record<string, number | string | boolean>][] = [
   ['its defaults', {}, {}],
   ['other bounds', { epsilon: 0.1, epsilonHigh: 0.3 }, { epsilon: 0.1, epsilonHigh: 0.3 }],
-  ['a further bound', { delta: 1.4 }, { delta: 1.4 }],
+  ['the bound delta', { delta: 1.4 }, { delta: 1.4 }],
   ['KL times the ratio', { beta: 0.3 }, { beta: 0.3 }],
   ['plain KL', { beta: 0.3, corrected: false }, { beta: 0.3, useBiasCorrectionKl: false }],
-  ['ratios of completions', { sequence: true }, { importanceSamplingLevel: 'sequence' }],
+  ['sequence-level ratios', { sequence: true }, { importanceSamplingLevel: 'sequence' }],
   [
-    'ratios of completions with KL',
+    'sequence-level ratios with KL',
     { sequence: true, beta: 0.3, epsilonHigh: 0.3 },
     { importanceSamplingLevel: 'sequence', beta: 0.3, epsilonHigh: 0.3 },
   ],

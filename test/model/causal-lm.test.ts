@@ -21,7 +21,7 @@ const GRADIENT = 1e-4 + COARSE_GRADIENT;
 
 describe('causal-lm', () => {
   for (const [name, fixture] of Object.entries({ tinyLlama, tinyLlamaTied })) {
-    it(`${name}: log-probabilities and all weight gradients as PyTorch has them`, async () => {
+    it(`${name}: log-probabilities and all weight gradients equal those of PyTorch`, async () => {
       const gpu = await testGpu();
       const model = await loadFixture(gpu, fixture, true);
       const { sequences, base } = fixture.reference;
@@ -41,7 +41,7 @@ describe('causal-lm', () => {
     });
   }
 
-  it('LoRA gradients of the DPO loss as PyTorch and PEFT have them', async () => {
+  it('LoRA gradients of the DPO loss equal those of PyTorch and PEFT', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { dpo, lora } = tinyLlama.reference;

@@ -65,8 +65,8 @@ describe('node/folder-lock', function () {
 
   const GONE: Record<string, object> = {
     'a process that has ended': { pid: 999_999_999 },
-    'a process whose number another one has': { started: '1' },
-    'an earlier start of this machine': { boot: 'elsewhen' },
+    'a process whose id another one has': { started: '1' },
+    'an earlier boot of this machine': { boot: 'elsewhen' },
   };
   for (const [who, changed] of Object.entries(GONE)) {
     it(`takes over the lock of ${who}`, async () => {

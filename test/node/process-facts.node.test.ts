@@ -15,7 +15,7 @@ const REG =
   '\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Cryptography\r\n    MachineGuid    REG_SZ    8f0c5e1a-3d3b-4f6e-9d55-b7f3f0f0a1c2\r\n\r\n';
 
 describe('node/process-facts', () => {
-  it('reads when a process began off ps, with days of one digit too', () => {
+  it('reads the start time of a process from ps, with one-digit days too', () => {
     expect(startOfPs('Mon Nov 30 11:05:01 2026    \n')).to.equal(
       String(Date.UTC(2026, 10, 30, 11, 5, 1) / 1000),
     );
@@ -24,7 +24,7 @@ describe('node/process-facts', () => {
       expect(startOfPs(output)).to.equal(UNKNOWN);
   });
 
-  it('reads what tells machines apart off the tools of macOS and Windows', () => {
+  it('reads machine ids from the tools of macOS and Windows', () => {
     expect(machineOfIoreg(IOREG)).to.equal('5E8A3A2C-11F0-5D7B-9C43-0B5D6E7F8A91');
     expect(machineOfReg(REG)).to.equal('8f0c5e1a-3d3b-4f6e-9d55-b7f3f0f0a1c2');
     for (const read of [machineOfIoreg, machineOfReg])
@@ -37,14 +37,14 @@ describe('node/process-facts', () => {
         expect(read(output)).to.equal(UNKNOWN);
   });
 
-  it('finds no tool of another system, and says that it does not know', () => {
+  it('returns UNKNOWN if the tools of a system are missing', () => {
     if (process.platform === 'win32') return;
     expect(factsOf('win32').machine()).to.equal(UNKNOWN);
     for (const what of ['boot', 'namespace'] as const) expect(factsOf('win32')[what]()).to.equal(UNKNOWN);
     expect(factsOf('win32').startOf(process.pid)).to.equal(UNKNOWN);
   });
 
-  it('says when this process began, by ps as by the system itself', function () {
+  it('gives the start time of this process, from ps and from the system alike', function () {
     const { startOf, hasEnded } = factsOf('a system of which nothing is known');
     try {
       execFileSync('ps', ['-o', 'lstart=', '-p', String(process.pid)], { stdio: 'ignore' });

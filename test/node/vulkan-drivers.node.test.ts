@@ -19,10 +19,18 @@ describe('node/vulkan-drivers', () => {
     ['an NVIDIA device', {}, { '/dev': ['nvidiactl'] }],
     ['WSL', {}, { '/dev': ['dxg'] }],
     ['a manifest of the system', {}, { '/usr/share/vulkan/icd.d': ['lvp_icd.x86_64.json'] }],
-    ['one in /etc', {}, { '/etc/vulkan/icd.d': ['nvidia_icd.json'] }],
-    ['one at home', { HOME: '/home/a' }, { '/home/a/.local/share/vulkan/icd.d': ['x.json'] }],
-    ['one in a folder of XDG_DATA_DIRS', { XDG_DATA_DIRS: '/a:/b' }, { '/b/vulkan/icd.d': ['x.json'] }],
-    ['one of conda', { CONDA_PREFIX: '/c' }, { '/c/share/vulkan/icd.d': ['x.json'] }],
+    ['a manifest in /etc', {}, { '/etc/vulkan/icd.d': ['nvidia_icd.json'] }],
+    [
+      'a manifest in the home folder',
+      { HOME: '/home/a' },
+      { '/home/a/.local/share/vulkan/icd.d': ['x.json'] },
+    ],
+    [
+      'a manifest in a folder of XDG_DATA_DIRS',
+      { XDG_DATA_DIRS: '/a:/b' },
+      { '/b/vulkan/icd.d': ['x.json'] },
+    ],
+    ['a manifest of conda', { CONDA_PREFIX: '/c' }, { '/c/share/vulkan/icd.d': ['x.json'] }],
     ['NixOS', {}, { '/run/opengl-driver/share/vulkan/icd.d': ['x.json'] }],
     ['a variable that names drivers', { VK_ICD_FILENAMES: '/x.json' }, {}],
   ] as const)

@@ -39,11 +39,11 @@ async function trained(
 
 /** Declares the tests of a store. `make` returns one of that name: the same store for the same name. */
 export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: () => Gpu): void {
-  it('has nothing at first', async () => {
+  it('is empty at first', async () => {
     expect(await make('nothing').read()).to.equal(undefined);
   });
 
-  it('gives the last whole write, also to a store opened anew, whatever the sizes', async () => {
+  it('returns the last complete write, also from a newly opened store, for any size', async () => {
     const store = make('last');
     for (const [seed, length] of [10, 100_000, 0, 3].entries()) {
       await store.write(bytesOf(length, seed));
@@ -52,7 +52,7 @@ export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: (
     }
   });
 
-  it('keeps copies: of a view its own bytes alone, and what changes later changes nothing', async () => {
+  it('stores copies: only the bytes of a view, unaffected by later changes', async () => {
     const store = make('copies');
     const all = bytesOf(1000, 1);
     const view = all.subarray(100, 200);
@@ -67,7 +67,7 @@ export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: (
     expect(await store.read()).to.deep.equal(expected);
   });
 
-  it('is old or new while it is written, and the last of many writes in the end', async () => {
+  it('is the old or the new value during a write, and finally the last of many', async () => {
     const store = make('during');
     await store.write(bytesOf(300_000, 0));
     const whole = [0, 1, 2, 3].map((seed) => String(bytesOf(300_000, seed)));
@@ -80,7 +80,7 @@ export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: (
     expect(String(await store.read())).to.equal(whole[3]);
   });
 
-  it('is never missing while it is written', async () => {
+  it('is never missing during a write', async () => {
     const store = make('always');
     await store.write(bytesOf(3000, 0));
     let writing = true;
@@ -93,7 +93,7 @@ export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: (
     await written;
   });
 
-  it('lets a run go on bit for bit, and a damaged checkpoint is refused', async function () {
+  it('resumes a run bit for bit, and rejects a damaged checkpoint', async function () {
     this.timeout(240_000);
     const uninterrupted = await trained(gpu(), undefined);
     const store = make('run');

@@ -72,7 +72,7 @@ describe('rollout/advantage-case', () => {
     ['broken groups', { rewards: [[1, 2, 3]], numGenerations: 2 }, 'there are 3 completions'],
     ['no number of generations', { rewards: [[1, 2]] }, 'numGenerations is undefined'],
     ['text', { rewards: [[1, '2']], numGenerations: 2 }, 'rewards 1 has "2" for completion 2'],
-    ['lists that differ', { rewards: [[1, 2], [1]], numGenerations: 2 }, 'rewards 2 has 1 number,'],
+    ['lists of different lengths', { rewards: [[1, 2], [1]], numGenerations: 2 }, 'rewards 2 has 1 number,'],
     [
       'another scale',
       { rewards: [[1, 2]], numGenerations: 2, scaleRewards: 'grup' },

@@ -108,18 +108,18 @@ const SEQUENCE: Partial<Case> = { of: { sequence: true } };
 const CASES: readonly Case[] = [
   ...POLICY_LOSSES.map(({ name }) => ({ what: name, settings: { lossType: name } })),
   {
-    what: 'grpo with ratios of completions',
+    what: 'grpo with sequence-level ratios',
     settings: { lossType: 'grpo', importanceSamplingLevel: 'sequence' },
     ...SEQUENCE,
   },
   {
-    what: 'luspo with ratios of completions',
+    what: 'luspo with sequence-level ratios',
     settings: { lossType: 'luspo', importanceSamplingLevel: 'sequence' },
     ...SEQUENCE,
   },
-  { what: 'dapo with a further bound', settings: { lossType: 'dapo', delta: 1.3 }, of: { delta: 1.3 } },
+  { what: 'dapo with the bound delta', settings: { lossType: 'dapo', delta: 1.3 }, of: { delta: 1.3 } },
   {
-    what: 'grpo without completions that are far off',
+    what: 'grpo without completions that are far off-policy',
     settings: { lossType: 'grpo', offPolicyMaskThreshold: 0.1 },
     of: { threshold: 0.1 },
   },
@@ -134,7 +134,7 @@ const KL_CASES: readonly Case[] = [
     of: { beta: 0.7, corrected: false },
   },
   {
-    what: 's k3 of completions',
+    what: 's k3, with sequence-level ratios',
     settings: { lossType: 'luspo', beta: 0.7, importanceSamplingLevel: 'sequence' },
     of: { beta: 0.7, sequence: true },
   },
@@ -206,14 +206,14 @@ async function compare(
   expect(size).to.be.above(0);
 }
 
-describe('rollout: the expected gradient of losses off their policy', () => {
+describe('rollout: the expected gradient of off-policy losses', () => {
   let known: Setup;
   before(async () => {
     known = await setup();
   });
   after(() => known.model.dispose());
 
-  it('is taken at ratios that are clipped, and not', () => {
+  it('is tested at clipped and at unclipped ratios', () => {
     const ratios = known.logp.flatMap((rows, y) =>
       Array.from(rows, (value, t) => Math.exp(value - (known.old[y]?.[t] as number))),
     );

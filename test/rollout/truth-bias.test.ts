@@ -56,7 +56,7 @@ const cosine = (a: Float64Array, b: Float64Array) => {
 /** Coefficients of tokens, and the relative error and the cosine that are known for them. */
 const KL_ESTIMATORS: readonly [name: string, coefficients: number[][], error: number, cos: number][] = [
   ['k1 in the reward, whole completion', toTokens(TREE, whole), 0, 1],
-  ['k1 in the reward, of what follows', ratios.map((ks) => ks.map((_, t) => sum(ks.slice(t)))), 0, 1],
+  ['k1 in the reward, of the following tokens', ratios.map((ks) => ks.map((_, t) => sum(ks.slice(t)))), 0, 1],
   ['k2 of a token in the loss, k3 times the ratio', ratios, 0.1403, 0.99051],
   ['k3 of a token in the loss', ratios.map((ks) => ks.map((k1) => -Math.expm1(-k1))), 0.3613, 0.96948],
   [
@@ -74,7 +74,7 @@ const KL_ESTIMATORS: readonly [name: string, coefficients: number[][], error: nu
 const GROUPS: readonly [name: string, lossType: string, options: PairOptions, error: number, cos: number][] =
   [
     ['the mean of the others', 'luspo', { baseline: 'leave_one_out' }, 0, 1],
-    ['the own reward in the mean', 'luspo', { baseline: 'group_mean' }, 0.5, 1],
+    ['a mean that includes the own reward', 'luspo', { baseline: 'group_mean' }, 0.5, 1],
     ['standardized', 'luspo', STANDARDIZED, 0.6425, 0.97732],
     ['standardized, by each length (GRPO)', 'grpo', STANDARDIZED, 0.8721, 0.91787],
     ['by each length', 'grpo', { baseline: 'group_mean' }, 0.8242, 0.98329],
@@ -96,7 +96,7 @@ describe('truth: the bias of each gradient', () => {
     expect(Math.max(...found.map(Math.abs))).to.be.below(1e-15);
   });
 
-  it('of A*-PO is none, whatever the value of the regression: −2β ∇J', () => {
+  it('of A*-PO is zero, whatever the value of the regression: −2β ∇J', () => {
     const { beta } = TREE;
     for (const value of [optimumOf(TREE), 0, -3]) {
       const residual = whole.map((k1, y) => 2 * beta * (beta * k1 - ((TREE.rewards[y] as number) - value)));
@@ -114,7 +114,7 @@ describe('truth: the bias of each gradient', () => {
 
   for (const id of ['ppo-1', 'ppo-exact', 'a2po', 'a2po-wrong']) {
     const { name, loss, batch } = METHODS.find((method) => method.id === id) as Method;
-    it(`none, on the device, of ${name}`, async () => {
+    it(`is zero, on the device, for ${name}`, async () => {
       const found = await onDevice(loss(TREE), batch);
       const scale = id.startsWith('a2po') ? 2 * TREE.beta : 1;
       const truth = gradient(toTokens(TREE, returnsOf(TREE, policy))).map((slope) => scale * slope);

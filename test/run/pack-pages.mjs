@@ -160,7 +160,7 @@ export async function checkPages(isItsTurn) {
   const tools = new Map();
   for (const [place, { name, packages, mode, make }] of pages.entries()) {
     if (!isItsTurn(place, pages.length)) {
-      console.log(`package: skipped a page by ${name}, ${mode}: it has another day; --all runs it`);
+      console.log(`package: skipped a page by ${name}, ${mode}: it runs on another day; --all runs it now`);
       continue;
     }
     const isThere = tools.get(name) ?? (packages.length === 0 || installFor(name, packages));

@@ -148,7 +148,7 @@ export function checkTesting(isItsTurn) {
   for (const [place, runner] of RUNNERS.entries()) {
     const { name, packages } = runner;
     if (!isItsTurn(place, RUNNERS.length))
-      console.log(`package: skipped tests by ${name}: it has another day; --all runs it`);
+      console.log(`package: skipped tests by ${name}: it runs on another day; --all runs it now`);
     else if (packages.length === 0 || installFor(name, packages)) check(runner);
   }
 }

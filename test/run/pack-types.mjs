@@ -76,7 +76,7 @@ export function checkTypes(entries, isItsTurn) {
   for (const [place, compiler] of COMPILERS.entries()) {
     const name = `TypeScript ${compiler.version}`;
     if (!isItsTurn(place, COMPILERS.length)) {
-      console.log(`package: skipped ${name}: it has another day; --all runs it`);
+      console.log(`package: skipped ${name}: it runs on another day; --all runs it now`);
       continue;
     }
     const folder = `typescript-${compiler.version}`;

@@ -18,7 +18,7 @@ interface Held {
 /** As many cycles as there is time for, divided among several processes, so that a soak can end between them. */
 export const cycles = (count: number): Part => ({
   name: 'cycles',
-  what: `load, train, generate, dispose: ${MOST_GROWTH / MIB} MiB at most above the tenth, threads and descriptors the same`,
+  what: `load, train, generate, dispose: at most ${MOST_GROWTH / MIB} MiB above the tenth, equal threads and descriptors`,
   tries: { whole: count, slice: 12 },
   async begin({ bundle, log }) {
     const held: Held[] = [];
@@ -33,7 +33,7 @@ export const cycles = (count: number): Part => ({
           lines = createInterface({ input: process_.stdout! })[Symbol.asyncIterator]();
         }
         const { done, value } = await lines!.next();
-        if (done) return { tries: 1, failures: ['the process has ended early'] };
+        if (done) return { tries: 1, failures: ['the process ended early'] };
         const now = JSON.parse(value) as Held;
         held.push(now);
         if (held.length % 20 === 0) log(`cycles: ${held.length}, ${(now.bytes / MIB).toFixed(0)} MiB`);

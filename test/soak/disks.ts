@@ -18,7 +18,7 @@ export const hasDisks = () =>
 
 export const disks: Part = {
   name: 'disks',
-  what: 'a disk that is full at a random moment; with room again the run goes on to the same bytes',
+  what: 'a disk that is full at a random moment; with free space the run resumes to the same bytes',
   tries: { whole: 10, slice: 1 },
   async begin({ random, folder }) {
     const workshop = await openWorkshop();

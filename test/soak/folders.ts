@@ -12,10 +12,10 @@ const FILES = ['checkpoint.safetensors', 'reference-key.safetensors', 'result'];
 
 export const folders: Part = {
   name: 'folders',
-  what: 'two processes for one folder: one writes, the other is told which process has it',
+  what: 'two processes for one folder: one writes, the other ends and names the first',
   tries: { whole: 50, slice: 2 },
   async begin({ random, folder }) {
-    let [tries, told] = [0, 0];
+    let [tries, named] = [0, 0];
     return {
       async attempt() {
         const path = join(folder, `try-${tries++}`);
@@ -32,7 +32,7 @@ export const folders: Part = {
         for (const { code, said } of ends) {
           if (code === 0) continue;
           const other = both.find(({ child }) => said.includes(`is in use by process ${child.pid} on `));
-          if (code === 1 && other) told++;
+          if (code === 1 && other) named++;
           else failures.push(`a process ended with ${code}: ${said}`);
         }
         const found = (await readdir(path)).sort();
@@ -47,7 +47,7 @@ export const folders: Part = {
         await rm(path, { recursive: true });
         return { tries: 1, failures: failures.map((failure) => `${before}: ${failure}`) };
       },
-      figures: () => ({ 'told who has it': told }),
+      figures: () => ({ 'named the first': named }),
     };
   },
 };

@@ -262,7 +262,7 @@ describe('cli: frontier, its page and plot', () => {
     expect(verdict({ frontier: result, checks: lying })[0])
       .to.include('**The bound does not hold.**')
       .and.include('DPO optimal by');
-    expect(verdict({ frontier: result, checks: { ...checks, ahead: [] } })[1]).to.include('nowhere ahead');
+    expect(verdict({ frontier: result, checks: { ...checks, ahead: [] } })[1]).to.include('is not ahead');
   });
 });
 
@@ -317,7 +317,7 @@ describe('cli: frontier, the command', () => {
     expect(again.stderr).to.not.include('Reference').and.not.include('Training');
     const rloo = points.find(({ id }) => id === 'rloo-2');
     expect(rloo?.effort).to.deep.include({ stories: 16, steps: 2 });
-    expect(drawn[0]).to.include('| RLOO | β 2, 2 steps |').and.include('stories written to learn from');
+    expect(drawn[0]).to.include('| RLOO | β 2, 2 steps |').and.include('generated training stories');
     expect(again.json).to.deep.equal(first.json);
     expect(await Promise.all(['md', 'svg'].map((type) => readFile(`${out}.${type}`, 'utf8')))).to.deep.equal(
       drawn,

@@ -94,7 +94,7 @@ describe('cli: rlhf, its arithmetic', () => {
     };
     const other = rlhfOf({ ...RESULTS, roads: [fair] }, ERRORS);
     expect(other.roads[0]?.overoptimized).to.equal(undefined);
-    expect(verdict(other).at(-1)).to.include('No road over-optimizes');
+    expect(verdict(other).at(-1)).to.include('No method over-optimizes');
   });
 
   it('shows it on a page and in a plot', () => {

@@ -95,7 +95,7 @@ describe('cli: tradeoff, its page and plot', () => {
       .and.include('| as it was |  | 4 | 2.00 ± 0.50 |')
       .and.include('| after the first stage | 0 |')
       .and.include('by +3.00 ± 0.00, at a cost in gladness of 4.00 ± 0.00')
-      .and.include('nor at all')
+      .and.include('in fact not at all')
       .and.not.match(/NaN|undefined/);
     const failed = withScaled(1, result(3, -5, 'b'));
     const sentences = verdict({ tradeoff: tradeoffOf(failed), checks: checked(failed) }).join('\n');

@@ -109,7 +109,7 @@ describe('extreme settings', () => {
     });
   }
 
-  it('LoRA: by name; rejects a rank beyond the cap or the device before allocating host memory', async () => {
+  it('LoRA: rejected by name; rejects a rank beyond the cap or the device before allocating host memory', async () => {
     for (const value of extremesOf(LORA.r).filter((each) => !LORA.r.fits(each)))
       expect(() => resolveLoraConfig({ r: value }), `${value}`).to.throw(InputError, `r is ${value}`);
     for (const value of extremesOf(LORA.loraAlpha).filter((each) => !LORA.loraAlpha.fits(each)))
@@ -131,7 +131,7 @@ describe('extreme settings', () => {
     gpu.dispose();
   });
 
-  it('generation: by name', async () => {
+  it('generation: rejected by name', async () => {
     const model = await loadFixture(await testGpu());
     const options = [
       'temperature',

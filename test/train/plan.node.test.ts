@@ -77,7 +77,7 @@ const RUNS: Record<string, Make> = {
     { evalDataset: PAIRS.slice(40) },
   ),
   'dpo, no activations kept': on(DPOTrainer, PAIRS, { gradientCheckpointing: true }),
-  'dpo, a reference that moves': on(DPOTrainer, PAIRS, {
+  'dpo, a moving reference': on(DPOTrainer, PAIRS, {
     syncRefModel: true,
     refModelSyncSteps: 2,
     perDeviceTrainBatchSize: 2,

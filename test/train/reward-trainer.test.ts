@@ -265,7 +265,7 @@ describe('train/reward-trainer', function () {
     ],
     ['pairs that are all too long', { args: { maxLength: 2 } }, ['maxLength', '2 tokens']],
     ['a coefficient below 0', { args: { centerRewardsCoefficient: -1 } }, ['centerRewardsCoefficient', '-1']],
-    ['a rule that it does not know', { args: { scoredToken: 'first' } }, ['scoredToken', 'last_non_pad']],
+    ['an unknown rule', { args: { scoredToken: 'first' } }, ['scoredToken', 'last_non_pad']],
     ['all weights', { peftConfig: null }, ['needs an adapter']],
   ];
   for (const [what, more, words] of refusals) {

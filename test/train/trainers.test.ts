@@ -248,14 +248,19 @@ describe('trainers reject', () => {
     ['an unknown divergence', dpo, { fDivergence: 'tv' }, /fDivergence is "tv".*reverse_kl/],
     ['ldAlpha with KTO', kto, { ldAlpha: 0.5 }, /unknown settings: "ldAlpha"/],
     ['ldAlpha beyond 1', dpo, { ldAlpha: 1.5 }, /ldAlpha is 1.5/],
-    ['weights of another length', dpo, { lossWeights: [1, 2] }, /lossWeights has 2 entries for 1/],
+    ['a wrong number of weights', dpo, { lossWeights: [1, 2] }, /lossWeights has 2 entries for 1/],
     [
       'weighting of sorted losses',
       dpo,
       { lossType: 'aot', useWeighting: true },
       /aot has no loss for a single/,
     ],
-    ['activations of no such kind', dpo, { savedActivations: 'int8' }, /savedActivations is "int8".*float16/],
+    [
+      'an unknown kind of activations',
+      dpo,
+      { savedActivations: 'int8' },
+      /savedActivations is "int8".*float16/,
+    ],
     [
       'activations that are not saved in float16',
       dpo,

@@ -52,8 +52,9 @@ export function differenceOf(runs: readonly SeedFigures[]) {
   return { kl, mean, standardError, isAsGood: mean >= -(standardError || 0) };
 }
 
+/** A mean with its standard error, where there is one. */
 const withError = (mean: number, error: number) =>
-  `${mean.toFixed(2).replace('-', '−')} ± ${Number.isFinite(error) ? error.toFixed(2) : '?'}`;
+  `${mean.toFixed(2).replace('-', '−')}${Number.isFinite(error) ? ` ± ${error.toFixed(2)}` : ''}`;
 
 export function summaryOf(runs: readonly SeedFigures[]): string {
   const { kl, mean, standardError, isAsGood } = differenceOf(runs);
@@ -121,21 +122,21 @@ function policyPart(kept: Kept): string {
   const paths = runs.flatMap(({ policy }) => policy ?? []);
   const [first] = paths;
   if (!first || !optimum)
-    return `\nThe road with a reward model and RLOO is not kept yet: run \`node demos/studio/rule.mjs online\` to add it.\n`;
+    return `\nThe road with a reward model and RLOO is not measured yet: run \`node demos/studio/rule.mjs online\` to add it.\n`;
   const { beta, accuracy } = first.proxy;
   return `
 ## Reward model and RLOO
 
-The third road learns from the same ${picks} picks on drafts of the untouched model. A reward model learns from four fifths of them; on the rest
+The third road trains on the same ${picks} picks between drafts of the untrained model. A reward model is trained on four fifths of them; on the rest
 it prefers the rule's side in ${Math.round(100 * accuracy)}%. RLOO then trains against its scores, at β ${beta} for ${counted(first.steps, 'step')}. All roads are judged by the
-rule's own reward, at β ${optimum.beta}: J = sentiment − ${optimum.beta} · KL, and the gap to β log Z, which is at least ${optimum.mean.toFixed(2)} ± ${optimum.standardError.toFixed(2)}, from stories of the untouched model.
-The table is over ${counted(complete(runs).length, 'seed')} with all roads. Times depend on what else the machine does.
+rule's own reward, at β ${optimum.beta}: J = sentiment − ${optimum.beta} · KL, and the gap to β log Z, which is at least ${optimum.mean.toFixed(2)} ± ${optimum.standardError.toFixed(2)}, from stories of the untrained model.
+The table is over ${counted(complete(runs).length, 'seed')} with all roads. Times depend on the machine's other work.
 
 | road | mean sentiment | KL, nats | J | gap, at least | time of a run |
 | --- | --- | --- | --- | --- | --- |
 ${roadRows(kept).join('\n')}
 
-The reward model's own figures on the way, on six held-out prompts: here the gap is that to the best policy for the reward model.
+The same run judged by the reward model, on six held-out prompts. Here the gap is that to the best policy for the reward model.
 
 | step | its score | KL, nats | J | gap |
 | --- | --- | --- | --- | --- |
@@ -148,33 +149,33 @@ export function pageOf(kept: Kept): string {
   const times = (way: 'offline' | 'online') => {
     const seconds = runs.map((run) => run[way].seconds);
     const [picking, learning] = [seconds.map((each) => each.picking), seconds.map((each) => each.learning)];
-    return `${Math.round(mean(picking))} s of drafts and ${Math.round(mean(learning))} s of learning`;
+    return `${Math.round(mean(picking))} s for drafts and ${Math.round(mean(learning))} s for training`;
   };
-  return `# Learn while picking, or afterwards
+  return `# Online and offline learning from picks
 
-A rule takes the place of the person in the [studio](../demos/studio/README.md): it reads two drafts and picks the one with happier words. It
-picks ${picks} times. *Offline*, all drafts come from the untouched model, and DPO then learns from the picks with the page's defaults. *Online*, the
-model learns from every four picks, and the next drafts come from what it has learned.
+In this study, a rule replaces the person in the [studio](../demos/studio/README.md): it reads two drafts and picks the one with happier words,
+${picks} times. *Offline*, the untrained model writes all drafts, and DPO then trains on the picks with the page's defaults. *Online*, the
+model trains on every four picks, and the trained model writes the next drafts.
 
 \`\`\`
 node demos/studio/rule.mjs online          # five seeds; adds the roads and seeds that are missing
-node demos/studio/rule.mjs online --page   # draws this page again, without training
+node demos/studio/rule.mjs online --page   # writes this page again, without training
 \`\`\`
 
 ## Result
 
-More reward is easy to have by going further from the model before, so the two are compared at the KL that both reach, on straight lines
-between the points below.
+A larger KL makes a higher reward easy, so the two are compared at the largest KL that both reach, by linear interpolation between the
+points below.
 
 **${summaryOf(runs)}.**
 
-| learning | picks learned from | mean sentiment of a held-out story | KL from the model before, nats |
+| learning | picks trained on | mean sentiment of a held-out story | KL to the untrained model, nats |
 | --- | --- | --- | --- |
 ${ROADS.flatMap(({ name, label }) => rowsOf(runs, name, label)).join('\n')}
 
 Means over ${runs.length} seeds with their standard errors (reward model and RLOO: ${complete(runs).length}), on ${heldOut} held-out prompts. KL is estimated from the model's own stories. Per run,
-offline took ${times('offline')}, and online ${times('online')} (${adapter}).
+offline learning took ${times('offline')}, and online learning ${times('online')} (${adapter}).
 ${policyPart(kept)}
-The figures are kept in [studio/online.json](studio/online.json).
+The figures are stored in [studio/online.json](studio/online.json).
 `;
 }

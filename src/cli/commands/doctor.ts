@@ -80,7 +80,7 @@ async function examine(gpu: Gpu, terminal: Terminal, checks: JunitCase[]) {
   return { adapter: { vendor, architecture, description, software, features }, limits, tests, ok };
 }
 
-/** Whether a page would have WebGPU. Without Playwright nobody asks for one. */
+/** Whether a page would have WebGPU. Without Playwright this is not checked. */
 async function lookForChromium(): Promise<JunitCase> {
   const name = 'adapter in Chromium';
   if (!isInstalled('playwright')) return { name, skipped: 'playwright is not installed' };

@@ -78,12 +78,12 @@ function tokenLines({ loss, dLogp }: Omit<TokenLossValues, 'notices'>): string[]
 function advantagesIn({ advantages, ...others }: JsonObject, where: string): number[] {
   const other = Object.keys(others)[0];
   if (other !== undefined)
-    throw new InputError(where, `has ${quote(other)} beside "advantages"`, 'Split it into two cases');
+    throw new InputError(where, `has ${quote(other)} together with "advantages"`, 'Split it into two cases');
   const at = `${where}, advantages`;
   if (!isObject(advantages))
     throw new InputError(
       at,
-      `holds ${kindOf(advantages)}`,
+      `must be an object, got ${kindOf(advantages)}`,
       'Give an object with "rewards" and "numGenerations"',
     );
   return advantagesOfCase(advantages as unknown as AdvantageCase, at);

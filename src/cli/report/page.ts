@@ -107,7 +107,7 @@ ${sections}
 `.source;
 }
 
-/** As a policy names what it allows. */
+/** The hash by which a content security policy allows a script. */
 function hashOf(text: string): string {
   return btoa(String.fromCharCode(...sha256(new TextEncoder().encode(text))));
 }

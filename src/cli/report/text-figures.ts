@@ -1,6 +1,6 @@
 /**
  * The automatic measures of a model's texts that the terminal, the reports and the page show before and after training.
- * None is enough alone: fluency rewards repetition, which distinct-3 detects, and a text may be short or never end.
+ * No single measure is sufficient: fluency rewards repetition, which distinct-3 detects, and a text may be short or never end.
  */
 import { fixed, percent } from './parts.ts';
 

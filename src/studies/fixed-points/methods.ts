@@ -46,7 +46,7 @@ const grpo =
     lossOf(FAMILIES.grpo, { lossType: 'dapo', beta, ...settings });
 
 const BEST = { how: 'β log Z', objective: optimumOf };
-const K2 = 'π ∝ π_ref e^(Q/β) at every prefix, Q = E[r] from there on';
+const K2 = 'π ∝ π_ref e^(Q/β) at every prefix, Q = the expected reward from there';
 const COLLAPSE: Prediction = {
   how: 'all probability on the best completion',
   objective: collapsed,
@@ -72,26 +72,30 @@ const ppo = ([lam, remark]: (typeof LAMBDAS)[number]): Method => ({
   loss: ({ beta }) => lossOf(FAMILIES.ppo, { lossType: 'ppo', beta }),
   batch: estimatedAdvantages(wrongValues, lam),
   predicted: {
-    how: 'π ∝ π_ref e^(Q/β), Q = (1 − λ) V + λ β log Z of the prefix behind the token',
+    how: 'π ∝ π_ref e^(Q/β), Q = (1 − λ) V + λ β log Z of the prefix after the token',
     objective: (problem) => withValues(problem, wrongValues(problem), lam),
   },
 });
 
 /** Values of λ, with a remark on each. */
 const LAMBDAS: readonly (readonly [lam: number, remark: string])[] = [
-  [1, 'All rewards to come are counted as they were, and the value is a baseline: it cannot do harm.'],
+  [
+    1,
+    'All later rewards count as observed, and the value is only a baseline, so wrong values have no effect.',
+  ],
   [
     0.95,
-    'TRL’s default. Over three tokens the value has little to say; over forty its share is 1 − 0.95⁴⁰ = 0.87.',
+    'TRL’s default. Over three tokens the value has little weight; over forty its weight is 1 − 0.95⁴⁰ = 0.87.',
   ],
-  [0, 'Everything behind the next token is taken from the value, and the policy maximizes that.'],
+  [0, 'Everything after the next token comes from the value, and the policy maximizes that.'],
 ];
 
 export const METHODS: readonly Method[] = [
   {
     id: 'rloo',
     name: 'RLOO',
-    remark: 'The KL is in the reward and the baseline is the mean of the others: the gradient is that of J.',
+    remark:
+      'The KL is in the reward, and the baseline is the mean of the other rewards: the gradient is that of J.',
     loss: ({ beta }) => lossOf(FAMILIES.rloo, { lossType: 'rloo', beta }),
     batch: policyGradient(meanOfOthers, returnsOf),
     predicted: BEST,
@@ -100,7 +104,7 @@ export const METHODS: readonly Method[] = [
     id: 'mean-reward',
     name: 'Dr. GRPO, KL in the reward, G = 2',
     remark:
-      'The own reward in the mean makes every step smaller by the factor 1 − 1/G, and nothing else, as long as the KL is in the reward.',
+      'The mean includes the own reward, which only scales every step by 1 − 1/G if the KL is in the reward.',
     loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3, klIn: 'reward' }),
     batch: policyGradient(meanPairs, returnsOf),
     predicted: BEST,
@@ -109,16 +113,16 @@ export const METHODS: readonly Method[] = [
     id: 'k2',
     name: 'Dr. GRPO, KL in the loss (k3 times the ratio), large groups',
     remark:
-      'The gradient of this KL is that of k1²/2: each step is held near π_ref by itself, and no token answers for the KL of those behind it.',
+      'The gradient of this KL is that of k1²/2: each token is penalized for its own KL only, not for the KL of the tokens after it.',
     loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3 }),
     batch: policyGradient(meanOfOthers, rewardsOf),
     predicted: { how: K2, objective: (problem) => balanced(problem, meanOfOthers, 'k2') },
   },
   {
     id: 'k3',
-    name: 'The same with k3 alone (`useBiasCorrectionKl` off)',
+    name: 'The same with plain k3 (`useBiasCorrectionKl` off)',
     remark:
-      'On samples of the policy the gradient of k3 is that of the other KL, KL(π_ref ‖ π), a step at a time.',
+      'On samples of the policy, the gradient of k3 is that of the forward KL, KL(π_ref ‖ π), token by token.',
     loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3, useBiasCorrectionKl: false }),
     batch: policyGradient(meanOfOthers, rewardsOf),
     predicted: {
@@ -130,7 +134,7 @@ export const METHODS: readonly Method[] = [
     id: 'mean-loss',
     name: 'Dr. GRPO, KL in the loss, G = 2',
     remark:
-      'The own reward in the mean halves the reward and not the KL: in groups of G it is as if β were G/(G − 1) times as large.',
+      'The mean includes the own reward, which halves the reward but not the KL: groups of G act like a β that is G/(G − 1) times as large.',
     loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3 }),
     batch: policyGradient(meanPairs, rewardsOf),
     predicted: { how: 'as above, at 2 β', objective: (problem) => balanced(problem, meanPairs, 'k2') },
@@ -138,8 +142,7 @@ export const METHODS: readonly Method[] = [
   {
     id: 'grpo',
     name: 'GRPO, TRL’s defaults and β, G = 2',
-    remark:
-      'In groups of two a standardized advantage is ±0.707 whatever the rewards: only which one is better counts.',
+    remark: 'In groups of two, a standardized advantage is ±0.707 for any rewards: only the ranks count.',
     loss: grpo({}),
     batch: policyGradient(dapoPairs, rewardsOf),
     // The updates from ranks and lengths are not the gradient of an objective: with a small β2, J oscillates by 0.0015
@@ -154,7 +157,7 @@ export const METHODS: readonly Method[] = [
     id: 'grpo-large',
     name: 'GRPO, TRL’s defaults and β, large groups',
     remark:
-      'The rewards’ deviation divides the advantage, so that it acts as β times the deviation: the surer the policy, the less its KL counts.',
+      'The advantage is divided by the deviation of the rewards, which acts like β times the deviation: the smaller the deviation, the less the KL counts.',
     loss: grpo({}),
     batch: policyGradient(largeGroups('rollout'), rewardsOf),
     predicted: COLLAPSE,
@@ -163,7 +166,7 @@ export const METHODS: readonly Method[] = [
     id: 'grpo-paper',
     name: 'GRPO as in its paper (loss type `grpo`, k3), G = 2',
     remark:
-      'Ranks again; with each completion divided by its own length, short good ones and long bad ones count more.',
+      'Only ranks count, as above. Each completion is divided by its own length, so short good ones and long bad ones count more.',
     loss: grpo({ lossType: 'grpo', useBiasCorrectionKl: false }),
     batch: policyGradient(paperPairs, rewardsOf),
     predicted: {
@@ -174,8 +177,8 @@ export const METHODS: readonly Method[] = [
   ...LAMBDAS.map(ppo),
   {
     id: 'ppo-exact',
-    name: 'PPO, λ = 0, right values',
-    remark: 'With values that are right, no λ has a bias.',
+    name: 'PPO, λ = 0, exact values',
+    remark: 'With exact values, no λ has a bias.',
     loss: ({ beta }) => lossOf(FAMILIES.ppo, { lossType: 'ppo', beta }),
     batch: estimatedAdvantages(exactValues, 0),
     predicted: BEST,
@@ -184,7 +187,7 @@ export const METHODS: readonly Method[] = [
     id: 'online-dpo-sampled',
     name: 'Online DPO, sampled labels',
     remark:
-      'Labels drawn as Bradley and Terry draw them: at π* the loss of every pair has an expected gradient of 0.',
+      'Labels are sampled from the Bradley–Terry model: at π* the loss of every pair has an expected gradient of 0.',
     loss: onlineDpo,
     batch: labelledPairs(LABEL_RULES.sampled),
     predicted: BEST,
@@ -193,7 +196,7 @@ export const METHODS: readonly Method[] = [
     id: 'online-dpo-greedy',
     name: 'Online DPO, greedy labels (TRL)',
     remark:
-      'The better completion always wins, however little better it is, so no margin is ever large enough.',
+      'The better completion always wins, even by a tiny difference, so no finite margin is an optimum.',
     loss: onlineDpo,
     batch: labelledPairs(LABEL_RULES.greedy),
     predicted: COLLAPSE,
@@ -201,7 +204,7 @@ export const METHODS: readonly Method[] = [
   {
     id: 'a2po',
     name: 'A*-PO, V* = β log Z',
-    remark: 'The squared residual is 0 at π* for every single completion: Theorem 1 as a regression.',
+    remark: 'The squared residual is 0 at π* for every completion: Theorem 1 as a regression.',
     loss: a2po,
     batch: regressed(optimumOf),
     predicted: BEST,

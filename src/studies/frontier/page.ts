@@ -28,9 +28,9 @@ export function frontierPage(data: PageData): string {
   const { best, points } = frontier;
   return `# The frontier: reward against KL
 
-How much reward does each method gain for a nat of KL? This is figure 2 of *Direct Preference Optimization* (Rafailov et al. 2023), for
-the embedded model and the task of [\`webalign align\`](command-line.md#try-the-embedded-example): happier stories, rated by AFINN-165. \`npm run frontier\` makes
-every number here.
+How much reward does each method gain per nat of KL? This page repeats figure 2 of *Direct Preference Optimization* (Rafailov et al. 2023)
+with the embedded model and the task of [\`webalign align\`](command-line.md#try-the-embedded-example): happier stories, rated by AFINN-165. \`npm run frontier\`
+computes every number.
 
 ![${altText(frontier)}](${plot})
 
@@ -38,47 +38,47 @@ ${verdict(data)
   .map((each) => `- ${each}`)
   .join('\n')}
 
-## How to read it
+## Read the plot
 
 ${reading(data)}
 
 ## Methods
 
-| method | | reward | KL (k1) | k3 | most at this KL | room | over best-of-n at this KL | as good as best of |
+| method | | reward | KL (k1) | k3 | maximum at this KL | gap | lead over best-of-n at this KL | as good as best of |
 |---|---|---:|---:|---:|---:|---:|---:|---:|
 ${points.map((point) => methodRow(point, best.length)).join('\n')}
 
-± is one standard error, from the spread between openings. *Most at this KL* is the least of β KL + β log Z over the β of the curve, which
-by Theorem 1 no policy exceeds${points.some(({ beyond }) => beyond) ? '; † where the KL is beyond the curve and the limit is its tangent' : ''}. *Room* is the distance to it: β KL(π ‖ π\\*). k1 is the mean of log π − log π_ref over
-the policy's own stories; k3 is Schulman's estimate that is never negative. Far from the model the rare large terms that make k3 unbiased
-are hardly ever drawn, and it falls short by up to one nat.
+± is one standard error, from the spread between openings. *Maximum at this KL* is the minimum of β KL + β log Z over the β of the curve;
+by Theorem 1 no policy exceeds it${points.some(({ beyond }) => beyond) ? '. † marks a KL beyond the curve, where the limit is the tangent' : ''}. *Gap* is the distance to it, β KL(π ‖ π\\*). k1 is the mean of log π − log π_ref over
+the policy's own stories. k3 is Schulman's estimate, which is never negative. It is up to one nat too small far from the reference, because
+samples hardly ever contain the rare large terms that make it unbiased.
 
 ${priceSection(data)}
 
 ## Best of n
 
-| n | KL at most | reward | room |
+| n | maximum KL | reward | gap |
 |---:|---:|---:|---:|
 ${best
   .filter(isPowerOfTwo)
   .map(({ n, kl, reward, room }) => `| ${n} | ${number(kl)} | ${plusMinus(reward)} | ${plusMinus(room)} |`)
   .join('\n')}
 
-For large n the room is too small: limit and reward are estimated from the same few best stories of each opening.
+For large n the estimated gap is too small: limit and reward depend on the same few best stories of each opening.
 
 ${optimumSection(data)}
 
-## How it was made
+## Settings and reproduction
 
-The pairs' methods learn from ${task.pairs} pairs ([\`demos/align/data\`](../demos/align/data/README.md)) in steps of ${FRONTIER_TRAINING.perDeviceTrainBatchSize} pairs (KTO: of their ${2 * FRONTIER_TRAINING.perDeviceTrainBatchSize} completions), with a learning
+The methods on pairs train on ${task.pairs} pairs ([\`demos/align/data\`](../demos/align/data/README.md)) in steps of ${FRONTIER_TRAINING.perDeviceTrainBatchSize} pairs (KTO: of their ${2 * FRONTIER_TRAINING.perDeviceTrainBatchSize} completions), with a learning
 rate of ${FRONTIER_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay. RLOO learns from the rewards of its own stories for the openings
 of these pairs, with a learning rate of 2e-3${shortRuns(data)}. All train a LoRA of rank ${FRONTIER_TRAINING.r} on every linear layer, with seed ${FRONTIER_TRAINING.seed}. Stories have at
-most ${task.maxNewTokens} tokens, drawn at temperature 1 from the whole distribution; the KL is summed over their tokens and the one that ends them.
-The learning rate of the pairs' methods was chosen once, on DPO, and no method was tuned beyond its β.
+most ${task.maxNewTokens} tokens, sampled at temperature 1 from the full distribution; the KL is the sum over their tokens, including the end token.
+The learning rate of the methods on pairs was chosen once, for DPO, and only β was varied.
 
-A long run that was made apart is measured by \`npm run frontier -- --adapter FOLDER\`, where FOLDER is what \`webalign rloo\` wrote.
+To measure a separate long run, use \`npm run frontier -- --adapter FOLDER\` with the folder that \`webalign rloo\` wrote.
 
-Ran on ${adapters.join('; ')}. Every sample is kept in [\`frontier/\`](frontier): with nothing changed, the command draws this page again
+The study ran on ${adapters.join('; ')}. Every sample is stored in [\`frontier/\`](frontier): if nothing changed, the command writes this page again
 without training.
 `;
 }
@@ -94,19 +94,19 @@ function shortRuns({ frontier: { points }, task }: PageData): string {
 function reading({ frontier, task }: PageData): string {
   const { curve } = frontier;
   const end = curve.at(-1) as CurvePoint;
-  return `The horizontal axis is KL(π ‖ π_ref), the distance of a policy from the original model in nats a story, drawn by its root. The vertical
-axis is E[r], the mean sentiment of its stories. For each KL there is a largest reward that any policy can have, and
-[Theorem 1](theorem-1.md) says which policy has it. The **solid line** is that policy π* ∝ π_ref e^(r/β), one point for each β, estimated
-from ${storiesOf(task)} stories of the untrained model for each opening and corrected for their number (below). The **thin line** is the same without the
-correction. The curve ends at KL ${number(end.kl.mean)} (β = ${number(end.beta)}), where those stories are worth fewer than
-${LEAST_EFFECTIVE_SAMPLES} stories of π* for an opening. The **dashed line** goes on as the tangent there, with
-slope β. The optimum's reward is concave in KL, so it lies below the tangent: the limit still holds, but it is no longer sharp.
+  return `The horizontal axis is KL(π ‖ π_ref), the distance of a policy from the original model in nats per story, on a square-root scale. The
+vertical axis is E[r], the mean sentiment of its stories. For each KL there is a maximum reward, which the optimal policy of
+[Theorem 1](theorem-1.md) reaches. The **solid line** is that policy π* ∝ π_ref e^(r/β), with one point for each β, estimated
+from ${storiesOf(task)} stories of the untrained model for each opening and corrected for their number (below). The **thin line** is the estimate without
+the correction. The curve ends at KL ${number(end.kl.mean)} (β = ${number(end.beta)}), where those stories have fewer than
+${LEAST_EFFECTIVE_SAMPLES} effective samples of π* per opening. From there the **dashed line** continues as the tangent, with
+slope β. The optimum's reward is concave in KL, so it is below the tangent: the tangent is a valid but loose limit.
 
-**Best of n** draws n stories and keeps the happiest. It trains nothing and costs n times the work for every story. Its KL is at most
-log n − (n − 1)/n (Beirami et al. 2024), where it is drawn; the reward is the unbiased mean over all subsets of n.
+**Best of n** generates n stories and keeps the happiest. It needs no training and n times the work for every story. The plot shows it at the
+upper bound of its KL, log n − (n − 1)/n (Beirami et al. 2024); its reward is the unbiased mean over all subsets of n.
 
-**A method's point** is an adapter. Its reward and KL are those of its stories for ${task.openings} openings that no method was trained on, ${task.stories} for each
-opening${task.entries.some(({ stories }) => stories) ? `, ${Math.max(...task.entries.map(({ stories = 0 }) => stories))} for a long run` : ''}. The β of one family is not that of another.`;
+**A method's point** is an adapter. Its reward and KL are those of its stories for ${task.openings} held-out openings, ${task.stories} for each
+opening${task.entries.some(({ stories }) => stories) ? `, ${Math.max(...task.entries.map(({ stories = 0 }) => stories))} for a long run` : ''}. Values of β are not comparable between families.`;
 }
 
 const storiesOf = ({ referenceStories, referenceSets }: FrontierTask) => referenceStories * referenceSets;
@@ -114,9 +114,9 @@ const storiesOf = ({ referenceStories, referenceSets }: FrontierTask) => referen
 /** An estimate of the remaining bias, from the results themselves. */
 function optimumSection({ frontier, task }: PageData): string {
   const { curve } = frontier;
-  return `## The optimum, and what few samples do to it
+  return `## The optimum, and the bias of few samples
 
-| β | KL(π\\* ‖ π_ref) | plain | last rise | E_π\\*[r] | plain | last rise | effective stories an opening |
+| β | KL(π\\* ‖ π_ref) | plain | last rise | E_π\\*[r] | plain | last rise | effective stories per opening |
 |---:|---:|---:|---:|---:|---:|---:|---:|
 ${curve
   .filter(isShown)
@@ -135,19 +135,19 @@ ${curve
   })
   .join('\n')}
 
-The optimum is seen through stories of the untrained model, each weighted by e^(r/β). Where β is small a handful of stories carries all
-the weight, and the best stories of π* are not among them: the plain figures are too low, by an amount that no standard error shows.
-They are corrected by the jackknife within each opening, which removes the part of the bias that falls as 1/n. *Last rise* is by how much
-the corrected figures still grew from half of the ${storiesOf(task)} stories to all of them. About as much may be left: at small β the corrected
-line is still a line from below, and the band shows its sampling error alone. The limit that methods are held against uses β log Z, which
-converges faster than E_π*[r] and KL do; where it is too low, the check is stricter than it has to be.`;
+The optimum is estimated from stories of the untrained model, each weighted by e^(r/β). If β is small, a few stories have all
+the weight, and the best stories of π* are not among them. The plain figures are then too low, which no standard error shows.
+The jackknife within each opening corrects the part of the bias that falls as 1/n. *Last rise* is the increase of the corrected figures
+from half of the ${storiesOf(task)} stories to all of them. The remaining bias may be as large: at small β the corrected
+line is still a lower estimate, and the band shows only its sampling error. The limit for methods uses β log Z, which
+converges faster than E_π*[r] and KL do. If it is too low, the check is stricter than necessary.`;
 }
 
 function priceSection({ frontier }: PageData): string {
   const { curve, points } = frontier;
   const at = curve.find(({ beta }) => beta === PRICE);
   const optimum = at
-    ? `From the untrained model's stories J* = β log Z is ${plusMinus(optimumAt(at))}.`
+    ? `Estimated from the untrained model's stories, J* = β log Z is ${plusMinus(optimumAt(at))}.`
     : 'The curve does not reach this β, so J* is not known here.';
   const certified = points.flatMap((point) => {
     const { certificate } = point.priced;
@@ -155,11 +155,11 @@ function priceSection({ frontier }: PageData): string {
   });
   const own = certified.map(
     ({ point, certificate: { optimum: plain, corrected, effectiveSamples, isLowerBound } }) =>
-      `From the stories of ${nameOf(point)} itself it is ${isLowerBound ? 'at least ' : ''}${plusMinus(corrected.optimum)} (plain ${plusMinus(plain)}, ${effectiveSamples.toFixed(1)} effective stories an opening), which makes its gap ${isLowerBound ? 'at least ' : ''}${plusMinus(corrected.gap)}.`,
+      `From the stories of ${nameOf(point)} itself it is ${isLowerBound ? 'at least ' : ''}${plusMinus(corrected.optimum)} (plain ${plusMinus(plain)}, ${effectiveSamples.toFixed(1)} effective stories per opening), so its gap is ${isLowerBound ? 'at least ' : ''}${plusMinus(corrected.gap)}.`,
   );
-  return `## At one price: β = ${PRICE}
+  return `## Compared at one β: ${PRICE}
 
-| method | | J = E[r] − ${PRICE} KL | J\\* − J | stories written to learn from | steps | seconds |
+| method | | J = E[r] − ${PRICE} KL | J\\* − J | generated training stories | steps | seconds |
 |---|---|---:|---:|---:|---:|---:|
 ${points
   .map(({ family, label, priced: { objective, gap }, effort: { stories, steps, seconds } }) => {
@@ -176,8 +176,8 @@ ${points
   })
   .join('\n')}
 
-${[optimum, ...own].join(' ')} Stories written to learn from are those of the policy itself, or those that the pairs were chosen from (${number(STORIES_PER_PAIR)}
-a pair). Seconds are those of the training on the machine below, writing included, where they were taken; other work may have run beside it.`;
+${[optimum, ...own].join(' ')} Generated training stories are those of the policy itself, or those from which the pairs were chosen (${number(STORIES_PER_PAIR)}
+per pair). Seconds include generation, on the machine below, where they were measured; other work may have run at the same time.`;
 }
 
 /** The outcome of the checks, one sentence each. */
@@ -197,11 +197,11 @@ export function verdict({ frontier, checks }: Pick<PageData, 'frontier' | 'check
   const lead =
     ahead.length > 0
       ? `**${CONTENDER} is ahead of best-of-n** at the same KL: ${ahead.map((point) => `${nameOf(point)} by ${plusMinus(point.lead as Estimate)}`).join(', ')}.`
-      : `**${CONTENDER} is nowhere ahead of best-of-n** at the same KL by more than ${ERRORS} standard errors, up to the ${number(most.kl)} nats of the best of ${most.n}.`;
+      : `**${CONTENDER} is not ahead of best-of-n** at the same KL by more than ${ERRORS} standard errors, up to ${number(most.kl)} nats (best of ${most.n}).`;
   return [bound, lead, ...work(points, best)];
 }
 
-/** What the contender saves: it samples one story where best-of-n samples n. */
+/** How much sampling the contender saves: it generates one story where best-of-n generates n. */
 function work(points: readonly MethodPoint[], best: readonly BestPoint[]): string[] {
   const own = points.filter(({ family }) => family === CONTENDER);
   if (own.length === 0) return [];
@@ -209,7 +209,7 @@ function work(points: readonly MethodPoint[], best: readonly BestPoint[]): strin
   const same = best[(top.sameAsBestOf ?? best.length) - 1] as BestPoint;
   const drawn = top.sameAsBestOf === undefined ? `more than ${same.n}` : String(same.n);
   return [
-    `It draws one story where best-of-n draws n: ${nameOf(top)} earns ${plusMinus(top.reward)}, for which best-of-n draws ${drawn}, but it goes ${number(top.kl.mean)} nats and not ${number(same.kl)}.`,
+    `It generates one story where best-of-n generates n: ${nameOf(top)} reaches ${plusMinus(top.reward)}, for which best-of-n generates ${drawn}, but at a KL of ${number(top.kl.mean)} nats instead of ${number(same.kl)}.`,
   ];
 }
 
@@ -218,7 +218,7 @@ export function frontierLines({ points }: Frontier): string[] {
   return points.map((point) => {
     const { reward, kl, room, lead } = point;
     const ahead = lead ? `, over best-of-n ${plusMinus(lead)}` : '';
-    return `${nameOf(point).padEnd(14)} reward ${plusMinus(reward)}  KL ${plusMinus(kl)}  room ${plusMinus(room)}${ahead}`;
+    return `${nameOf(point).padEnd(14)} reward ${plusMinus(reward)}  KL ${plusMinus(kl)}  gap ${plusMinus(room)}${ahead}`;
   });
 }
 

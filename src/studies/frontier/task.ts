@@ -1,6 +1,6 @@
 /**
  * Configuration of the frontier: the methods and their training, and the number of stories for measuring them. Plain data.
- * Every method has the same pairs in the same order, steps, learning rate and adapter; only its loss differs.
+ * All methods on pairs use the same pairs in the same order, steps, learning rate and adapter; only the loss differs.
  */
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
 import type { Settings } from '../../cli/options.ts';

@@ -1,5 +1,5 @@
 /**
- * The study for readers: the two ways from preferences to a policy, as a page of Markdown and as lines for a terminal. All
+ * Writes the results of the study, RLHF compared with DPO, as a page of Markdown and as lines for a terminal. All
  * statements are computed from the results; equal results give equal bytes.
  */
 import { formatBytes } from 'webalign/gpu';
@@ -21,12 +21,12 @@ export function rlhfPage(data: PageData): string {
   const { rlhf, task, isQuick, openings, plot } = data;
   const { rewardModels, base, roads } = rlhf;
   const [{ of: first }] = rewardModels as [LearnedOutcome];
-  return `# Two roads from preferences to a policy
+  return `# Reward model and RL, compared with DPO
 
-Figure 1 of *Direct Preference Optimization* (Rafailov et al. 2023), run on the embedded model and its task, happier stories. One road
-learns a reward model from the pairs and then maximizes E[r] − β KL(π ‖ π_ref) by reinforcement learning. The other, DPO, trains on
-the same pairs directly. By [Theorem 1](theorem-1.md) both have the same optimum at the same β. Here the true reward is known
-(AFINN-165), so that a reward model can be caught out. \`npm run rlhf\` makes every number here${isQuick ? '; the figures are those of its short form, `--quick`' : ''}.
+There are two ways from preferences to a policy (figure 1 of *Direct Preference Optimization*, Rafailov et al. 2023). RLHF trains a reward
+model on the pairs and then maximizes E[r] − β KL(π ‖ π_ref) with reinforcement learning. DPO trains on the same pairs directly. By
+[Theorem 1](theorem-1.md) both have the same optimum at the same β. This study compares them on the embedded model and its task, happier
+stories. The true reward is known (AFINN-165), so over-optimization of a reward model is visible. \`npm run rlhf\` computes every number on this page${isQuick ? '; the figures are those of its short form, `--quick`' : ''}.
 
 ![${altText(rlhf)}](${plot})
 
@@ -34,47 +34,47 @@ ${verdict(rlhf)
   .map((each) => `- ${each}`)
   .join('\n')}
 
-## Where each road ends
+## Results at the end
 
-| road | steps | stories written | seconds | GPU memory | learned reward | true reward | KL | J, learned | J\\* − J |
+| method | steps | generated stories | seconds | GPU memory | learned reward | true reward | KL | J, learned | J\\* − J |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ${rewardModels.map((learned) => baseRow(learned, rlhf)).join('\n')}
 ${roads.map(endRow).join('\n')}
 
-Learned reward, true reward (sentiment) and KL in nats are means over ${task.openings} openings that nothing was trained on, ${task.stories} stories each. ± is one
-standard error, from the spread between openings. J is E[learned reward] − β KL at the road's own β, J\\* = β log Z of the learned
-reward, from ${task.referenceStories} stories of the untrained model for each opening${roads.some(({ isGapLowerBound }) => isGapLowerBound) ? ' (*at least* where those are worth fewer than 5 of the optimum)' : ''}. Seconds are those of the road's training, writing included, with
-other work beside it where the machine had any. Memory is what the run planned with. A road of RLOO or PPO begins with a reward model:
+Learned reward, true reward (sentiment) and KL in nats are means over ${task.openings} held-out openings, with ${task.stories} stories each. ± is one
+standard error, from the spread between openings. J is E[learned reward] − β KL at the method's own β, and J\\* = β log Z of the learned
+reward, from ${task.referenceStories} stories of the untrained model for each opening${roads.some(({ isGapLowerBound }) => isGapLowerBound) ? ' (*at least* where those have fewer than 5 effective samples of the optimum)' : ''}. Seconds include generation; other
+work may have run on the same machine. Memory is the planned memory of the run. RLOO and PPO need a reward model:
 
-| reward model | steps | seconds | GPU memory | orders held-out pairs rightly | correlation with the true reward |
+| reward model | steps | seconds | GPU memory | accuracy on held-out pairs | correlation with the true reward |
 |---|---:|---:|---:|---:|---:|
 ${rewardModels.map(learnedRow).join('\n')}
 
 The correlation is over single stories of the untrained model.
 
-## Over the steps
+## Results during training
 
-| road | step | seconds | learned reward | true reward | KL | J, learned | J\\* − J |
+| method | step | seconds | learned reward | true reward | KL | J, learned | J\\* − J |
 |---|---:|---:|---:|---:|---:|---:|---:|
 ${roads.flatMap((outcome) => outcome.points.map((point) => stepRow(outcome, point))).join('\n')}
 
-## What they write
+## Sample stories
 
 ${openings
   .slice(0, base.samples.length)
   .map((opening, i) => sampleList(opening, i, rlhf))
   .join('\n\n')}
 
-## How it was made
+## Settings and reproduction
 
-DPO sees its pairs ([\`demos/align/data\`](../demos/align/data/README.md)) once, ${RLHF_TRAINING.perDeviceTrainBatchSize} a step; all reward models make as many steps. All trainings have a learning
+DPO trains on its pairs ([\`demos/align/data\`](../demos/align/data/README.md)) once, ${RLHF_TRAINING.perDeviceTrainBatchSize} per step; all reward models take the same number of steps. All runs use a learning
 rate of ${RLHF_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay, a LoRA of rank ${RLHF_TRAINING.r} on every linear layer, and seed ${RLHF_TRAINING.seed}.
-A score is read at the end token of a text; a story that was cut at its length is given one, without which the score hardly depends on
-the story. RLOO and PPO write stories for the openings of the pairs and learn from the reward model's scores alone: ${storiesOf(roads)}.
+The reward model scores a text at its end token. An end token is added to stories that were cut off, because otherwise the score hardly
+depends on the story. RLOO and PPO generate stories for the openings of the pairs and learn only from the reward model's scores: ${storiesOf(roads)}.
 Stories have at most ${task.maxNewTokens} tokens. Held-out pairs: ${task.heldOut}.
 
-Ran on ${first.adapter}. Every figure is kept in [\`rlhf/\`](rlhf): with nothing changed, the command draws this page again without
-training. Stopped, it goes on where it was.
+The study ran on ${first.adapter}. Every figure is stored in [\`rlhf/\`](rlhf): if nothing changed, the command writes this page again without
+training. If it was stopped, it continues.
 `;
 }
 
@@ -92,7 +92,8 @@ function storiesOf(roads: readonly RoadOutcome[]): string {
 }
 
 function baseRow({ pairs, base: proxy }: LearnedOutcome, { base, rewardModels }: Rlhf): string {
-  const name = rewardModels.length > 1 ? `the model as it was, by ${pairs} pairs` : 'the model as it was';
+  const name =
+    rewardModels.length > 1 ? `untrained model, reward model of ${pairs} pairs` : 'untrained model';
   return `| ${name} | 0 | 0 | 0 |  | ${plusMinus(proxy)} | ${plusMinus(base.gold)} | 0 |  |  |`;
 }
 
@@ -131,7 +132,7 @@ function gapOf({ gap }: Point, isLowerBound: boolean): string {
 
 function sampleList(opening: string, i: number, { base, roads }: Rlhf): string {
   const told = [
-    { name: 'the model as it was', text: base.samples[i] },
+    { name: 'untrained model', text: base.samples[i] },
     ...roads.map(({ road: { name }, samples }) => ({ name, text: samples[i] })),
   ];
   return `*${opening}* …\n\n${told.map(({ name, text = '' }) => `- ${name}: …${text.replace(/\s+/g, ' ')}`).join('\n')}`;
@@ -150,7 +151,7 @@ export function verdict({ roads }: Rlhf): string[] {
     ({ name, from, to, gold, proxy }) =>
       `**${name} over-optimizes its reward model**: from step ${from} to ${to} the learned reward changed by ${signed(proxy)}, the true one by ${signed(gold)}.`,
   );
-  const nowhere = `No road over-optimizes its reward model by more than ${ERRORS} standard errors: nowhere does the true reward fall while the learned one rises.`;
+  const nowhere = `No method over-optimizes its reward model by more than ${ERRORS} standard errors: the true reward never falls while the learned one rises.`;
   return [...gains, ...(told.length > 0 ? told : [nowhere])];
 }
 
@@ -162,7 +163,7 @@ export function rlhfLines({ base, rewardModels, roads }: Rlhf): string[] {
   });
   const before = rewardModels.map(
     ({ pairs, base: proxy }) =>
-      `${`as it was, ${pairs} pairs`.padEnd(26)} learned ${plusMinus(proxy)}  true ${plusMinus(base.gold)}`,
+      `${`untrained, ${pairs} pairs`.padEnd(26)} learned ${plusMinus(proxy)}  true ${plusMinus(base.gold)}`,
   );
   return [...before, ...lines];
 }
@@ -172,7 +173,7 @@ export function altText({ base, roads }: Rlhf): string {
     const { gold, kl } = points.at(-1) as Point;
     return `${road.name} ends at a true reward of ${number(gold.mean)} and ${number(kl.mean)} nats`;
   });
-  return `Reward against KL along each road, from ${number(base.gold.mean)} at KL 0: ${told.join('; ')}`;
+  return `Reward against KL during each training, from ${number(base.gold.mean)} at KL 0: ${told.join('; ')}`;
 }
 
 function signed(estimate: { mean: number; standardError: number }): string {

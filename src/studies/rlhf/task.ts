@@ -5,7 +5,7 @@
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
 import type { Settings } from '../../cli/options.ts';
 
-/** A way from pairs to a policy. Another method is another row. */
+/** A method that trains a policy from pairs. A new method is a new row. */
 export interface Road {
   /** Name of its files. */
   id: string;
@@ -102,7 +102,7 @@ export const RLHF: RlhfTask = {
   roads: roadsOf(640, 10, { batches: 100, stories: 64, group: 8, every: 20 }),
 };
 
-/** Shows the direction, in a few minutes on two cores. */
+/** A reduced study that takes a few minutes on two cores and shows the direction of the results. */
 export const RLHF_QUICK: RlhfTask = {
   heldOut: 32,
   openings: 32,

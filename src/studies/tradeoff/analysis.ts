@@ -44,7 +44,7 @@ export interface Tradeoff {
   whole: Change;
   /** The changes between consecutive scales. */
   moves: readonly Move[];
-  /** The difference of training on both criteria at once to the two stages. */
+  /** The difference between training on both criteria at once and the two stages. */
   atOnce: Change;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Stepwise alignment for readers: what it is, how to use it, and its results on the embedded task, as a page of Markdown
- * and as lines for a terminal. All statements are computed from the results; equal results give equal bytes.
+ * Writes a page of Markdown on stepwise alignment (what it is, how to use it, its results on the embedded task), and lines
+ * for a terminal. All statements are computed from the results; equal results give equal bytes.
  */
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
 import type { Estimate } from '../../cli/statistics.ts';
@@ -32,20 +32,20 @@ export function tradeoffPage(data: PageData): string {
   const steps = (scaled.at(-1) as Point).steps;
   return `# Stepwise alignment: one criterion, then another
 
-An answer should be helpful *and* harmless, and data for the two seldom comes together. Stepwise alignment (SACPO, Wachi et al. 2024) trains
-on one criterion after the other. It rests on [Theorem 1](theorem-1.md): the optimal policy for reward r + λg is
+An answer should be helpful *and* harmless, but few data sets cover both. Stepwise alignment (SACPO, Wachi et al. 2024) trains
+on one criterion after the other. It is based on [Theorem 1](theorem-1.md): the optimal policy for reward r + λg is
 
 $$\\pi^*_{r + \\lambda g}(y|x) \\;\\propto\\; \\pi_{\\mathrm{ref}}(y|x)\\, e^{(r + \\lambda g)/\\beta} \\;\\propto\\; \\pi^*_r(y|x)\\, e^{g(x, y)\\,/\\,(\\beta/\\lambda)}$$
 
-so aligning to r first and then to g, with the *first result as the reference* and β/λ in place of β, ends where both at once would. Here each
-stage is a LoRA adapter of its own on top of those before. The reference of a stage is the model with that adapter off, which costs no second
-model, and what an earlier stage has learned is never touched again. Scaling the last adapter by q from 0 to 1 moves between the two results
-(P-SACPO) without training.
+Training on r first and then on g, with the *first result as the reference* and β/λ instead of β, therefore has the same optimum as training on
+both at once. Each stage trains its own LoRA adapter on top of the earlier ones. The reference of a stage is the model with that adapter off,
+which needs no second model. Later stages do not change earlier adapters. Scaling the last adapter by q from 0 to 1 interpolates between the
+two results (P-SACPO) without training.
 
-## How to use it
+## Run the stages
 
-\`stages.json\` names the stages in their order. Each has a \`method\` that starts from a reference (\`dpo\` or \`kto\`), its \`data\`, perhaps \`lambda\`,
-and takes every setting of that method's command:
+\`stages.json\` lists the stages in order. Each has a \`method\` with a reference (\`dpo\` or \`kto\`), its \`data\`, optionally \`lambda\`,
+and any setting of that method's command:
 
 \`\`\`json
 {
@@ -62,42 +62,42 @@ npx webalign generate --model SmolLM2-135M --adapter run/1-reward --adapter run/
 npx webalign export --adapter run/1-reward --adapter run/2-safety --q 0.5 --out half
 \`\`\`
 
-\`run/1-reward\` and \`run/2-safety\` are PEFT adapters that add up; \`run\` itself and \`half\` are single ones that hold both, exact, at the sum of
-the ranks. Stopped, the first command goes on with \`--resume\`. In code it is \`SACPOTrainer\`: \`stages\` with data sets, \`train()\` for the events,
-\`scale(q)\`, \`combined(q)\`.
+\`run/1-reward\` and \`run/2-safety\` are PEFT adapters that add up. \`run\` itself and \`half\` are single adapters that contain both exactly; their
+rank is the sum of the ranks. If the first command was stopped, \`--resume\` continues it. In code, use \`SACPOTrainer\`: \`stages\` with data sets,
+\`train()\` for the events, \`scale(q)\`, \`combined(q)\`.
 
-## What it does: two criteria in tension
+## Results with two conflicting criteria
 
-The embedded model's stories are first made **glad**, as in [\`webalign align\`](command-line.md#try-the-embedded-example): the sum of AFINN-165's ratings of their words.
-Then they are made **calm**: as few *strong* words (rated beyond ±2) and exclamation marks as possible. The two pull apart, because most of the
-gladness of these stories is in strong words (*happy*, *love*, *fun*, *good*: 3 or 4), while mild ones (*liked*, *help*, *smiled*, *friend*: 1 or 2) are
-calm. Both stages see the same ${pairs.reward} pairs of completions, labeled once for each criterion, as PKU-SafeRLHF labels its answers. Calm tells
-${pairs.calm} of the pairs apart, and in ${pairs.opposed} of them it wants the completion that gladness rejects.
+The first stage trains for **gladness**, as in [\`webalign align\`](command-line.md#try-the-embedded-example): the sum of AFINN-165's ratings of a story's words.
+The second stage trains for **calm**: as few *strong* words (rated beyond ±2) and exclamation marks as possible. The criteria conflict, because most
+of the gladness of these stories comes from strong words (*happy*, *love*, *fun*, *good*: 3 or 4), while mild ones (*liked*, *help*, *smiled*, *friend*: 1 or 2)
+are calm. Both stages use the same ${pairs.reward} pairs of completions, labeled once for each criterion, as PKU-SafeRLHF labels its answers. Calm has a
+preference in ${pairs.calm} of the pairs, and in ${pairs.opposed} of them it prefers the completion that gladness rejects.
 
 ![${altText(tradeoff)}](${plot})
 
-| | q | steps | gladness | calm | KL to the model as it was |
+| | q | steps | gladness | calm | KL to the untrained model |
 |---|---:|---:|---:|---:|---:|
 ${pointsOf(tradeoff).map(row).join('\n')}
 
-± is one standard error, from the spread between openings; differences below are taken opening by opening. KL is the mean of
-log π − log π_ref over the model's own stories, in nats. Every model wrote ${task.stories} stories for each of the same ${task.openings} openings with the same
+± is one standard error, from the spread between openings; differences below are computed per opening. KL is the mean of
+log π − log π_ref over the model's own stories, in nats. Every model generated ${task.stories} stories for each of the same ${task.openings} openings with the same
 random numbers.
 
 ${verdict(data)
   .map((each) => `- ${each}`)
   .join('\n')}
 
-## How it was made
+## Settings and reproduction
 
-\`npm run tradeoff\`. Stage one is DPO with β = ${ALIGN_TRAINING.beta}, ${reward.steps} steps of ${ALIGN_TRAINING.perDeviceTrainBatchSize} pairs; stage two DPO with β/λ = ${number(ALIGN_TRAINING.beta / task.lambda)} (λ = ${task.lambda}), ${steps - reward.steps} steps;
+\`npm run tradeoff\` computes every number. Stage one is DPO with β = ${ALIGN_TRAINING.beta}, ${reward.steps} steps of ${ALIGN_TRAINING.perDeviceTrainBatchSize} pairs; stage two is DPO with β/λ = ${number(ALIGN_TRAINING.beta / task.lambda)} (λ = ${task.lambda}), ${steps - reward.steps} steps;
 learning rate ${ALIGN_TRAINING.learningRate} with a warm-up over a tenth of the steps and then linear decay, LoRA of rank ${ALIGN_LORA.r} on every linear layer, seed ${ALIGN_TRAINING.seed}.
-*Both at once* is one adapter on the pairs of both labellings together, shuffled, with the first stage's settings and as many steps as the two
-stages have (${both.steps}). Stories have at most ${task.maxNewTokens} tokens, at temperature ${TRADEOFF_SAMPLING.temperature} from the whole distribution; their mean length is ${number(Math.min(...pointsOf(tradeoff).map(({ tokens }) => tokens.mean)))} tokens or more for every
-model, so that none is calm by being short. Calm counts words and marks and knows nothing of what is told: it stands for a safety criterion here
-because anyone can check it.
+*Both at once* is one adapter, trained on the shuffled pairs of both labelings, with the first stage's settings and as many steps as the two
+stages have (${both.steps}). Stories have at most ${task.maxNewTokens} tokens, sampled at temperature ${TRADEOFF_SAMPLING.temperature} from the full distribution; their mean length is ${number(Math.min(...pointsOf(tradeoff).map(({ tokens }) => tokens.mean)))} tokens or more for every
+model, so no model is calm because its stories are short. Calm only counts words and marks and ignores the meaning of a story. It represents a
+safety criterion here because anyone can check it.
 
-Ran on ${adapters.join('; ')}. Every sample is kept in [\`sacpo/\`](sacpo): with nothing changed, the command draws this page again without
+The study ran on ${adapters.join('; ')}. Every sample is stored in [\`sacpo/\`](sacpo): if nothing changed, the command writes this page again without
 training.
 `;
 }
@@ -123,14 +123,14 @@ export function verdict({ tradeoff, checks }: Pick<PageData, 'tradeoff' | 'check
     checks.calmer
       ? `**The second stage made stories calmer**, by ${signed(second.calm)}, at a cost in gladness of ${plusMinus(negative(second.sentiment))}.`
       : `**The second stage did not make stories calmer**: calm changed by ${signed(second.calm)}.`,
-    `After both stages gladness is ${signed(whole.sentiment)} and calm ${signed(whole.calm)} from where the model was.`,
+    `After both stages, gladness has changed by ${signed(whole.sentiment)} and calm by ${signed(whole.calm)} compared with the untrained model.`,
     checks.back.length === 0
-      ? `**q moves from one stage to the other**: at no step of q does calm fall or gladness rise by more than ${ERRORS} standard errors${against.length === 0 ? ', nor at all' : ` (by less, from ${against.map(told).join(', from ')})`}.`
+      ? `**q interpolates between the stages**: calm never falls and gladness never rises from one q to the next by more than ${ERRORS} standard errors${against.length === 0 ? ', in fact not at all' : ` (by less, from ${against.map(told).join(', from ')})`}.`
       : `**q does not move steadily**: it goes back from ${checks.back.map(told).join(', from ')}.`,
     checks.untouched
       ? '**The first stage is untouched**: its weights are the same bytes before and after the second, and at q = 0 every story and every log-probability is that of the first stage.'
       : '**The first stage was touched**: its weights or its stories at q = 0 are not those from before the second.',
-    `Both at once reaches gladness ${plusMinus(both.sentiment)} and calm ${plusMinus(both.calm)}: from both stages, gladness ${signed(atOnce.sentiment)} and calm ${signed(atOnce.calm)}.`,
+    `The adapter trained on both at once reaches gladness ${plusMinus(both.sentiment)} and calm ${plusMinus(both.calm)}; compared with both stages, gladness ${signed(atOnce.sentiment)} and calm ${signed(atOnce.calm)}.`,
   ];
 }
 

@@ -41,7 +41,7 @@ describe('io/gguf: damaged files', () => {
       }
     });
 
-    it(`${name}: bits turned, numbers replaced, pieces moved`, async () => {
+    it(`${name}: bits flipped, numbers replaced, pieces moved`, async () => {
       let sound = 0;
       for (const mutant of mutants(file, 1500, 77)) if (await survives(mutant)) sound++;
       // Changed bits of weights are valid; that some files are valid shows that not everything is refused.

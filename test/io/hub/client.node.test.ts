@@ -169,9 +169,9 @@ describe('io/hub', () => {
     ['a private one with a wrong token', 'org/private', { token: 'hf_wrong' }, 'account of the token'],
     ['a gated one', 'org/gated', {}, 'org/gated/config.json', 'gated', '/org/gated', 'HF_TOKEN'],
     ['a gated one with a token', 'org/gated', { token: TOKEN }, 'gated', 'with the account of the token'],
-    ['a revision that is not there', 'org/tiny@dev', {}, 'org/tiny', 'no revision "dev"'],
-    ['a revision that leads elsewhere', 'org/tiny', { revision: '../../x' }, 'is not a valid revision'],
-    ['an address that is none', 'org/tiny', { endpoint: 'hub' }, 'endpoint', '"hub"'],
+    ['an unknown revision', 'org/tiny@dev', {}, 'org/tiny', 'no revision "dev"'],
+    ['a revision that contains a path', 'org/tiny', { revision: '../../x' }, 'is not a valid revision'],
+    ['an invalid endpoint', 'org/tiny', { endpoint: 'hub' }, 'endpoint', '"hub"'],
     ['two revisions', 'org/tiny@dev', { revision: 'main' }, 'given twice'],
   ];
   for (const [what, name, more, ...parts] of REFUSED) {

@@ -48,7 +48,7 @@ export async function runInChildren(
       report.add({
         kind: 'fail',
         file,
-        title: 'the process breaks off',
+        title: 'the process ended unexpectedly',
         error: `It ended with ${child.signalCode ?? `exit code ${child.exitCode}`}.\n${last}`,
       });
   }
