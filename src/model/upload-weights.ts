@@ -9,7 +9,7 @@ import { toFloat32 } from '../io/float.ts';
 import type { ContentHash } from '../io/hash.ts';
 import type { TensorSource } from '../io/safetensors.ts';
 import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
-import { type ParameterSpec, ParameterStore, paddedBytes, SLABS } from '../tensor/parameters.ts';
+import { type ParameterSpec, ParameterStore, SLABS } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { bytesIn, formatFor, type LoadDtype } from './precision.ts';
 import type { ModelWeights } from './stored-weights.ts';
@@ -23,7 +23,8 @@ export interface LoadedWeights {
 
 /**
  * Throws {@link MemoryCapError} if the weights exceed the memory cap together with the buffers in use, and {@link InputError}
- * if one exceeds the device's largest buffer. Needs only their shapes: nothing has been read, and nothing is allocated.
+ * if one exceeds the device's largest buffer. Needs only their shapes, and
+ * leaves out what the pool adds to them: nothing has been read, and nothing is allocated.
  */
 export function requireRoom(
   gpu: Gpu,
@@ -31,14 +32,12 @@ export function requireRoom(
   { dtype, trainable, name }: { dtype: LoadDtype; trainable: boolean; name: string },
 ): void {
   const { pool, counting } = gpu;
-  let [bytes, slab] = [pool.report().live, 0];
-  for (const [tensor, shape] of shapes) {
+  let bytes = pool.report().live;
+  for (const tensor of shapes.keys()) {
     const source = stored.get(tensor) as TensorSource;
     const format = matrices.has(tensor) ? formatFor(dtype, source) : 'f32';
-    if (trainable) slab += paddedBytes(shape.reduce((a, b) => a * b, 1));
-    else bytes += pool.bytesFor(sizeOf(gpu, source, format));
+    bytes += trainable ? SLABS.length * sizeOf(gpu, source, 'f32') : sizeOf(gpu, source, format);
   }
-  if (trainable) bytes += SLABS.length * pool.bytesFor(slab);
   if (counting || bytes <= pool.cap) return;
   throw new MemoryCapError(bytes, pool.cap, name, 'Use a smaller dtype or an adapter, or raise the cap');
 }

@@ -33,7 +33,7 @@ export type Slab = (typeof SLABS)[number];
 const ALIGNMENT = 256;
 
 /** Bytes of so many values in a slab. */
-export const paddedBytes = (values: number) => Math.ceil((values * 4) / ALIGNMENT) * ALIGNMENT;
+const paddedBytes = (values: number) => Math.ceil((values * 4) / ALIGNMENT) * ALIGNMENT;
 
 export class ParameterStore {
   /** Views of the values, one after the other; the other slabs have the same layout. The host keeps no copy of the numbers. */
