@@ -9,10 +9,8 @@ import type { StoredTensor } from './safetensors.ts';
  * `state_dict()` of the model rather than PEFT's own format. transformers omits the prefix.
  */
 const KEY = /^(?:base_model\.model\.)?(.{1,512}?)\.lora_(A|B)(?:\.([^.]{1,128}))?\.weight$/;
-/** Heads and embeddings, which are not adapted. */
+/** Heads and embeddings, which are not adapted. PEFT merges the adapter of a tied head into the embedding as well. */
 const ENDS = /lm_head|embed|wte/;
-/** PEFT merges the adapter of a tied head into the embedding as well, and saves only one of two copies. */
-export const UNTIED = ', unless head and embedding are tied';
 /** PEFT's default name of an adapter, for saving and loading. */
 const DEFAULT = 'default';
 
@@ -33,7 +31,7 @@ export function adapterTensors(
     throw new InputError(
       file,
       `not LoRA weights of linear layers: ${listed(odd)}`,
-      `Save or train it without them (save_embedding_layers=False, bias="none"), or merge it with PEFT${UNTIED}`,
+      'Save it without them (save_embedding_layers=False, bias="none"), or merge it with PEFT, unless head and embedding are tied',
     );
   }
   const names = new Set(found.map(({ adapter }) => adapter));

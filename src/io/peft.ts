@@ -7,7 +7,7 @@
  */
 import { own } from '../base/lookup.ts';
 import { inFloat32 } from '../base/range.ts';
-import { adapterTensors, UNTIED } from './adapter-tensors.ts';
+import { adapterTensors } from './adapter-tensors.ts';
 import { InputError, listed, quote } from './errors.ts';
 import type { Files } from './files.ts';
 import { toFloat32Bytes } from './float.ts';
@@ -170,9 +170,9 @@ const MUST_BE_OFF = [
 ];
 
 function refuseUnsupported(fields: Fields): void {
-  const wayOut = 'Train one without it, or merge it into its model with PEFT';
+  const wayOut = 'Train one without it, or merge it with PEFT, unless head and embedding are tied';
   if (!hasHead(fields) && !isOff(fields.get('modules_to_save')))
-    throw fields.unsupported('modules_to_save', wayOut + UNTIED);
+    throw fields.unsupported('modules_to_save', wayOut);
   for (const name of MUST_BE_OFF) if (!isOff(fields.get(name))) throw fields.unsupported(name, wayOut);
   if (fields.string('bias', 'none') !== 'none') throw fields.unsupported('bias', wayOut);
   // PiSSA, OLoRA, CorDA and LoftQ also change the base weights.

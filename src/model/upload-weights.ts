@@ -29,7 +29,9 @@ export interface LoadedWeights {
 export function requireRoom(
   gpu: Gpu,
   { shapes, stored, matrices }: ModelWeights,
-  { dtype, trainable, name }: { dtype: LoadDtype; trainable: boolean; name: string },
+  dtype: LoadDtype,
+  trainable: boolean,
+  name: string,
 ): void {
   const { pool, counting } = gpu;
   let bytes = pool.report().live;
@@ -39,7 +41,7 @@ export function requireRoom(
     bytes += trainable ? SLABS.length * sizeOf(gpu, source, 'f32') : sizeOf(gpu, source, format);
   }
   if (counting || bytes <= pool.cap) return;
-  throw new MemoryCapError(bytes, pool.cap, name, 'Use a smaller dtype or an adapter, or raise the cap');
+  throw new MemoryCapError(bytes, pool.cap, name, 'Load the model with a smaller dtype, or train an adapter');
 }
 
 /** Maximum bytes in host memory that wait for the device. */
