@@ -3,13 +3,14 @@ import { InputError, listed, printable, quote } from './errors.ts';
 import { toFloat32 } from './float.ts';
 import type { Adapter } from './peft.ts';
 import type { StoredTensor } from './safetensors.ts';
-import { isHeadOrEmbedding, WITHOUT_ENDS } from './target-modules.ts';
 
 /**
  * A tensor's name: the module, limited in length; the half, A or B; and the adapter's name if the file is PyTorch's
  * `state_dict()` of the model rather than PEFT's own format. transformers omits the prefix.
  */
 const KEY = /^(?:base_model\.model\.)?(.{1,512}?)\.lora_(A|B)(?:\.([^.]{1,128}))?\.weight$/;
+/** Heads and embeddings, which are not adapted. PEFT merges the adapter of a tied head into the embedding as well. */
+const ENDS = /lm_head|embed|wte/;
 /** PEFT's default name of an adapter, for saving and loading. */
 const DEFAULT = 'default';
 
@@ -23,19 +24,14 @@ export function adapterTensors(
   const odd: string[] = [];
   for (const [name, tensor] of tensors) {
     const [, module, half, adapter] = KEY.exec(name) ?? [];
-    if (module === undefined) odd.push(quote(name));
+    if (module === undefined || ENDS.test(module)) odd.push(quote(name));
     else found.push({ module, half: half as 'A' | 'B', adapter, tensor });
-  }
-  const ends = [...tensors.keys()].filter(isHeadOrEmbedding);
-  if (ends.length > 0) {
-    const what = `has weights of the head or the embedding, which are not adapted here: ${listed(ends.map((name) => quote(name)))}`;
-    throw new InputError(file, what, WITHOUT_ENDS);
   }
   if (odd.length > 0) {
     throw new InputError(
       file,
       `not LoRA weights of linear layers: ${listed(odd)}`,
-      'Merge the adapter into its model with PEFT, or save it without them: save_embedding_layers=False, bias="none"',
+      'Save it without them (save_embedding_layers=False, bias="none"), or merge it with PEFT, unless head and embedding are tied',
     );
   }
   const names = new Set(found.map(({ adapter }) => adapter));

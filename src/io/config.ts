@@ -91,19 +91,18 @@ export function parseConfigText(
 
 /**
  * The end tokens in the text of a `generation_config.json`; none if it has no such field, whatever `config.json` has
- * (`inConfig`), as in transformers. Its other fields, such as defaults for sampling, are not read.
+ * (`isInConfig`), as in transformers. Its other fields, such as defaults for sampling, are not read.
  */
 export function parseGenerationEnds(
   text: string,
   file: string,
   vocabSize: number,
-  inConfig: readonly number[],
+  isInConfig: boolean,
 ): TokenIds {
   const fields = new Fields(parseJsonObject(text, file), file);
   if (fields.get('eos_token_id') !== undefined) return tokenIds(fields, 'eos_token_id', vocabSize);
-  const what = `${file} has no "eos_token_id", so no token ends a text: as in transformers, config.json counts only without this file.`;
-  const wayOut = `To end at ${listed(inConfig)}, add "eos_token_id" to it, or remove it.`;
-  return { ids: [], notices: inConfig.length > 0 ? [`${what} ${wayOut}`] : [] };
+  const notice = `${file} has no "eos_token_id", so no token ends a text: add it, or remove the file.`;
+  return { ids: [], notices: isInConfig ? [notice] : [] };
 }
 
 /** Reads a parsed `config.json`. Throws `InputError` with the file and the field. */

@@ -72,7 +72,7 @@ export function filesOf(
   };
   const read = async (path: string) => readAll(await open(path));
   const readText = async (path: string): Promise<string> =>
-    decoded(decoderOfMarks(), `${name}/${path}`, await read(path), false);
+    decoded(decoder(true), `${name}/${path}`, await read(path), false);
   return {
     name,
     open,
@@ -83,12 +83,12 @@ export function filesOf(
   };
 }
 
-/** A decoder that keeps a byte order mark: to transformers it is a part of a template, and an error in JSON. */
-const decoderOfMarks = () => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** With `ignoreBOM`, a byte order mark is kept: to transformers it is a part of a template, and an error in JSON. */
+const decoder = (ignoreBOM = false) => new TextDecoder('utf-8', { fatal: true, ignoreBOM });
 
 /** Decodes UTF-8, without a byte order mark. Throws {@link InputError} if the bytes are not UTF-8. */
 export function decodeText(bytes: Uint8Array, file: string): string {
-  return decoded(new TextDecoder('utf-8', { fatal: true }), file, bytes, false);
+  return decoded(decoder(), file, bytes, false);
 }
 
 /** Bytes that {@link textPieces} reads at a time. */
@@ -96,20 +96,20 @@ const PIECE_BYTES = 2 ** 20;
 
 /** The text of a file, piece by piece. Throws {@link InputError} if its bytes are not UTF-8. */
 export async function* textPieces(source: ByteSource): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const reader = decoder();
   for (let at = 0; at < source.size; at += PIECE_BYTES) {
     const length = Math.min(PIECE_BYTES, source.size - at);
     const bytes = await source.read(at, length);
-    yield decoded(decoder, source.name, bytes, at + length < source.size);
+    yield decoded(reader, source.name, bytes, at + length < source.size);
   }
 }
 
 /** Bytes of which V8 makes no text, unless some of them are parts of characters. */
 const LONGEST_TEXT = 2 ** 29 - 24;
 
-function decoded(decoder: TextDecoder, file: string, bytes: Uint8Array, stream: boolean): string {
+function decoded(reader: TextDecoder, file: string, bytes: Uint8Array, stream: boolean): string {
   try {
-    return decoder.decode(bytes, { stream });
+    return reader.decode(bytes, { stream });
   } catch (cause) {
     const isTooLong = bytes.length >= LONGEST_TEXT;
     const what = isTooLong ? `its ${bytes.length} bytes are too long for one text` : 'is not UTF-8 text';

@@ -13,17 +13,12 @@ export type JsonObject = { [name: string]: Json };
 
 /** Parses `text`; throws {@link InputError} with file, line and column. */
 export function parseJson(text: string, file: string): Json {
-  if (text.startsWith('\uFEFF'))
-    throw new InputError(
-      file,
-      'begins with a byte order mark, which transformers refuses too',
-      'Save it as UTF-8 without one',
-    );
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
     const { line, column } = lineAndColumn(text, scanJson(text).error ?? text.length);
-    const found = text.trim() === '' ? 'the file is empty' : 'this is not valid JSON';
+    const marked = text[0] === '\uFEFF' ? ', but a byte order mark' : '';
+    const found = text.trim() === '' ? 'the file is empty' : `this is not valid JSON${marked}`;
     throw new InputError(
       `${file}, line ${line}, column ${column}`,
       found,

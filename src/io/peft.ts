@@ -16,7 +16,7 @@ import { type LoraConfig, MOST_RANK } from './lora-settings.ts';
 import { areReadable, firstMatching } from './module-patterns.ts';
 import { hasHead, headFields, headTensor, takeHead } from './peft-head.ts';
 import { parseSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.ts';
-import { isAllLinear, isHeadOrEmbedding, matchTargets, shortNames, WITHOUT_ENDS } from './target-modules.ts';
+import { isAllLinear, matchTargets, shortNames } from './target-modules.ts';
 
 export type { LoraConfig };
 
@@ -170,12 +170,9 @@ const MUST_BE_OFF = [
 ];
 
 function refuseUnsupported(fields: Fields): void {
-  const wayOut = 'Merge the adapter into its model with PEFT, or train one without it';
-  const saved = fields.get('modules_to_save');
-  if (!hasHead(fields) && !isOff(saved)) {
-    const hasEnds = Array.isArray(saved) && saved.some((name) => isHeadOrEmbedding(String(name)));
-    throw fields.unsupported('modules_to_save', hasEnds ? WITHOUT_ENDS : wayOut);
-  }
+  const wayOut = 'Train one without it, or merge it with PEFT, unless head and embedding are tied';
+  if (!hasHead(fields) && !isOff(fields.get('modules_to_save')))
+    throw fields.unsupported('modules_to_save', wayOut);
   for (const name of MUST_BE_OFF) if (!isOff(fields.get(name))) throw fields.unsupported(name, wayOut);
   if (fields.string('bias', 'none') !== 'none') throw fields.unsupported('bias', wayOut);
   // PiSSA, OLoRA, CorDA and LoftQ also change the base weights.

@@ -4,14 +4,6 @@
  */
 import { InputError, listed, quote } from './errors.ts';
 
-/** The head and the embedding, also as a part of a tensor's name. They are never adapted. */
-const ENDS = /(?:^|\.)(?:lm_head|embed_out|embed_tokens|embed_in|wte)(?:\.|$)/;
-export const isHeadOrEmbedding = (name: string) => ENDS.test(name);
-
-/** The way out for adapters of the head or the embedding. Merging in PEFT also adds a tied head's adapter to the embedding. */
-export const WITHOUT_ENDS =
-  'Train it without them in target_modules and modules_to_save. Merging it with PEFT only works if the model has its own head (tie_word_embeddings false)';
-
 /** Selects every linear layer except the head, as in PEFT. */
 export const ALL_LINEAR = 'all-linear';
 
@@ -35,11 +27,11 @@ export function resolveTargetModules(
       list.length === 0
         ? 'the list is empty'
         : `unknown modules:  ${listed(unknown.map((name) => quote(name)))}`;
-    const known = `Supported modules: ${listed(shortNames(modules), 32)} and ${ALL_LINEAR}`;
-    const wayOut = unknown.some(isHeadOrEmbedding)
-      ? `The head and the embedding are not adapted: leave them out. ${known}`
-      : known;
-    throw new InputError('target modules', what, wayOut);
+    throw new InputError(
+      'target modules',
+      what,
+      `Supported modules: ${listed(shortNames(modules), 32)} and ${ALL_LINEAR}`,
+    );
   }
   return modules.filter((module) => meant.has(module));
 }

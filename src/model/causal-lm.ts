@@ -90,7 +90,7 @@ export class CausalLM extends Decoder {
       throw new InputError(where, what, 'Use a model whose head size is a multiple of 4');
     }
     const stored = await openModelWeights(files, description, (weights) =>
-      requireRoom(gpu, weights, { dtype, trainable, name: files.name }),
+      requireRoom(gpu, weights, dtype, trainable, files.name),
     );
     const hash = new ContentHash();
     await hash.add(JSON.stringify(config));

@@ -50,5 +50,5 @@ async function generationEnds(
 ): Promise<TokenIds | undefined> {
   if (!(await files.exists(GENERATION_CONFIG))) return undefined;
   const text = await files.readText(GENERATION_CONFIG);
-  return parseGenerationEnds(text, `${files.name}/${GENERATION_CONFIG}`, vocabSize, eosTokenIds);
+  return parseGenerationEnds(text, `${files.name}/${GENERATION_CONFIG}`, vocabSize, eosTokenIds.length > 0);
 }

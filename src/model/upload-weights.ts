@@ -9,7 +9,7 @@ import { toFloat32 } from '../io/float.ts';
 import type { ContentHash } from '../io/hash.ts';
 import type { TensorSource } from '../io/safetensors.ts';
 import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
-import { type ParameterSpec, ParameterStore, storeBytes } from '../tensor/parameters.ts';
+import { type ParameterSpec, ParameterStore, SLABS } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { bytesIn, formatFor, type LoadDtype } from './precision.ts';
 import type { ModelWeights } from './stored-weights.ts';
@@ -22,34 +22,26 @@ export interface LoadedWeights {
 }
 
 /**
- * Throws {@link MemoryCapError} if the weights exceed the memory cap together with the buffers in use. Needs only their
- * shapes: nothing has been read, and nothing is allocated.
+ * Throws {@link MemoryCapError} if the weights exceed the memory cap together with the buffers in use, and {@link InputError}
+ * if one exceeds the device's largest buffer. Needs only their shapes, and
+ * leaves out what the pool adds to them: nothing has been read, and nothing is allocated.
  */
 export function requireRoom(
   gpu: Gpu,
   { shapes, stored, matrices }: ModelWeights,
-  { dtype, trainable, name }: { dtype: LoadDtype; trainable: boolean; name: string },
+  dtype: LoadDtype,
+  trainable: boolean,
+  name: string,
 ): void {
   const { pool, counting } = gpu;
-  if (counting || pool.cap === Number.POSITIVE_INFINITY) return;
-  const sizes = [...shapes].map(([tensor, shape]) => ({ tensor, size: shape.reduce((a, b) => a * b, 1) }));
-  const frozen = () =>
-    sizes.reduce((sum, { tensor, size }) => {
-      const format = matrices.has(tensor) ? formatFor(dtype, stored.get(tensor) as TensorSource) : 'f32';
-      return sum + pool.bytesFor(deviceBytes(format, size));
-    }, 0);
-  const bytes = trainable
-    ? storeBytes(
-        gpu,
-        sizes.map(({ size }) => size),
-      )
-    : frozen();
-  const needed = pool.report().live + bytes;
-  if (needed <= pool.cap) return;
-  const wayOut = trainable
-    ? 'Train an adapter instead of all weights, or raise the memory cap'
-    : 'Load the model with a smaller dtype, such as q8_0, or raise the memory cap';
-  throw new MemoryCapError(needed, pool.cap, `The model ${name}`, wayOut);
+  let bytes = pool.report().live;
+  for (const tensor of shapes.keys()) {
+    const source = stored.get(tensor) as TensorSource;
+    const format = matrices.has(tensor) ? formatFor(dtype, source) : 'f32';
+    bytes += trainable ? SLABS.length * sizeOf(gpu, source, 'f32') : sizeOf(gpu, source, format);
+  }
+  if (counting || bytes <= pool.cap) return;
+  throw new MemoryCapError(bytes, pool.cap, name, 'Load the model with a smaller dtype, or train an adapter');
 }
 
 /** Maximum bytes in host memory that wait for the device. */
@@ -70,7 +62,6 @@ export async function uploadWeights(
   for (const [name, shape] of shapes) {
     const source = stored.get(name) as TensorSource;
     const format = matrices.has(name) ? formatFor(dtype, source) : 'f32';
-    checkSize(gpu, source, format);
     const tensor = Tensor.reserve(gpu, shape, format, name);
     tensors.set(name, tensor);
     if (gpu.counting) continue;
@@ -87,13 +78,13 @@ export async function uploadWeights(
   return { tensors, store: undefined };
 }
 
-/** Throws {@link InputError} for a tensor that exceeds the device's largest buffer. */
-function checkSize({ limits, counting }: Gpu, { shape, where }: TensorSource, format: WeightDtype): void {
+/** Bytes of a tensor. Throws {@link InputError} if it exceeds the device's largest buffer. */
+function sizeOf({ limits, counting }: Gpu, { shape, where }: TensorSource, format: WeightDtype): number {
   const bytes = deviceBytes(
     format,
     shape.reduce((a, b) => a * b, 1),
   );
-  if (counting || bytes <= limits.maxBufferSize) return;
+  if (counting || bytes <= limits.maxBufferSize) return bytes;
   const what = `takes ${formatBytes(bytes)} in ${format}, more than this device's largest buffer of ${formatBytes(limits.maxBufferSize)}`;
   throw new InputError(where, what, 'Load the model with a smaller dtype, such as q8_0');
 }

@@ -35,11 +35,6 @@ const ALIGNMENT = 256;
 /** Bytes of so many values in a slab. */
 const paddedBytes = (values: number) => Math.ceil((values * 4) / ALIGNMENT) * ALIGNMENT;
 
-/** Bytes of the buffers of a store with parameters of these sizes. */
-export function storeBytes({ pool }: Gpu, sizes: readonly number[]): number {
-  return SLABS.length * pool.bytesFor(sizes.reduce((sum, values) => sum + paddedBytes(values), 0));
-}
-
 export class ParameterStore {
   /** Views of the values, one after the other; the other slabs have the same layout. The host keeps no copy of the numbers. */
   readonly tensors = new Map<string, Tensor>();

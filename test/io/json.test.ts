@@ -5,7 +5,7 @@ import { expectRefused } from './refused.ts';
 
 describe('io/json', () => {
   it('reads the same as the platform, and refuses a byte order mark like transformers', async () => {
-    await expectRefused(() => parseJson('\uFEFF{}', 'a.json'), 'a.json', 'byte order mark', 'without one');
+    await expectRefused(() => parseJson('\uFEFF{}', 'a.json'), 'a.json, line 1, column 1', 'byte order mark');
     expect(parseJson('{"a": [1, -2.5e3, "x\\n\\u00e9", true, null, {}, []]}', 'a.json')).to.deep.equal({
       a: [1, -2500, 'x\n\u00e9', true, null, {}, []],
     });

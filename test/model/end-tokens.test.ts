@@ -34,7 +34,9 @@ describe('end tokens', () => {
     for (const config of [{ eos_token_id: null }, { bos_token_id: 1, temperature: 0.6 }]) {
       const found = (await describeModel(withConfig(config))).config;
       expect(found.eosTokenIds).to.deep.equal([]);
-      expect(found.notices?.join()).to.include('no "eos_token_id"').and.to.include('To end at 2, add');
+      expect(found.notices?.join())
+        .to.include('no "eos_token_id"')
+        .and.to.include('add it, or remove the file');
     }
   });
 
