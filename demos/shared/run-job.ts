@@ -47,6 +47,10 @@ export interface TrainsInSteps extends Trains {
   train(options: { signal?: AbortSignal }): AsyncGenerator<TrainEvent>;
 }
 
+/** Also where a reward that uses the device has reported it as its own error. */
+const isLostDevice = (error: unknown): boolean =>
+  error instanceof DeviceLostError || (error instanceof Error && isLostDevice(error.cause));
+
 export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInSteps, Phase extends string> {
   protected phase: Phase | CommonPhase = 'idle';
   protected record: Run | undefined;
@@ -134,7 +138,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof DeviceLostError)) throw error;
+      if (!isLostDevice(error)) throw error;
       if (this.running) throw new Error('The GPU device was lost meanwhile. Try again in a moment.');
       const hadTrainer = host.trainer !== undefined;
       await host.renew();
@@ -200,7 +204,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
         return await work();
       } catch (error) {
         losses = this.step > from ? 1 : losses + 1;
-        if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
+        if (!isLostDevice(error) || losses > MOST_LOSSES) throw error;
         const step = (await readRunState(this.kept.checkpoint))?.step ?? 0;
         const place = step > 0 ? `the checkpoint at step ${step}` : 'the start';
         const text = `The GPU device was lost. Going on from ${place}, on a new one.`;
