@@ -60,7 +60,13 @@ describe('sampled texts', () => {
       const texts = allTexts(exact, ends);
       expect(texts).to.have.length(count);
       expect(sum(texts.map(({ logprob }) => Math.exp(logprob)))).to.be.closeTo(1, 1e-12);
-      const options = { maxNewTokens: LONGEST, numReturnSequences: DRAWS, seed: 21, returnLogprobs: true };
+      const options = {
+        maxNewTokens: LONGEST,
+        numReturnSequences: DRAWS,
+        seed: 21,
+        batchSize: 1024,
+        returnLogprobs: true,
+      };
       const drawn = await generate(model, [PROMPT], options);
       const places = new Map(texts.map(({ tokens }, i) => [tokens.join(), i]));
       const counts = texts.map(() => 0);
