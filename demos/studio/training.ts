@@ -60,7 +60,7 @@ export class Training {
       this.policy.show(policy !== undefined);
       if (policy) this.policy.goOn(totalSteps, policy);
       else this.charts.goOn(axisOf(totalSteps, train.at(-1)?.step), train, heldOut);
-      this.advise([]);
+      showLines('advice', []);
     },
     plan: ({ totalSteps, plannedBytes }) => {
       this.charts.setTotal(axisOf(totalSteps));
@@ -80,7 +80,7 @@ export class Training {
     policyHeldOut: ({ point }) => this.policy.heldOut(point),
     samples: ({ samples }) => showSamples(samples),
     online: () => {},
-    advice: ({ lines }) => this.advise(lines),
+    advice: ({ lines }) => showLines('advice', lines),
     notice: ({ text }) => this.progress.note(text),
     failed: ({ message }) => this.progress.complain(message),
   };
@@ -300,10 +300,6 @@ export class Training {
       'warnings',
       this.store.all().length > 0 ? warnings(this.store.all()).map(({ text }) => text) : [],
     );
-  }
-
-  private advise(lines: readonly string[]): void {
-    showLines('advice', lines);
   }
 
   private chosen(): MethodName {
