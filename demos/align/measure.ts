@@ -26,7 +26,7 @@ export async function measure(
   let written = 0;
   for await (const updates of runtime.write(side, openings, { ...SAMPLING, signal, every: 8 })) {
     for (const update of updates) {
-      addUpdate(stories[update.sequence] as Story, update);
+      addUpdate(stories[update.sequence], update);
       written += update.ids.length;
       if (update.finished) done++;
     }
@@ -45,12 +45,12 @@ export async function measure(
     ...estimateMean([scores]),
     samples: scored.slice(0, ALIGN_SHOWN).map(({ prompt, story }, i) => ({
       prompt,
-      story: { ...story, text: withCut(story.text, (stories[i] as Story).finished) },
+      story: { ...story, text: withCut(story.text, stories[i].finished) },
     })),
     figures: sampleFigures(texts, reference),
   };
   if (side === 'before') return measurement;
   // KL(π ‖ π_ref) in nats per story: the mean of log π − log π_ref over the policy's own stories.
   const policy = await runtime.logprobs('after', stories, signal);
-  return { ...measurement, kl: estimateMean([policy.map((value, i) => value - (reference[i] as number))]) };
+  return { ...measurement, kl: estimateMean([policy.map((value, i) => value - reference[i])]) };
 }

@@ -62,7 +62,7 @@ async function run(worker: Remote<BenchWorker>): Promise<void> {
 function tellChoice(): void {
   for (const label of groups.querySelectorAll<HTMLElement>('label')) {
     const count = Number(quick.checked ? label.dataset.quick : label.dataset.cases);
-    setText(label.querySelector('small') as HTMLElement, String(count));
+    setText(label.querySelector('small')!, String(count));
     label.dataset.empty = String(count === 0);
   }
   setUsable(start, chosen().length > 0);

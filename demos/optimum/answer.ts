@@ -48,13 +48,13 @@ export async function answer(gpu: Gpu, setting: Setting): Promise<Answer> {
   const [reference, best, ...others] = listed.map((logPolicy, i): Policy => {
     const at = grid + i;
     const probabilities = logPolicy.map(Math.exp);
-    const value = worth.value[at]!;
+    const value = worth.value[at];
     return {
       probabilities,
-      reward: worth.reward[at]!,
-      kl: worth.kl[at]!,
+      reward: worth.reward[at],
+      kl: worth.kl[at],
       value,
-      gap: setting.beta * worth.gap[at]!,
+      gap: setting.beta * worth.gap[at],
       place: relief.place(probabilities, value),
     };
   });
@@ -64,8 +64,8 @@ export async function answer(gpu: Gpu, setting: Setting): Promise<Answer> {
     optimum,
     relief,
     values,
-    reference: reference!,
-    best: best!,
+    reference: reference,
+    best: best,
     paths: Object.fromEntries(paths) as Record<Method, Policy[]>,
   };
 }

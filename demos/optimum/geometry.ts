@@ -48,12 +48,12 @@ export const RIM: readonly number[] = (() => {
     ...along((k) => [0, EDGE - k, k]),
     ...along((k) => [k, 0, EDGE - k]),
   ];
-  return [...rim, rim[0]!];
+  return [...rim, rim[0]];
 })();
 
 /** Index of a corner in the grid. */
 export function corner(i: number): number {
-  return RIM[i * EDGE] as number;
+  return RIM[i * EDGE];
 }
 
 /** Converts J to heights: the lowest value of the grid is at the ground. */
@@ -77,8 +77,8 @@ export class Relief {
 export function ground(probabilities: ArrayLike<number>): [number, number] {
   let [x, z] = [0, 0];
   CORNERS.forEach(([cx, cz], i) => {
-    x += (probabilities[i] as number) * cx;
-    z += (probabilities[i] as number) * cz;
+    x += probabilities[i] * cx;
+    z += probabilities[i] * cz;
   });
   return [x, z];
 }
@@ -90,11 +90,11 @@ export const VERTEX = 7;
 export function surface(values: Float32Array, relief: Relief): Float32Array<ArrayBuffer> {
   const vertices = new Float32Array(GRID.length * VERTEX);
   GRID.forEach((p, i) => {
-    vertices.set(relief.place(p, values[i] as number), i * VERTEX);
-    vertices[i * VERTEX + 6] = values[i] as number;
+    vertices.set(relief.place(p, values[i]), i * VERTEX);
+    vertices[i * VERTEX + 6] = values[i];
   });
   // Normals: the sum of those of the adjacent triangles, weighted by area.
-  const coordinate = (vertex: number, k: number) => vertices[vertex * VERTEX + k] as number;
+  const coordinate = (vertex: number, k: number) => vertices[vertex * VERTEX + k];
   for (let t = 0; t < TRIANGLES.length; t += 3) {
     const [a, b, c] = [TRIANGLES[t], TRIANGLES[t + 1], TRIANGLES[t + 2]] as [number, number, number];
     const edge = (to: number): Point => [
@@ -107,7 +107,7 @@ export function surface(values: Float32Array, relief: Relief): Float32Array<Arra
     for (const vertex of [a, b, c]) {
       for (let k = 0; k < 3; k++) {
         const at = vertex * VERTEX + 3 + k;
-        vertices[at] = (vertices[at] as number) + (normal[k] as number);
+        vertices[at] = vertices[at] + normal[k];
       }
     }
   }

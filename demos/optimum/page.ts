@@ -72,7 +72,7 @@ async function compute(gpu: Gpu): Promise<void> {
 function posts({ relief, values }: Answer): [Point, Point][] {
   return CORNERS.map(([x, z], i) => [
     [x, 0, z],
-    [x, relief.height(values[corner(i)]!), z],
+    [x, relief.height(values[corner(i)]), z],
   ]);
 }
 
@@ -84,11 +84,11 @@ function paint(): void {
   const chosen = METHODS.filter((method) => input(method).checked);
   const vertices = surface(values, relief);
   const rim = RIM.map(
-    (at): Point => [vertices[VERTEX * at]!, vertices[VERTEX * at + 1]!, vertices[VERTEX * at + 2]!],
+    (at): Point => [vertices[VERTEX * at], vertices[VERTEX * at + 1], vertices[VERTEX * at + 2]],
   );
   const corners = posts(shown);
   const strokes: Stroke[] = [
-    { points: [...corners, corners[0]!].map(([floor]) => floor), colour: muted, width: 1, opacity: 0.5 },
+    { points: [...corners, corners[0]].map(([floor]) => floor), colour: muted, width: 1, opacity: 0.5 },
     ...corners.map((post) => ({ points: post, colour: muted, width: 1, opacity: 0.5 })),
     { points: rim, colour: ink, width: 1.25, opacity: 0.45 },
     ...chosen.map((method) => ({
@@ -103,7 +103,7 @@ function paint(): void {
   const reveal = input('reveal').valueAsNumber;
   const discs: Disc[] = [
     ...chosen.map((method) => ({
-      at: paths[method][Math.round(reveal * (paths[method].length - 1))]!.place,
+      at: paths[method][Math.round(reveal * (paths[method].length - 1))].place,
       colour: colourOf(`--${method}`),
       radius: 5,
     })),
@@ -159,7 +159,7 @@ function tellSliders(): void {
   const { beta, rewards } = setting();
   setText(byId('out-beta', HTMLElement), String(beta));
   NAMES.forEach((name, i) => {
-    setText(byId(`out-r${name}`, HTMLElement), rounded(rewards[i]!, 1));
+    setText(byId(`out-r${name}`, HTMLElement), rounded(rewards[i], 1));
   });
   input('beta').setAttribute('aria-valuetext', `beta ${beta}`);
   setText(byId('out-distance', HTMLElement), input('distance').value);

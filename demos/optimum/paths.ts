@@ -156,5 +156,5 @@ function softplus(x: number): number {
 }
 
 function at(values: readonly number[], i: number): number {
-  return values[i] as number;
+  return values[i];
 }

@@ -57,8 +57,8 @@ export class Peaks {
     const logits = targetLogits(target);
     const { reverse, forward } = await bothDirections(this.gpu, this.bells, logits);
     const best = (values: Float32Array): Fit => {
-      const at = values.reduce((least, value, i) => (value < values[least]! ? i : least), 0);
-      return { ...BELLS[at]!, reverse: reverse[at]!, forward: forward[at]! };
+      const at = values.reduce((least, value, i) => (value < values[least] ? i : least), 0);
+      return { ...BELLS[at], reverse: reverse[at], forward: forward[at] };
     };
     const fits = { reverse: best(reverse), forward: best(forward) };
     this.draw(logits, fits);
@@ -66,7 +66,7 @@ export class Peaks {
       const row = byId(`fit-${name}`, HTMLTableRowElement);
       const cells = [fit.mean, fit.width, fit.reverse, fit.forward];
       row.replaceChildren(
-        row.cells[0]!,
+        row.cells[0],
         ...cells.map((value, i) => make('td', '', figure(value, i < 2 ? 2 : 4))),
       );
     }

@@ -113,7 +113,7 @@ export class Scene {
     const pass = encoder.beginRenderPass({
       colorAttachments: [
         {
-          view: colour!.createView(),
+          view: colour.createView(),
           resolveTarget: target.createView(),
           clearValue: { r, g, b, a: 1 },
           loadOp: 'clear',
@@ -121,7 +121,7 @@ export class Scene {
         },
       ],
       depthStencilAttachment: {
-        view: depth!.createView(),
+        view: depth.createView(),
         depthClearValue: 1,
         depthLoadOp: 'clear',
         depthStoreOp: 'discard',
@@ -157,7 +157,7 @@ export class Scene {
       let offset = 0;
       const attributes = formats.map((format, shaderLocation) => {
         const attribute = { format, shaderLocation, offset };
-        offset += sizes[format] as number;
+        offset += sizes[format];
         return attribute;
       });
       const isSurface = vertex === 'surface';
@@ -227,15 +227,15 @@ const BLEND: GPUBlendState = { color: OVER, alpha: { srcFactor: 'one', dstFactor
 /** The pieces of a stroke, {@link PIECE} floats each. */
 function piecesOf({ points, colour, opacity = 1, width, halo = 0, dash = 0, isPath }: Stroke): number[] {
   const lengths = points.map((point, i) =>
-    i === 0 ? 0 : Math.hypot(...point.map((x, k) => x - points[i - 1]![k]!)),
+    i === 0 ? 0 : Math.hypot(...point.map((x, k) => x - points[i - 1][k])),
   );
   const total = lengths.reduce((a, b) => a + b, 0) || 1;
   let before = 0;
   return points.slice(1).flatMap((point, i) => {
-    const length = lengths[i + 1] as number;
+    const length = lengths[i + 1];
     // A piece of a path is visible once its beginning is reached.
     const share = isPath ? before / total : 0;
-    const piece = [...points[i]!, ...point, ...colour, opacity, width / 2, halo, dash, share, before, length];
+    const piece = [...points[i], ...point, ...colour, opacity, width / 2, halo, dash, share, before, length];
     before += length;
     return piece;
   });

@@ -17,14 +17,14 @@ export function screenFor(device: GPUDevice, canvas: HTMLCanvasElement, software
 
 function direct(device: GPUDevice, canvas: HTMLCanvasElement): Screen {
   const format = navigator.gpu.getPreferredCanvasFormat();
-  const context = canvas.getContext('webgpu') as GPUCanvasContext;
+  const context = canvas.getContext('webgpu')!;
   context.configure({ device, format, alphaMode: 'opaque' });
   return { format, texture: () => context.getCurrentTexture(), show: async () => undefined };
 }
 
 function copied(device: GPUDevice, canvas: HTMLCanvasElement): Screen {
   const format: GPUTextureFormat = 'rgba8unorm';
-  const context = canvas.getContext('2d', { alpha: false }) as CanvasRenderingContext2D;
+  const context = canvas.getContext('2d', { alpha: false })!;
   let texture: GPUTexture | undefined;
   return {
     format,

@@ -22,7 +22,7 @@ export function fillTables({ optimum, reference, best, paths }: Answer): void {
   for (const [name, policy] of [['reference', reference], ['optimal', best], ...ends] as const) {
     const row = byId(`row-${name}`, HTMLTableRowElement);
     const { reward, kl, value, gap } = policy;
-    row.replaceChildren(row.cells[0]!, ...cells(policy, reward, kl, value, gap));
+    row.replaceChildren(row.cells[0], ...cells(policy, reward, kl, value, gap));
   }
 
   const steps = METHODS.flatMap((method) => {
@@ -46,5 +46,5 @@ function cells({ probabilities }: Policy, ...values: number[]): HTMLElement[] {
 function stops(path: readonly Policy[]): Policy[] {
   const count = Math.min(STOPS, path.length);
   const last = path.length - 1;
-  return Array.from({ length: count }, (_, i) => path[Math.round((i * last) / Math.max(1, count - 1))]!);
+  return Array.from({ length: count }, (_, i) => path[Math.round((i * last) / Math.max(1, count - 1))]);
 }

@@ -40,7 +40,7 @@ export async function findOptimum(gpu: Gpu, { reference, rewards, beta }: Settin
     [found.logPolicy, found.logPartition, found.optimum].map((tensor) => tensor.toArray(gpu)),
   );
   release(gpu, tape, tensors);
-  return { logPolicy: [...policy!], logPartition: partition![0]!, optimum: optimum![0]! };
+  return { logPolicy: [...policy], logPartition: partition[0], optimum: optimum[0] };
 }
 
 /** `policies` (R, V) contains the concatenated log-probabilities of the policies. */
@@ -64,7 +64,7 @@ export async function appraise(
   const gap = kl(tape, policy, tensors.optimal);
   const [j, r, d, g] = await Promise.all([value, reward, divergence, gap].map((each) => each.toArray(gpu)));
   release(gpu, tape, tensors);
-  return { value: j!, reward: r!, kl: d!, gap: g! };
+  return { value: j, reward: r, kl: d, gap: g };
 }
 
 /** KL(q ‖ target) and KL(target ‖ q) of R distributions `candidates` (R, V) to one target (V), all as logits. */
@@ -79,7 +79,7 @@ export async function bothDirections(
     (['reverse', 'forward'] as const).map((way) => kl(tape, candidates, tensors.target, way).toArray(gpu)),
   );
   release(gpu, tape, tensors);
-  return { reverse: reverse!, forward: forward! };
+  return { reverse: reverse, forward: forward };
 }
 
 /** The same row, `count` times. */

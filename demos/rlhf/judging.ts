@@ -42,7 +42,7 @@ export class Judging {
     const { openings, seed, signal, ask, keep } = options;
     while (!answers.done) {
       const from = answers.asked;
-      const some = Array.from({ length: AHEAD }, (_, i) => openings[(from + i) % openings.length] as string);
+      const some = Array.from({ length: AHEAD }, (_, i) => openings[(from + i) % openings.length]);
       for (const { prompt, ids, drafts } of await writeDrafts(runtime, some, {
         seed: SEED + seed + from,
         signal,

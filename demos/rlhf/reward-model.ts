@@ -4,14 +4,7 @@
  */
 
 import { type Comparison, textAfter } from 'webalign/data';
-import {
-  type Adapter,
-  addUpdate,
-  emptyGenerations,
-  type Generation,
-  sampledTokens,
-  streamGeneration,
-} from 'webalign/models';
+import { type Adapter, addUpdate, emptyGenerations, sampledTokens, streamGeneration } from 'webalign/models';
 import { RewardTrainer } from 'webalign/trainers';
 
 import type { Runtime } from './runtime.ts';
@@ -40,11 +33,11 @@ export async function writeDrafts(
   const sampling = { numReturnSequences: 2, maxNewTokens: MOST_TOKENS, temperature: 1 };
   const writing = streamGeneration(model, prompts, { ...sampling, ...options });
   for await (const updates of turns.each(writing, asItWas))
-    for (const update of updates) addUpdate(written[update.sequence] as Generation, update);
+    for (const update of updates) addUpdate(written[update.sequence], update);
   return openings.map((prompt, p) => {
-    const ids = prompts[p] as number[];
+    const ids = prompts[p];
     const draft = (i: number): Draft => {
-      const generation = written[2 * p + i] as Generation;
+      const generation = written[2 * p + i];
       return { text: textAfter(tokenizer, ids, generation.ids), tokens: sampledTokens(generation) };
     };
     return { prompt, ids, drafts: [draft(0), draft(1)] };

@@ -80,7 +80,7 @@ export interface RewardSources {
 export function rewardOf(name: RewardName, { maxCompletionLength, judge, learned }: RewardSources): Reward {
   if (choiceOf(name).learnedFrom) return learned;
   if (name !== 'typed') {
-    const reward = (REWARDS[name] as (typeof REWARDS)[string])({ maxCompletionLength });
+    const reward = REWARDS[name]({ maxCompletionLength });
     return named(name, reward);
   }
   if (!judge) throw new Error('The typed function does not run: start the run again.');

@@ -4,13 +4,7 @@
  */
 import type { Tokenizer } from 'webalign';
 import type { Around } from 'webalign/gpu';
-import {
-  addUpdate,
-  emptyGenerations,
-  type Generation,
-  sampledTokens,
-  streamGeneration,
-} from 'webalign/models';
+import { addUpdate, emptyGenerations, sampledTokens, streamGeneration } from 'webalign/models';
 import { type RewardBatch, rate, type WeighedReward } from 'webalign/rollouts';
 import { estimateGap, estimateOptimum } from 'webalign/theory';
 import type { Host, Trains } from './host.ts';
@@ -53,16 +47,16 @@ export async function drawReference(
   const writing = streamGeneration(model, ids, { ...sampling, signal, every: 8 });
   for await (const updates of turns.each(writing, around)) {
     for (const update of updates) {
-      addUpdate(written[update.sequence] as Generation, update);
+      addUpdate(written[update.sequence], update);
       tokens += update.ids.length;
     }
     onProgress(tokens, written.length * maxNewTokens);
   }
   const promptOf = (i: number) => Math.floor(i / copies);
   const batch = {
-    prompts: written.map((_, i) => prompts[promptOf(i)] as RewardBatch['prompts'][number]),
+    prompts: written.map((_, i) => prompts[promptOf(i)]),
     completions: written.map((each, i) => textOf(prompts[promptOf(i)], tokenizer.decode(each.ids))),
-    promptIds: written.map((_, i) => ids[promptOf(i)] as readonly number[]),
+    promptIds: written.map((_, i) => ids[promptOf(i)]),
     completionIds: written.map(sampledTokens),
     tokenizer,
     columns: {},

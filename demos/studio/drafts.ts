@@ -91,9 +91,9 @@ export class Drafts {
     for (const place of PLACES) {
       const text = update?.drafts[place]?.text ?? '';
       const opening = typeof prompt === 'string' ? [make('span', 'opening', prompt)] : [];
-      const element = this.elements[place] as HTMLElement;
+      const element = this.elements[place];
       element.replaceChildren(...opening, text);
-      (element.parentElement as HTMLElement).hidden = place >= sides.length;
+      element.parentElement!.hidden = place >= sides.length;
       element.parentElement?.classList.toggle('writing', this.isWriting && !update?.done[place]);
     }
   }

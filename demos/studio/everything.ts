@@ -92,7 +92,7 @@ async function unzipped(file: File): Promise<Map<string, Uint8Array<ArrayBuffer>
   if (file.size > MOST_BYTES) throw new InputError(file.name, 'is larger than 1 GiB', wayOut);
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
-    return new Map(Object.entries(unzipSync(bytes)) as [string, Uint8Array<ArrayBuffer>][]);
+    return new Map(Object.entries(unzipSync(bytes)));
   } catch (cause) {
     throw new InputError(file.name, 'is not a zip', wayOut, { cause });
   }

@@ -147,7 +147,7 @@ export class Keep {
       return radio;
     });
     const labels = KINDS.map(({ label, meaning }, i) =>
-      make('label', '', this.radios[i] as HTMLInputElement, ` ${label} `, make('small', '', meaning)),
+      make('label', '', this.radios[i], ` ${label} `, make('small', '', meaning)),
     );
     byId('export-kinds', HTMLDivElement).append(...labels);
     const form = byId('export', HTMLFormElement);
@@ -183,7 +183,7 @@ export class Keep {
   }
 
   private get chosen(): Kind {
-    return KINDS[this.radios.findIndex(({ checked }) => checked)] ?? (KINDS[0] as Kind);
+    return KINDS[this.radios.findIndex(({ checked }) => checked)] ?? KINDS[0];
   }
 
   private offer(): void {

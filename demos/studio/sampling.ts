@@ -22,7 +22,7 @@ const WHOLE = [
 ] as const;
 
 /** Whether two things change places: one random bit. */
-const coin = () => ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 1) === 1;
+const coin = () => (crypto.getRandomValues(new Uint8Array(1))[0] & 1) === 1;
 
 type Writers = readonly (readonly [side: Side, label: string])[];
 
@@ -108,7 +108,7 @@ export class Sampling {
     const { chance = [] } = this;
     this.chance = isOn ? fields.map(({ value }) => value) : undefined;
     for (const [i, [, whole]] of WHOLE.entries()) {
-      const field = fields[i] as HTMLInputElement;
+      const field = fields[i];
       field.value = isOn ? whole : (chance[i] ?? field.value);
       field.disabled = isOn;
     }

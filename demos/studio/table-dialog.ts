@@ -67,7 +67,7 @@ export class TableDialog {
     const names = drafts.length === 1 ? ['Draft'] : ['First draft', 'Second draft'];
     const whole = [
       shown('Prompt', promptText(prompt)),
-      ...drafts.map(({ text }, i) => shown(names[i]!, text)),
+      ...drafts.map(({ text }, i) => shown(names[i], text)),
     ];
     const close = make('button', '', 'Close without saving');
     close.type = 'button';

@@ -46,7 +46,7 @@ export function rowOf(judgment: Judgment, selected: boolean, actions: RowActions
       button('Delete', name, () => actions.remove(judgment)),
     ],
   ];
-  const row = make('tr', '', ...cells.map((children, i) => cellOf(COLUMNS[i] as string, children)));
+  const row = make('tr', '', ...cells.map((children, i) => cellOf(COLUMNS[i], children)));
   row.setAttribute('role', 'row');
   row.dataset.verdict = verdict;
   return row;

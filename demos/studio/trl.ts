@@ -76,5 +76,5 @@ export async function trlZip(run: Exported): Promise<Uint8Array<ArrayBuffer>> {
   const below = Object.fromEntries(
     Object.entries(folder).map(([path, bytes]) => [`${FOLDER}/${path}`, bytes]),
   );
-  return zipSync(below, { level: 0, mtime: '1980-01-01T00:00:00' }) as Uint8Array<ArrayBuffer>;
+  return zipSync(below, { level: 0, mtime: '1980-01-01T00:00:00' });
 }

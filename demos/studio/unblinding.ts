@@ -8,7 +8,6 @@ import {
   type Adapter,
   addUpdate,
   emptyGenerations,
-  type Generation,
   sampledTokens,
   sequenceLogprobs,
   streamGeneration,
@@ -134,9 +133,9 @@ async function measured(
   const written = emptyGenerations(ids.length);
   const options = { maxNewTokens, temperature: 1, seed: SEED };
   for await (const updates of turns.each(streamGeneration(model, ids, options), around))
-    for (const update of updates) addUpdate(written[update.sequence] as Generation, update);
+    for (const update of updates) addUpdate(written[update.sequence], update);
   const texts = written.map((each) => ({ ids: sampledTokens(each), finished: each.finished }));
-  const sequences = texts.map((text, i) => ({ prompt: ids[i] as number[], completion: text.ids }));
+  const sequences = texts.map((text, i) => ({ prompt: ids[i], completion: text.ids }));
   const reference = await sums(runtime, sequences, runtime.asItWas);
   const policy = name === undefined ? undefined : await sums(runtime, sequences, around);
   const kl = policy && estimateKl(policy, reference);
@@ -155,7 +154,7 @@ const draftsOf = (runtime: Runtime, votes: readonly Judgment[]) =>
 /** Scores in the order of {@link draftsOf}, by vote. */
 function byVote(votes: readonly Judgment[], scores: readonly number[]): Score {
   const at = new Map(votes.map((vote, i) => [vote, 2 * i]));
-  return (vote) => [0, 1].map((place) => scores[(at.get(vote) ?? 0) + place] as number);
+  return (vote) => [0, 1].map((place) => scores[(at.get(vote) ?? 0) + place]);
 }
 
 /** log π − log π_ref of every draft. */
@@ -165,7 +164,7 @@ async function implicitScores(runtime: Runtime, votes: readonly Judgment[], arou
   const reference = await sums(runtime, sequences, runtime.asItWas);
   return byVote(
     votes,
-    policy.map((sum, i) => sum - (reference[i] as number)),
+    policy.map((sum, i) => sum - reference[i]),
   );
 }
 

@@ -20,7 +20,7 @@ export async function* zipped(
   const ready: Uint8Array<ArrayBuffer>[] = [];
   const zip = new Zip((error, piece) => {
     if (error) throw error;
-    ready.push(piece as Uint8Array<ArrayBuffer>);
+    ready.push(piece);
   });
   for (const [path, file] of Object.entries(files)) {
     const entry = new ZipPassThrough(`${folder}/${path}`);

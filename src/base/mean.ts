@@ -3,7 +3,7 @@
 /** The sum; 0 for no numbers. */
 export function sum(values: ArrayLike<number>): number {
   let total = 0;
-  for (let i = 0; i < values.length; i++) total += values[i] as number;
+  for (let i = 0; i < values.length; i++) total += values[i];
   return total;
 }
 

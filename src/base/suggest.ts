@@ -32,13 +32,13 @@ function editDistance(a: string, b: string, most: number): number {
       const same = a[i - 1] === b[j - 1] ? 0 : 1;
       const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
       row[j] = Math.min(
-        (last[j] as number) + 1,
-        (row[j - 1] as number) + 1,
-        (last[j - 1] as number) + same,
-        swapped ? (beforeLast[j - 2] as number) + 1 : Number.POSITIVE_INFINITY,
+        last[j] + 1,
+        row[j - 1] + 1,
+        last[j - 1] + same,
+        swapped ? beforeLast[j - 2] + 1 : Number.POSITIVE_INFINITY,
       );
     }
     [beforeLast, last] = [last, row];
   }
-  return last[b.length] as number;
+  return last[b.length];
 }

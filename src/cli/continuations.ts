@@ -26,7 +26,7 @@ export async function continueOpenings(
   const copies = options.numReturnSequences ?? 1;
   const written = await generate(model, prompts, options);
   return written.map((generation, i) => {
-    const prompt = prompts[Math.floor(i / copies)] as number[];
+    const prompt = prompts[Math.floor(i / copies)];
     const text = textAfter(tokenizer, prompt, generation.ids);
     return { ...generation, prompt, text, sentiment: sentiment(text) };
   });

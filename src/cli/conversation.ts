@@ -79,9 +79,7 @@ export async function converse(talk: Talk, terminal: Terminal, signal: AbortSign
         terminal.info('A new conversation.');
       } else if (message !== '') {
         stop = new AbortController();
-        await said(() =>
-          say(chat.send(message), AbortSignal.any([signal, (stop as AbortController).signal])),
-        );
+        await said(() => say(chat.send(message), AbortSignal.any([signal, stop!.signal])));
         stop = undefined;
       }
     }
@@ -117,7 +115,7 @@ async function written(
     text += value;
     terminal.write(value);
     if (!stopped?.aborted) continue;
-    await answer.return(undefined as never);
+    await answer.return(undefined!);
     terminal.write('\n');
     return undefined;
   }

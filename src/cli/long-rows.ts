@@ -46,8 +46,8 @@ const OPS: readonly LongOp[] = [
     factor: LONG,
     value: ({ p }) => p.map((each) => each * LONG),
     gradient: ({ p }, dy) => {
-      const mean = p.reduce((sum, each, i) => sum + each * (dy[i] as number), 0);
-      return p.map((each, i) => each * ((dy[i] as number) - mean));
+      const mean = p.reduce((sum, each, i) => sum + each * dy[i], 0);
+      return p.map((each, i) => each * (dy[i] - mean));
     },
   },
   {
@@ -56,13 +56,13 @@ const OPS: readonly LongOp[] = [
     value: ({ logp }) => logp,
     gradient: ({ p }, dy) => {
       const total = dy.reduce((a, b) => a + b, 0);
-      return p.map((each, i) => (dy[i] as number) - each * total);
+      return p.map((each, i) => dy[i] - each * total);
     },
   },
   {
     name: 'log-sum-exp',
     run: (_, tape, logits) => logSumExp(tape, logits),
-    value: ({ logits, logp }) => [(logits[0] as number) - (logp[0] as number)],
+    value: ({ logits, logp }) => [logits[0] - logp[0]],
     gradient: ({ p }) => p.map((each) => each * LONG),
   },
   {
@@ -87,7 +87,7 @@ const OPS: readonly LongOp[] = [
     name: 'log-probability',
     run: (gpu, tape, logits) =>
       tokenLogprobs(tape, logits, Tensor.from(gpu, Uint32Array.of(LAST), [1])).logprobs,
-    value: ({ logp }) => [logp[LAST] as number],
+    value: ({ logp }) => [logp[LAST]],
     gradient: ({ p }) => p.map((each, i) => LONG * ((i === LAST ? 1 : 0) - each)),
   },
 ];
@@ -146,9 +146,7 @@ async function head(gpu: Gpu, tape: Tape, random: Random) {
     Tensor.from(gpu, targets, [2]),
   );
   const columns = rowsOf(weights, 4);
-  const expected = rowsOf(hidden, 4).map(
-    (h, i) => logSoftmax(columns.map((w) => dot(h, w)))[targets[i] as number] as number,
-  );
+  const expected = rowsOf(hidden, 4).map((h, i) => logSoftmax(columns.map((w) => dot(h, w)))[targets[i]]);
   return { found: await logprobs.toArray(gpu), expected };
 }
 
@@ -157,7 +155,7 @@ async function policy(gpu: Gpu, tape: Tape, random: Random) {
   const { logits, other } = rowOf(random);
   const tensor = (values: Float32Array) => Tensor.from(gpu, values, [1, LONG]);
   const { logPolicy } = optimalPolicy(tape, { reference: tensor(logits), rewards: tensor(other), beta: 2 });
-  const expected = logSoftmax(logits.map((z, i) => z + (other[i] as number) / 2));
+  const expected = logSoftmax(logits.map((z, i) => z + other[i] / 2));
   return { found: await logPolicy.toArray(gpu), expected };
 }
 
@@ -184,17 +182,17 @@ async function likeliest(gpu: Gpu, _: Tape, random: Random) {
 }
 
 function sumOf({ p }: Row, values: ArrayLike<number>): number {
-  return p.reduce((sum, each, i) => sum + each * (values[i] as number), 0);
+  return p.reduce((sum, each, i) => sum + each * values[i], 0);
 }
 
 /** 200,000 d Σ p v / d logits. */
 function pulls(row: Row, values: ArrayLike<number>): number[] {
   const mean = sumOf(row, values);
-  return row.p.map((each, i) => each * LONG * ((values[i] as number) - mean));
+  return row.p.map((each, i) => each * LONG * (values[i] - mean));
 }
 
 /** log π − log π_ref. */
 function differences({ logp, other }: Row): number[] {
   const reference = logSoftmax(other);
-  return logp.map((each, i) => each - (reference[i] as number));
+  return logp.map((each, i) => each - reference[i]);
 }

@@ -167,12 +167,12 @@ export async function openModel(
   if (q !== 1 && folders.length === 0)
     throw new InputError('q', `is ${q}, and there is no adapter to scale`, 'Give --adapter');
   const onTop = await Promise.all(folders.map((folder) => readAdapterFor(files, folder, onNotice)));
-  for (const [i, adapter] of onTop.entries()) requirePolicy(adapter, folders[i] as string);
+  for (const [i, adapter] of onTop.entries()) requirePolicy(adapter, folders[i]);
   const tokenizer = await Tokenizer.fromFiles(files);
   const model = await CausalLM.load(gpu, files, { trainable, dtype });
   const notice = precisionNotice(model);
   for (const line of notice ? [...model.notices, notice] : model.notices) onNotice?.(line);
-  for (const [i, adapter] of onTop.entries()) model.attach(adapter, { name: folders[i] as string });
+  for (const [i, adapter] of onTop.entries()) model.attach(adapter, { name: folders[i] });
   const last = model.adapters.at(-1);
   if (last) last.factor = q;
   return { model, tokenizer };

@@ -95,7 +95,7 @@ export async function openRewardModel(
     throw new InputError('the adapters', what, 'Give one --adapter');
   }
   const adapter = folder === undefined ? undefined : await readAdapter(folderFiles(folder));
-  const notice = adapter && otherBaseNotice(adapter, files.name, folder as string);
+  const notice = adapter && otherBaseNotice(adapter, files.name, folder);
   if (notice) onNotice(notice);
   const rule = scoredToken ?? (folder === undefined ? undefined : await recordedToken(folder));
   return RewardModel.load(gpu, files, {

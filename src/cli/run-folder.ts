@@ -102,7 +102,7 @@ async function lookInto(
   if (found.length > 0 && !resume && !overwrite) {
     const stopped = found.length === 1 && found[0] === CHECKPOINT;
     throw new InputError(
-      join(path, found[0] as string),
+      join(path, found[0]),
       stopped ? 'contains a stopped run' : 'contains a finished run',
       `Add ${atOnce ? '' : '--resume to continue it, '}--overwrite to replace it, or choose another --out`,
     );

@@ -23,7 +23,7 @@ export function rowsOf(values: Float32Array, width: number): number[][] {
 }
 
 export function dot(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+  return a.reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
 export function logSoftmax(row: ArrayLike<number>): number[] {

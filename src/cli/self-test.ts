@@ -57,7 +57,7 @@ const CASES: readonly SelfTestCase[] = [
         Tensor.from(gpu, targets, [6]),
       );
       const expected = rowsOf(hidden, 16).map(
-        (h, i) => logSoftmax(rowsOf(head, 16).map((w) => dot(h, w)))[targets[i] as number] as number,
+        (h, i) => logSoftmax(rowsOf(head, 16).map((w) => dot(h, w)))[targets[i]],
       );
       return { found: await logprobs.toArray(gpu), expected };
     },
@@ -107,7 +107,7 @@ async function causalAttention(gpu: Gpu, tape: Tape, random: Random) {
     const seen = Math.floor(row / heads) + 1;
     const weights = logSoftmax(keys.slice(0, seen).map((k) => dot(q, k) / Math.sqrt(headDim))).map(Math.exp);
     return Array.from({ length: headDim }, (_, d) =>
-      weights.reduce((sum, w, j) => sum + w * (values[j]?.[d] as number), 0),
+      weights.reduce((sum, w, j) => sum + w * values[j]?.[d], 0),
     );
   });
   return { found: await y.toArray(gpu), expected };
@@ -132,11 +132,8 @@ async function dpoGradient(gpu: Gpu, _tape: Tape, random: Random) {
   result.dispose();
   const rows = rowsOf(policy, vocabulary).map(logSoftmax);
   const ratio = (i: number) => {
-    const target = targets[i] as number;
-    return (
-      (rows[i]?.[target] as number) -
-      (logSoftmax(rowsOf(reference, vocabulary)[i] as number[])[target] as number)
-    );
+    const target = targets[i];
+    return rows[i]?.[target] - logSoftmax(rowsOf(reference, vocabulary)[i])[target];
   };
   const z = BETA * (ratio(0) + ratio(1) - ratio(2) - ratio(3));
   const push = BETA / (1 + Math.exp(z));

@@ -51,7 +51,7 @@ export async function readData(
   // A file without training rows has no held-out rows either.
   const sizes = files.map((rows, i) => (weights?.[i] === 0 ? 0 : rows.length));
   const splits = splitsOf(sizes, evaluation ? 0 : evalSplit);
-  const parts = files.map((rows, i) => trainEvalSplit(rows, splits[i] as number, seed));
+  const parts = files.map((rows, i) => trainEvalSplit(rows, splits[i], seed));
   const mixture = mixDatasets(
     parts.map(({ train }) => train),
     { seed, ...mix },
@@ -103,12 +103,12 @@ function splitsOf(sizes: readonly number[], evalSplit: number): number[] {
   const counts = sizes.map((size) => Math.min(Math.floor((evalSplit * size) / total), Math.max(0, size - 1)));
   // Largest remainders first; each file keeps a training row.
   const order = sizes
-    .map((size, i) => ({ i, rest: (evalSplit * size) / total - (counts[i] as number) }))
+    .map((size, i) => ({ i, rest: (evalSplit * size) / total - counts[i] }))
     .sort((a, b) => b.rest - a.rest || a.i - b.i);
   let left = evalSplit - counts.reduce((sum, count) => sum + count, 0);
   for (const { i } of order) {
-    if (left === 0 || (counts[i] as number) + 1 >= (sizes[i] as number)) continue;
-    counts[i] = (counts[i] as number) + 1;
+    if (left === 0 || counts[i] + 1 >= sizes[i]) continue;
+    counts[i] = counts[i] + 1;
     left--;
   }
   if (left === 0) return counts;
@@ -136,7 +136,7 @@ export function recordedData({
 }: Omit<DataSettings, 'seed'>): DataRecord {
   const files = data.map((path) => resolve(path));
   return {
-    data: files.length === 1 ? (files[0] as string) : files,
+    data: files.length === 1 ? files[0] : files,
     ...(dataWeights ? { dataWeights, stoppingStrategy } : {}),
     evalData: evalData === undefined ? null : resolve(evalData),
     evalSplit,
@@ -156,7 +156,7 @@ export function dataSettingsOf({ data, dataWeights, stoppingStrategy, evalData, 
 /** The files of a record and their weights, as text. */
 export function dataText({ data, dataWeights, stoppingStrategy }: DataRecord): string {
   const files = [data].flat();
-  if (files.length === 1 && !dataWeights) return files[0] as string;
+  if (files.length === 1 && !dataWeights) return files[0];
   const each = files.map((path, i) => (dataWeights ? `${path} (weight ${dataWeights[i]})` : path));
   return [each.join(', '), ...(stoppingStrategy ? [stoppingStrategy] : [])].join('; ');
 }

@@ -64,7 +64,7 @@ export function tell<Type extends TrainEvent['type']>(
   to: Terminal,
   clock: RolloutClock,
 ): void {
-  const teller = TELLERS[event.type as Type] as Teller<typeof event> | undefined;
+  const teller = TELLERS[event.type];
   teller?.(event, method, to, clock);
 }
 

@@ -13,7 +13,7 @@ import { type LoraConfig, readAdapter, writeAdapter } from '../io/peft.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
 import { padTokenId } from '../model/classifier.ts';
 import { describeModel } from '../model/description.ts';
-import { freshAdapter, type LinearShape } from '../model/lora.ts';
+import { freshAdapter } from '../model/lora.ts';
 import { linearsOf } from '../model/weight-shapes.ts';
 import { folderFiles } from '../node/folder.ts';
 import type { DPOConfig, OnlineDPOConfig, RewardConfig } from '../train/config.ts';
@@ -157,7 +157,7 @@ async function freshFiles(
   const { config, architecture } = await describeModel(model);
   const linears = linearsOf(architecture, config);
   const targets = resolveTargetModules(lora.targetModules, [...linears.keys()]);
-  const shapes = new Map(targets.map((name) => [name, linears.get(name) as LinearShape]));
+  const shapes = new Map(targets.map((name) => [name, linears.get(name)!]));
   const fresh = freshAdapter(lora, shapes, recordedModel(model).model, seed);
   const base = model.revision === undefined ? {} : { baseRevision: model.revision };
   const head = hasHead ? { head: freshHeadValues(config.hiddenSize, seed) } : {};
@@ -201,7 +201,7 @@ function asTrlHasIt(row: unknown): unknown {
   const rest: Record<string, unknown> = { ...given, ...(more as object) };
   const columns =
     chatTemplateKwargs === undefined ? rest : { ...rest, chat_template_kwargs: chatTemplateKwargs };
-  const { completion, ...others } = columns as Record<string, unknown>;
+  const { completion, ...others } = columns;
   if (isTokenIds(rest.chosen)) {
     const { chosen, rejected, prompt: _, ...more } = rest;
     return { chosen_ids: chosen, rejected_ids: rejected, ...more };

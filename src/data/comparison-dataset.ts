@@ -141,7 +141,7 @@ function sidesOf({ prompt, chosen, rejected }: Comparison, tokenizer: Tokenizer 
     if (isIds(side)) return [...(prompt as readonly number[]), ...side];
     if (!tokenizer)
       throw new InputError('the pair', 'is text, but no tokenizer was given', 'Give a processingClass');
-    return encodeSequence(prompt as string | Message[], side as string | Message[], tokenizer);
+    return encodeSequence(prompt as string | Message[], side, tokenizer);
   });
 }
 

@@ -9,7 +9,7 @@ import { isObject, type Json, type JsonObject } from '../io/json.ts';
 /** Start of the private characters; the first one represents a character that no token has. */
 const PRIVATE = 0xf0000;
 const UNKNOWN = String.fromCodePoint(PRIVATE);
-const isPrivate = (character: string) => (character.codePointAt(0) as number) >= PRIVATE;
+const isPrivate = (character: string) => character.codePointAt(0)! >= PRIVATE;
 
 /** The parts of the library's model that are set here. */
 export interface PrefixedModel {
@@ -41,7 +41,7 @@ export function withoutPrefix(
   const inner = new Map<string, string>();
   const innerOf = (character: string) => {
     if (!inner.has(character)) inner.set(character, String.fromCodePoint(PRIVATE + 1 + inner.size));
-    return inner.get(character) as string;
+    return inner.get(character)!;
   };
   const rewritten = (token: string) => {
     if (whole.has(token)) return token;

@@ -45,7 +45,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   const body = marked.replace(EXCEL_SEPARATOR, '');
   const tried = named === undefined ? delimiters : [named];
   const delimiter = tried.find((each) => hasNeeded(headOf(body, file, each)?.cells ?? [], form));
-  const [head, ...all] = csvLines(body, file, delimiter ?? (tried[0] as string));
+  const [head, ...all] = csvLines(body, file, delimiter ?? tried[0]);
   if (!head) throw new InputError(file, 'contains no rows', 'Name the columns in its first line');
   const names = head.cells;
   // In a table of one column spaces are a text.
@@ -63,7 +63,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   }
   if (lines.length === 0) throw new InputError(file, 'contains no rows', 'Put rows below the column names');
   const hasPromptsAlone = form.needed.some((set) => set.length === 1 && set[0] === PROMPT);
-  const columns = chosen.map((name) => ({ name, at: places.get(name) as number }));
+  const columns = chosen.map((name) => ({ name, at: places.get(name)! }));
   const rows = lines.map(({ cells, number }): DataRow => {
     const where = `${file}, line ${number}`;
     if (cells.length !== names.length) {
@@ -75,7 +75,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
       );
     }
     const filled = columns.flatMap(({ name, at }): [string, string][] => {
-      const cell = cells[at] as string;
+      const cell = cells[at];
       return cell === '' ? [] : [[name, cell]];
     });
     return { where, value: rowOf(filled, where, hasPromptsAlone) };

@@ -15,7 +15,7 @@ export async function hashOfExamples(examples: readonly TokenizedExample[]): Pro
   for (const { prompt, completions, targets, columns } of examples) {
     const rest = targets || columns ? JSON.stringify([targets ?? null, plain(columns)]) : '';
     // Everything except the tokens is short or rare.
-    words.add(Array.from(rest, (letter) => letter.codePointAt(0) as number));
+    words.add(Array.from(rest, (letter) => letter.codePointAt(0)!));
     words.add([completions.length]);
     for (const ids of [prompt, ...completions]) words.add(ids);
     if (words.isFull) await words.flush();

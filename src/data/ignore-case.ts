@@ -47,7 +47,7 @@ export function withAllCases(pattern: string): string {
   const groups = [{ ignores: false, closes: 0 }];
   let inClass = 0;
   for (let at = 0; at < pattern.length; ) {
-    const group = groups.at(-1) as (typeof groups)[number];
+    const group = groups.at(-1)!;
     FLAG.lastIndex = at;
     const flag = inClass === 0 ? FLAG.exec(pattern) : null;
     if (flag) {
@@ -95,14 +95,12 @@ function allCases(token: string, isInClass: boolean): string {
 /** The other cases of the letters in a range that the range itself lacks. */
 function rangeVariants(range: string): string {
   const first = firstOf(range);
-  const [from, to] = [first, range.slice(first.length + 1)].map(
-    (each) => characterOf(each).codePointAt(0) as number,
-  );
+  const [from, to] = [first, range.slice(first.length + 1)].map((each) => characterOf(each).codePointAt(0)!);
   const others = new Set<string>();
-  for (let code = from as number; code <= Math.min(to as number, LAST_CASED); code++)
+  for (let code = from; code <= Math.min(to, LAST_CASED); code++)
     for (const each of variantsOf(String.fromCodePoint(code))) {
-      const other = each.codePointAt(0) as number;
-      if (other < (from as number) || other > (to as number)) others.add(each);
+      const other = each.codePointAt(0)!;
+      if (other < from || other > to) others.add(each);
     }
   return [...others].join('');
 }

@@ -80,8 +80,8 @@ export function mixDatasets<Row>(
   const sizes = datasets.map((rows) => rows.length);
   if (weights === undefined) return { rows: datasets.flat(), parts: sizes.map((size) => partOf(size, size)) };
   const counts = countsOf(sizes, weights, stoppingStrategy ?? USUAL_STRATEGY);
-  const drawn = datasets.map((rows, i) => draw(rows, counts[i] as number, seed));
-  return { rows: alternate(drawn), parts: sizes.map((size, i) => partOf(size, counts[i] as number)) };
+  const drawn = datasets.map((rows, i) => draw(rows, counts[i], seed));
+  return { rows: alternate(drawn), parts: sizes.map((size, i) => partOf(size, counts[i])) };
 }
 
 /** Throws {@link InputError} for weights that are invalid for `count` data sets, before anything slow is read. */
@@ -124,12 +124,12 @@ function countsOf(
 ): number[] {
   const sum = weights.reduce((a, b) => a + b, 0);
   const shares = weights.map((weight) => weight / sum);
-  const used = shares.flatMap((share, i) => (share > 0 ? [(sizes[i] as number) / share] : []));
+  const used = shares.flatMap((share, i) => (share > 0 ? [sizes[i] / share] : []));
   const length = STOPPING_STRATEGIES[strategy](used);
   const counts = shares.map((share) => roundHalfEven(share * length));
-  const without = counts.findIndex((count, i) => count === 0 && (weights[i] as number) > 0);
+  const without = counts.findIndex((count, i) => count === 0 && weights[i] > 0);
   if (without >= 0) {
-    const has = counted(sizes[without] as number, 'row');
+    const has = counted(sizes[without], 'row');
     const what = `the weight ${weights[without]} of data set ${without + 1} gives none of its ${has} in a mixture of ${Math.round(length)}`;
     throw new InputError('weights of the data', what, 'Raise the weight, set it to 0, or take all_exhausted');
   }
@@ -163,7 +163,7 @@ function alternate<Row>(lists: readonly (readonly Row[])[]): Row[] {
   const rows: Row[] = [];
   for (let left = filled.reduce((sum, { list }) => sum + list.length, 0); left > 0; left--) {
     const next = filled.reduce((first, other) => (place(other) < place(first) ? other : first));
-    rows.push(next.list[next.at++] as Row);
+    rows.push(next.list[next.at++]);
   }
   return rows;
 }

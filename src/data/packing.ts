@@ -133,15 +133,15 @@ export function packExamples(
     const prefixEnd = prefixStart + prompt.length;
     const exampleEnd = inputs.reduce((end, input) => end + input.length, prefixEnd);
     for (let place = 0; place < prompt.length; place++) {
-      ids.push(prompt[place] as number);
+      ids.push(prompt[place]);
       positions.push(place);
       spans.push(prefixStart, prefixStart, prefixStart, exampleEnd);
     }
     completions.forEach((completion, index) => {
       const start = ids.length;
-      const input = inputs[index] as TokenIds;
+      const input = inputs[index];
       for (let place = 0; place < input.length; place++) {
-        ids.push(input[place] as number);
+        ids.push(input[place]);
         positions.push(prompt.length + place);
         spans.push(prefixStart, prefixEnd, start, start + input.length);
       }
@@ -187,7 +187,7 @@ const SCORED: Readonly<Record<ScoredRows & string, ScoredKind>> = {
     addRows({ completion, start, prefixEnd, targets: places = completion.keys() }, rows, targets) {
       for (const place of places) {
         rows.push(place === 0 ? prefixEnd - 1 : start + place - 1);
-        targets.push(completion[place] as number);
+        targets.push(completion[place]);
       }
     },
   },
@@ -218,7 +218,7 @@ function openStates(most: number): ScoredKind {
     addRows({ completion, start, prefixEnd }, rows, targets) {
       for (let place = 0; place < rowsOf(completion.length); place++) {
         rows.push(place === 0 ? prefixEnd - 1 : start + place - 1);
-        targets.push(completion[place] ?? (completion.at(-1) as number));
+        targets.push(completion[place] ?? completion.at(-1)!);
       }
     },
   };

@@ -67,7 +67,7 @@ export function pythonLines(text: string): string[] {
 export function pythonWords(text: string, most = -1): string[] {
   const words: string[] = [];
   let at = 0;
-  const space = (from: number) => isPythonSpace(text[from] as string);
+  const space = (from: number) => isPythonSpace(text[from]);
   for (;;) {
     while (at < text.length && space(at)) at++;
     if (at >= text.length) return words;
@@ -83,7 +83,7 @@ const DIGIT = /\p{Nd}/u;
 /** Replaces the decimals of all scripts by 0 to 9; each script has them in order of their values. */
 export function asciiDigits(text: string): string {
   return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
-    const code = digit.codePointAt(0) as number;
+    const code = digit.codePointAt(0)!;
     let first = code;
     while (DIGIT.test(String.fromCodePoint(first - 1))) first--;
     return String((code - first) % 10);

@@ -25,7 +25,7 @@ export function upToScored(
 /** The index of the last id that satisfies `is`; −1 if there is none. */
 function lastOf(ids: TokenIds, is: (id: number) => boolean): number {
   let at = ids.length - 1;
-  while (at >= 0 && !is(ids[at] as number)) at--;
+  while (at >= 0 && !is(ids[at])) at--;
   return at;
 }
 

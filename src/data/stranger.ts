@@ -37,11 +37,11 @@ export function* mapGuarded<A, B>(
     const end = performance.now() + SLICE_MS;
     do {
       const index = made.length;
-      made.push(each(items[index] as A, index));
+      made.push(each(items[index], index));
     } while (made.length < items.length && performance.now() < end);
   };
   while (made.length < items.length) {
-    guard(turn, () => where(items[made.length] as A, made.length));
+    guard(turn, () => where(items[made.length], made.length));
     yield { done: made.length, total: items.length };
   }
   return made;

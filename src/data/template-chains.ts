@@ -22,9 +22,9 @@ export function chainOf(syntax: Syntax): Chain | undefined {
   if (links.length === 1) return undefined;
   const more = links.map(({ operator, right }) => ({
     operator: operator?.value ?? '',
-    right: right as Node,
+    right: right!,
   }));
-  return { first: links.at(-1)?.left as Node, more: more.reverse() };
+  return { first: links.at(-1)!.left!, more: more.reverse() };
 }
 
 /** Whether a comparison continues the one on its left. */
@@ -63,10 +63,10 @@ export function concatenatedFirst(syntax: Syntax): Syntax {
     ORDERED.set(made, syntaxOf(made));
     return made;
   };
-  let made = links.at(-1)?.left as Node;
+  let made = links.at(-1)!.left!;
   let sum: { link: Syntax; left: Node } | undefined;
   for (const link of links.reverse()) {
-    const right = link.right as Node;
+    const right = link.right!;
     if (link.operator?.value === '~') made = join(link, made, right);
     else {
       sum = { link, left: sum ? join(sum.link, sum.left, made) : made };

@@ -110,7 +110,7 @@ function paddedNumber(value: Value, spec: Spec): string {
 }
 
 function integerDigits(value: bigint, { type, isMarked }: Spec): [mark: string, digits: string] {
-  const { base, mark } = own(INTEGERS, type || 'd') as { base: number; mark: string };
+  const { base, mark } = own(INTEGERS, type || 'd')!;
   const digits = value.toString(base);
   return [isMarked ? mark : '', type === 'X' ? digits.toUpperCase() : digits];
 }
@@ -118,7 +118,7 @@ function integerDigits(value: bigint, { type, isMarked }: Spec): [mark: string, 
 function floatDigits(value: number, { type, precision, isMarked }: Spec): string {
   if (isMarked) throw new Error('the flag "#" is not supported for a float');
   const kind = type === '%' ? 'f' : type.toLowerCase();
-  const digits = own(DIGITS, kind) as FloatDigits;
+  const digits = own(DIGITS, kind)!;
   const made = Number.isFinite(value)
     ? digits(type === '%' ? value * 100 : value, precision)
     : floatText(value);
@@ -183,7 +183,7 @@ export function formatText(
   if (/\{\d/.test(template) && /\{[!:}]/.test(template.replaceAll('{{', '')))
     throw new RangeError('cannot mix numbered and unnumbered format fields');
   return template.replace(FIELD, (all, name: string | undefined, conversion?: string, spec = '') => {
-    if (all === '{{' || all === '}}') return all[0] as string;
+    if (all === '{{' || all === '}}') return all[0];
     if (name === undefined) throw new RangeError(`single "${all}" in a format string`);
     const value = argument(name);
     const shown = own({ r: repr, s: str }, conversion ?? '');

@@ -13,7 +13,7 @@ import type { Filter } from './template-list-filters.ts';
 import { bodyText, items, Leave, type Loop, loop, loopBody, recursionOf, TURN } from './template-loops.ts';
 import { likeSource } from './template-markup.ts';
 import { attribute, item } from './template-members.ts';
-import { OPERATORS, type Operator, signed } from './template-operators.ts';
+import { OPERATORS, signed } from './template-operators.ts';
 import { isRange, slicedRange } from './template-ranges.ts';
 import { GENERATION } from './template-source.ts';
 import { testOf } from './template-tests.ts';
@@ -115,14 +115,14 @@ const binary: Evaluate = (self, syntax, environment) => {
   const chained = chainOf(syntax);
   if (chained) return chain(self, chained, environment);
   const [left, right] = [syntax.left, syntax.right].map((side) => self.evaluate(side, environment));
-  return operator(left as Value, right as Value, self.budget);
+  return operator(left, right, self.budget);
 };
 
 function chain(self: TemplateInterpreter, { first, more }: Chain, environment: Environment): Value {
   let left = self.evaluate(first, environment);
   for (const { operator, right } of more) {
     const next = self.evaluate(right, environment);
-    const holds = own(OPERATORS, operator)?.(left, next, self.budget) as Value;
+    const holds = own(OPERATORS, operator)!(left, next, self.budget);
     if (!isTrue(holds)) return holds;
     left = next;
   }
@@ -133,7 +133,7 @@ function chain(self: TemplateInterpreter, { first, more }: Chain, environment: E
 const additive: Evaluate = (self, syntax, environment) => {
   const { operator, left, right } = concatenatedFirst(syntax);
   const [a, b] = [left, right].map((side) => self.evaluate(side, environment));
-  return (own(OPERATORS, operator?.value ?? '') as Operator)(a as Value, b as Value, self.budget);
+  return own(OPERATORS, operator?.value ?? '')!(a, b, self.budget);
 };
 
 const filter: Evaluate = (self, syntax, environment) => {
@@ -243,7 +243,7 @@ const identifier: Evaluate = (self, syntax, environment) => {
 
 /** By node type; the interpreter evaluates all others. */
 const CORRECTED: Readonly<Record<string, Evaluate>> = {
-  Held: (_, syntax) => syntax.held as Value,
+  Held: (_, syntax) => syntax.held!,
   Output: (self, { inner }, environment) => {
     const made = self.generation.holding(() => text(str(self.evaluate(inner, environment), self.budget)));
     self.budget.weigh(made);

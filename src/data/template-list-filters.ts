@@ -3,7 +3,7 @@ import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { keyOf } from './template-keys.ts';
 import { atPath, isOn } from './template-members.ts';
-import { compare, equals, OPERATORS, type Operator } from './template-operators.ts';
+import { compare, equals, OPERATORS } from './template-operators.ts';
 import { type Test, testOf } from './template-tests.ts';
 import { bind } from './template-texts.ts';
 import {
@@ -133,7 +133,7 @@ const dictsort: Filter = (value, args, budget) => {
   const at = own({ key: 0, value: 1 }, by === undefined ? 'key' : textOf(by));
   if (at === undefined) throw new TypeError('dictsort can only sort by "key" or "value"');
   const pairs = pairsOf(entriesOf(value));
-  const keyOf = (pair: [Value, Value]) => sortKey(pair[at] as Value, isOn(sensitive), budget);
+  const keyOf = (pair: [Value, Value]) => sortKey(pair[at], isOn(sensitive), budget);
   return list(sorted(pairs, keyOf, isOn(reverse), budget).map((pair) => tuple(pair)));
 };
 
@@ -146,7 +146,7 @@ const extreme =
     return sorted(iterate(value, budget), keyOf, isReverse, budget)[0] ?? missing();
   };
 
-const add = own(OPERATORS, '+') as Operator;
+const add = own(OPERATORS, '+')!;
 
 const total: Filter = (value, args, budget) => {
   const [path, start = int(0)] = bind(args, 'sum', 'attribute', 'start');
@@ -177,9 +177,7 @@ const groupby: Filter = (value, args, budget) => {
   };
   const keyOf = (each: Value) => sortKey(named(each), isOn(sensitive), budget);
   return list(
-    groups(iterate(value, budget), keyOf, budget).map((group) =>
-      tuple([named(group[0] as Value), list(group)]),
-    ),
+    groups(iterate(value, budget), keyOf, budget).map((group) => tuple([named(group[0]), list(group)])),
   );
 };
 

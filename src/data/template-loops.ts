@@ -8,7 +8,6 @@ import {
   int,
   iterate,
   list,
-  type Node,
   shownAs,
   text,
   textOf,
@@ -83,7 +82,7 @@ export function loop(self: TemplateInterpreter, syntax: Syntax, environment: Env
 }
 
 export function loopBody(self: TemplateInterpreter, syntax: Syntax, environment: Environment): Value {
-  const state = self.loops.at(-1) as Loop;
+  const state = self.loops.at(-1)!;
   if (state.isEnded) return text('');
   state.turns++;
   completeLoop(environment.lookupVariable('loop'), state);
@@ -128,5 +127,5 @@ export function items(
   { inner, unpacks }: Syntax,
   environment: Environment,
 ): Value {
-  return itemsOfLoop(self, self.evaluate(inner as Node, environment), unpacks === true);
+  return itemsOfLoop(self, self.evaluate(inner!, environment), unpacks === true);
 }

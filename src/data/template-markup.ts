@@ -37,7 +37,7 @@ const ENTITIES: ReadonlyMap<string, string> = new Map([
 /** The text with its special characters escaped. */
 export function escapedHtml(value: string, budget: TemplateBudget): string {
   budget.looks(value.length);
-  const made = value.replace(/[&<>'"]/g, (one) => ENTITIES.get(one) as string);
+  const made = value.replace(/[&<>'"]/g, (one) => ENTITIES.get(one)!);
   budget.text(made.length);
   return made;
 }

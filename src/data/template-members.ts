@@ -88,7 +88,7 @@ const OTHERS: Readonly<
     of: ['ObjectValue'],
     call: (value, args) => {
       if (args.length === 0) throw new TypeError('no items for cycling given');
-      return args[Number(entriesOf(value).get('index0')?.value) % args.length] as Value;
+      return args[Number(entriesOf(value).get('index0')?.value) % args.length];
     },
   },
 };

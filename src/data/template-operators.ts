@@ -51,7 +51,7 @@ export function equals(a: Value, b: Value, budget: TemplateBudget): boolean {
   if (isShownAs(a) || isShownAs(b)) return areSame(a, b, budget);
   if (isList(a)) {
     const [left, right] = [itemsOf(a), itemsOf(b)];
-    return left.length === right.length && left.every((each, i) => equals(each, right[i] as Value, budget));
+    return left.length === right.length && left.every((each, i) => equals(each, right[i], budget));
   }
   if (!isDict(a)) return a.value === b.value;
   const [left, right] = [entriesOf(a), entriesOf(b)];
@@ -84,8 +84,8 @@ export function compare(a: Value, b: Value, budget: TemplateBudget): number {
     throw new TypeError(`'<' not supported between instances of '${nameOf(a)}' and '${nameOf(b)}'`);
   }
   const [left, right] = [itemsOf(a), itemsOf(b)];
-  const at = left.findIndex((each, i) => i >= right.length || !equals(each, right[i] as Value, budget));
-  if (at >= 0 && at < right.length) return compare(left[at] as Value, right[at] as Value, budget);
+  const at = left.findIndex((each, i) => i >= right.length || !equals(each, right[i], budget));
+  if (at >= 0 && at < right.length) return compare(left[at], right[at], budget);
   return Math.sign(left.length - right.length);
 }
 
@@ -205,7 +205,7 @@ function bounded(a: bigint, b: bigint): bigint {
 }
 
 function arithmetic(operator: string, a: Value, b: Value, budget: TemplateBudget): Value {
-  const { ints, floats } = own(ARITHMETIC, operator) as Arithmetic;
+  const { ints, floats } = own(ARITHMETIC, operator)!;
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x === undefined || y === undefined) throw unsupported(operator, a, b);
   for (const each of [a, b]) budget.weigh(each);

@@ -41,7 +41,7 @@ export function slicedRange(
   [from, to, by]: readonly (Value | undefined)[],
   budget: TemplateBudget,
 ): Value {
-  const { start, step, length } = RANGES.get(value) as Range;
+  const { start, step, length } = RANGES.get(value)!;
   const whole = (bound: Value | undefined) => {
     if (bound === undefined || isNone(bound)) return undefined;
     const number = intOf(bound);

@@ -34,7 +34,7 @@ function finder(text: string, part: string, budget: TemplateBudget): (from: numb
   return (from) => {
     let matched = 0;
     for (let at = from; at < text.length; at++) {
-      while (matched > 0 && text[at] !== part[matched]) matched = falls[matched - 1] as number;
+      while (matched > 0 && text[at] !== part[matched]) matched = falls[matched - 1];
       if (text[at] === part[matched]) matched++;
       if (matched === part.length) return at + 1 - matched;
     }
@@ -47,7 +47,7 @@ function fallsOf(part: string): Uint32Array {
   const falls = new Uint32Array(part.length);
   let matched = 0;
   for (let at = 1; at < part.length; at++) {
-    while (matched > 0 && part[at] !== part[matched]) matched = falls[matched - 1] as number;
+    while (matched > 0 && part[at] !== part[matched]) matched = falls[matched - 1];
     if (part[at] === part[matched]) matched++;
     falls[at] = matched;
   }

@@ -123,13 +123,12 @@ class Lexer {
   }
 
   private skipSpace(): void {
-    while (this.at < this.source.length && pythonStrip(this.source[this.at] as string, 'both') === '')
-      this.at++;
+    while (this.at < this.source.length && pythonStrip(this.source[this.at], 'both') === '') this.at++;
   }
 
   /** The library's tokens of a tag, with the values of its strings and numbers. */
   private *tag(opening: string): Generator<Token> {
-    const closing = own(CLOSING, opening) as string;
+    const closing = own(CLOSING, opening)!;
     const parts: string[] = [];
     const [strings, numbers]: [string[], string[]] = [[], []];
     const open: string[] = [];
@@ -164,8 +163,8 @@ class Lexer {
     const [nextString, nextNumber] = [strings.values(), numbers.values()];
     for (const token of tokens) {
       if (marker && token.value === 'generation') token.value = GENERATION;
-      if (token.type === 'StringLiteral') token.value = nextString.next().value as string;
-      if (token.type === 'NumericLiteral') token.value = nextNumber.next().value as string;
+      if (token.type === 'StringLiteral') token.value = nextString.next().value!;
+      if (token.type === 'NumericLiteral') token.value = nextNumber.next().value!;
     }
     const read = readable(tokens);
     markChains(read);
@@ -214,6 +213,6 @@ function markChains(tokens: readonly Token[]): void {
   for (const token of tokens) {
     if (token.type.startsWith('Open')) open.push(++brackets);
     else if (token.type.startsWith('Close')) open.pop();
-    else CHAINS.set(token, open.at(-1) as number);
+    else CHAINS.set(token, open.at(-1)!);
   }
 }

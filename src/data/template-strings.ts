@@ -43,7 +43,7 @@ export function quotedText(text: string): string {
 }
 
 function escaped(character: string): string {
-  const code = (character.codePointAt(0) as number).toString(16);
+  const code = character.codePointAt(0)!.toString(16);
   if (code.length <= 2) return `\\x${code.padStart(2, '0')}`;
   return code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\U${code.padStart(8, '0')}`;
 }

@@ -159,7 +159,7 @@ const found =
   (self, [part], budget) => {
     const by = textArgument(part);
     const pieces = by === '' ? ['', self] : piecesOf(self, by, budget);
-    const before = isLast ? pieces.slice(0, -1).join(by) : (pieces[0] as string);
+    const before = isLast ? pieces.slice(0, -1).join(by) : pieces[0];
     if (pieces.length > 1) return int(points(isLast && by === '' ? self : before, budget));
     if (isRequired) throw new RangeError('substring not found');
     return int(-1);

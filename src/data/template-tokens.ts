@@ -53,7 +53,7 @@ function withLoops(tokens: readonly Token[]): readonly Token[] {
     ...(isRecursive ? [token('Identifier', RECURSIVE)] : []),
     ...inBrackets(over),
     ...(test ? [token('Identifier', 'if'), ...inBrackets(test)] : []),
-    tokens.at(-1) as Token,
+    tokens.at(-1)!,
   ];
 }
 
@@ -96,7 +96,7 @@ const token = (type: string, value: string) => ({ type, value }) as Token;
 function withScopes(tokens: readonly Token[]): readonly Token[] {
   const [opening, word] = tokens;
   if (opening?.type !== 'OpenStatement' || !isName(word, 'with', 'endwith')) return tokens;
-  const end = tokens.at(-1) as Token;
+  const end = tokens.at(-1)!;
   if (isName(word, 'endwith')) return [opening, token('Identifier', 'endcall'), end];
   const comma = token('Comma', ',');
   const [names, values]: [Token[], Token[]] = [[], []];
@@ -139,7 +139,7 @@ function assignments(tokens: readonly Token[]): Token[][] {
 function withTests(tokens: readonly Token[]): Token[] {
   const made: Token[] = [];
   for (let at = 0; at < tokens.length; at++) {
-    const each = tokens[at] as Token;
+    const each = tokens[at];
     const nameAt = isName(tokens[at + 1], 'not') ? at + 2 : at + 1;
     const name = tokens[nameAt];
     if (!isName(each, 'is') || name?.type !== 'Identifier') {
@@ -171,7 +171,7 @@ function argumentEnd(tokens: readonly Token[], at: number): number {
 function closing(tokens: readonly Token[], from: number): number {
   let depth = 0;
   for (let at = from; at < tokens.length; at++) {
-    const { type } = tokens[at] as Token;
+    const { type } = tokens[at];
     if (type.startsWith('Open')) depth++;
     if (type.startsWith('Close') && --depth === 0) return at + 1;
   }

@@ -118,7 +118,7 @@ function prepareLoop(loop: Syntax): void {
   const items = (inner: Node) => node({ type: 'Items', inner, unpacks });
   const { iterable } = loop;
   const isFiltered = iterable?.type === 'SelectExpression';
-  const given = isFiltered ? (iterable.lhs as Node) : (iterable as unknown as Node);
+  const given = isFiltered ? iterable.lhs! : (iterable as unknown as Node);
   const [inRecursion] = syntaxOf(given).callee?.value === RECURSIVE ? (syntaxOf(given).args ?? []) : [];
   loop.isRecursive = inRecursion !== undefined;
   const over = items(inRecursion ?? given);
@@ -128,7 +128,7 @@ function prepareLoop(loop: Syntax): void {
   if (!body) return;
   const inner = syntaxOf(body);
   inner.type = 'LoopBody';
-  if (unpacks) inner.body = [...nestedNames(loop.loopvar as Syntax), ...(inner.body ?? [])];
+  if (unpacks) inner.body = [...nestedNames(loop.loopvar!), ...(inner.body ?? [])];
 }
 
 /** `for a, (b, c) in …` as a loop over `a` and a pair, which is unpacked inside. */

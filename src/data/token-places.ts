@@ -51,7 +51,7 @@ function marked(places: readonly Span[], spans: readonly (Span | undefined)[]): 
     const first = places.findIndex(([, end]) => end > from);
     const last = places.findIndex(([, end]) => end > to);
     // After the last token, or before a token that begins later, there is only white space.
-    const isBetween = last < 0 || (places[last] as Span)[0] > to;
+    const isBetween = last < 0 || places[last][0] > to;
     if (first >= 0) mask.fill(true, first, (last < 0 ? places.length : last) + (isBetween ? 0 : 1));
   }
   return mask;
@@ -117,7 +117,7 @@ const startsLow = (token: Uint8Array, at: number) => LOW_LINE.every((byte, i) =>
 
 /** Number of bytes of the white space at `at`; 0 if there is none. */
 function spaceAt(bytes: Uint8Array, at: number): number {
-  const length = [1, 2, 3].find((count) => (((bytes[at + count] ?? 0) as number) & 0xc0) !== 0x80) ?? 4;
+  const length = [1, 2, 3].find((count) => ((bytes[at + count] ?? 0) & 0xc0) !== 0x80) ?? 4;
   return /^\p{White_Space}$/u.test(new TextDecoder().decode(bytes.subarray(at, at + length))) ? length : 0;
 }
 

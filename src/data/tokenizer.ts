@@ -178,7 +178,7 @@ export class Tokenizer {
       template.renderMarked(messages, own),
     );
     const ids = this.encode(text, { addSpecialTokens: false });
-    const tokens = ids.map((id) => this.token(id) as string);
+    const tokens = ids.map((id) => this.token(id)!);
     const { added } = this;
     const spelled = { text, tokens, added, ...spellingOf(this.tokenizer) };
     // Pieces of the text are normalized again, by the patterns of the file.
@@ -219,7 +219,7 @@ export class Tokenizer {
   private compile(name: string): ChatTemplate {
     const known = this.compiled.get(name);
     if (known) return known;
-    const { text, file } = this.templates.get(name) as TemplateSource;
+    const { text, file } = this.templates.get(name)!;
     const template = new this.Template(text, file, this.special);
     this.compiled.set(name, template);
     return template;

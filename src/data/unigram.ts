@@ -28,8 +28,8 @@ export function breakTiesAsBefore(model: UnigramModel): void {
     /** The start of the last token of the best way, by its end. */
     const starts = new Int32Array(characters.length + 1).fill(-1);
     const offer = (start: number, end: number, score: number) => {
-      const sum = (best[start] as number) + score;
-      if (starts[end] !== -1 && !(sum > (best[end] as number))) return;
+      const sum = best[start] + score;
+      if (starts[end] !== -1 && !(sum > best[end])) return;
       best[end] = sum;
       starts[end] = start;
     };
@@ -37,13 +37,13 @@ export function breakTiesAsBefore(model: UnigramModel): void {
       let hasSingle = false;
       for (const token of trie.common_prefix_search(characters, start)) {
         const length = Array.from(token).length;
-        offer(start, start + length, scores[ids.get(token) as number] as number);
+        offer(start, start + length, scores[ids.get(token)!]);
         hasSingle ||= length === 1;
       }
       if (!hasSingle) offer(start, start + 1, unknown);
     }
     const tokens: string[] = [];
-    for (let end = characters.length; end > 0; end = starts[end] as number)
+    for (let end = characters.length; end > 0; end = starts[end])
       tokens.push(characters.slice(starts[end], end).join(''));
     tokens.reverse();
     return config.byte_fallback === true ? withBytes(tokens, ids, model.unk_token) : tokens;

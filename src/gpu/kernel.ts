@@ -105,6 +105,5 @@ const setters = {
 };
 
 function writeParams(fields: readonly Field[], params: Params, data: DataView, offset: number): void {
-  for (const field of fields)
-    setters[field.type](data, offset + field.offset, own(params, field.name) as number);
+  for (const field of fields) setters[field.type](data, offset + field.offset, own(params, field.name)!);
 }

@@ -191,7 +191,7 @@ export class BufferPool {
     this.beforeDestroy();
     const rank = ([size]: [number, unknown]) => (size <= bytes ? bytes - size : size);
     for (const [size, buffers] of waiting.sort((a, b) => rank(a) - rank(b))) {
-      while (this.reserved > most && buffers.length > 0) this.destroy(buffers.shift() as GPUBuffer, size);
+      while (this.reserved > most && buffers.length > 0) this.destroy(buffers.shift()!, size);
     }
   }
 

@@ -69,7 +69,7 @@ export class Profiler {
       labels.forEach((label, i) => {
         const total = this.totals.get(label) ?? { label, calls: 0, milliseconds: 0 };
         total.calls++;
-        total.milliseconds += Number((times[2 * i + 1] as bigint) - (times[2 * i] as bigint)) / 1e6;
+        total.milliseconds += Number(times[2 * i + 1] - times[2 * i]) / 1e6;
         this.totals.set(label, total);
       });
       staging.destroy();

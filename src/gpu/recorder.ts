@@ -141,7 +141,7 @@ export class Recorder {
 
   private submit({ queue }: GPUDevice, encoder: GPUCommandEncoder): void {
     if (this.uniformBytes > 0) {
-      queue.writeBuffer(this.arena as GPUBuffer, 0, this.uniforms.buffer, 0, this.uniformBytes);
+      queue.writeBuffer(this.arena!, 0, this.uniforms.buffer, 0, this.uniformBytes);
     }
     this.profiler?.resolve(encoder);
     queue.submit([encoder.finish()]);
@@ -182,7 +182,7 @@ export class Recorder {
 
   private openEncoder(): GPUCommandEncoder {
     this.closePass();
-    this.encoder ??= (this.device as GPUDevice).createCommandEncoder();
+    this.encoder ??= this.device!.createCommandEncoder();
     return this.encoder;
   }
 
@@ -212,13 +212,10 @@ export class Recorder {
     let next = 0;
     const entries = pipeline.bindings.map(({ binding, access }) => ({
       binding,
-      resource:
-        access === 'uniform'
-          ? { buffer: this.arena as GPUBuffer, offset: 0, size: UNIFORM_SLOT }
-          : (views[next++] as BufferView),
+      resource: access === 'uniform' ? { buffer: this.arena!, offset: 0, size: UNIFORM_SLOT } : views[next++],
     }));
     const { label, layout } = pipeline;
-    const group = this.guard(() => (this.device as GPUDevice).createBindGroup({ label, layout, entries }));
+    const group = this.guard(() => this.device!.createBindGroup({ label, layout, entries }));
     this.report.bindGroups++;
     this.bindGroups.set(key, group);
     return group;
@@ -258,6 +255,6 @@ export class Recorder {
       }
       for (const resume of this.idle.splice(0)) resume();
     };
-    this.soon((this.device as GPUDevice).queue.onSubmittedWorkDone()).then(done, done);
+    this.soon(this.device!.queue.onSubmittedWorkDone()).then(done, done);
   }
 }

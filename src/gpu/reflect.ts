@@ -59,12 +59,9 @@ export function reflect(shader: Shader): Reflection {
   }
   const reflection: Reflection = {
     params: readParams(code, shader.path),
-    overrides: new Set([...code.matchAll(/^\s*override\s+(\w+)/gm)].map((m) => m[1] as string)),
+    overrides: new Set([...code.matchAll(/^\s*override\s+(\w+)/gm)].map((m) => m[1])),
     constants: new Map(
-      [...code.matchAll(/^(?:const|alias)\s+(\w+)[^=;]*=\s*([^;]+);/gm)].map((m) => [
-        m[1] as string,
-        m[2] as string,
-      ]),
+      [...code.matchAll(/^(?:const|alias)\s+(\w+)[^=;]*=\s*([^;]+);/gm)].map((m) => [m[1], m[2]]),
     ),
     entries,
   };
@@ -79,9 +76,9 @@ function stripComments(code: string): string {
 function readBindings(code: string): Binding[] {
   const pattern = /@group\(0\)\s*@binding\((\d+)\)\s*var<([^>]+)>\s*(\w+)\s*:/g;
   return [...code.matchAll(pattern)].map((match) => {
-    const space = (match[2] as string).replace(/\s/g, '');
+    const space = match[2].replace(/\s/g, '');
     const access = space === 'uniform' ? 'uniform' : space === 'storage,read_write' ? 'read_write' : 'read';
-    return { name: match[3] as string, binding: Number(match[1]), access };
+    return { name: match[3], binding: Number(match[1]), access };
   });
 }
 
@@ -103,7 +100,7 @@ function readParams(code: string, path: string): Field[] {
           `${path}: ${struct}.${name} is ${type}; only u32, i32, f32 and structs of them are allowed`,
         );
       }
-      next = roundUp((inner.at(-1) as Field).offset + 4, STRUCT_ALIGNMENT);
+      next = roundUp(inner.at(-1)!.offset + 4, STRUCT_ALIGNMENT);
       return inner;
     });
   };
@@ -130,9 +127,9 @@ function readFunctions(code: string): Map<string, WgslFunction> {
   for (const match of code.matchAll(pattern)) {
     const open = code.indexOf('{', match.index + match[0].length);
     const body = code.slice(open, closingBrace(code, open));
-    const size = /@workgroup_size\(([^)]*)\)/.exec(match[1] as string)?.[1];
-    functions.set(match[2] as string, {
-      name: match[2] as string,
+    const size = /@workgroup_size\(([^)]*)\)/.exec(match[1])?.[1];
+    functions.set(match[2], {
+      name: match[2],
       ...(size === undefined
         ? {}
         : {

@@ -136,7 +136,7 @@ export class Tuner {
     const agreeing = [0];
     for (let variant = 1; variant < names.length; variant++) {
       const found = await resultOf(variant);
-      if (found.every((value, i) => Math.abs(value - (right[i] as number)) <= most)) agreeing.push(variant);
+      if (found.every((value, i) => Math.abs(value - right[i]) <= most)) agreeing.push(variant);
       else
         this.notices.push(`${names[variant]} computes "${key}" incorrectly on this adapter and is not used.`);
     }
@@ -220,7 +220,7 @@ async function compileAll(gpu: Gpu, open: readonly OpenChoice[]): Promise<void> 
 }
 
 function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
 }
 
 function isKept(value: unknown): value is Kept {

@@ -77,14 +77,14 @@ export class Variants {
     const exact = able.filter(({ reduced }) => !reduced);
     const key = `${operation.name} ${operation.classOf(shape)}`;
     const known = this.remembered.get(key);
-    const variant = asked ?? exact.find(({ name }) => name === known) ?? (exact[0] as V);
+    const variant = asked ?? exact.find(({ name }) => name === known) ?? exact[0];
     if (gpu.counting) {
       this.inForce.set(key, variant.name);
       if (!asked && variant.name !== known && exact.length > 1 && !this.open.has(key)) {
         const names = exact.map(({ name }) => name);
         const trial = (device: Gpu): Trial<number> => {
           const { run, result, dispose } = operation.trial(device, shape);
-          return { run: (at) => run(exact[at] as V), result, dispose };
+          return { run: (at) => run(exact[at]), result, dispose };
         };
         this.open.set(key, { key, names, trial });
       }

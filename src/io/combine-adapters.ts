@@ -43,7 +43,7 @@ function widestRank({ weights }: Adapter): number {
 /** Concatenates A along rows and B along columns; zeros for a part that lacks the module or has a smaller rank there. */
 function combined(module: string, parts: readonly AdapterPart[], rank: number): LoraWeights {
   const present = parts.flatMap(({ adapter }) => adapter.weights.get(module) ?? []);
-  const { in: width, out } = present[0] as LoraWeights;
+  const { in: width, out } = present[0];
   if (present.some((weights) => weights.in !== width || weights.out !== out)) {
     throw new InputError(module, 'has different shapes in the adapters', 'Give adapters of the same model');
   }
@@ -57,7 +57,7 @@ function combined(module: string, parts: readonly AdapterPart[], rank: number): 
       const scale = factor * loraScale(adapter.config, weights);
       a.set(weights.a, row * width);
       for (let o = 0; o < out; o++)
-        for (let i = 0; i < r; i++) b[o * rank + row + i] = scale * (weights.b[o * r + i] as number);
+        for (let i = 0; i < r; i++) b[o * rank + row + i] = scale * weights.b[o * r + i];
     }
     row += widestRank(adapter);
   }

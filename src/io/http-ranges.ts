@@ -113,7 +113,7 @@ export class RangedFile {
     };
     try {
       for (send(); onTheirWay.length > 0; send()) {
-        await partial.append((await onTheirWay.shift()) as Uint8Array<ArrayBuffer>);
+        await partial.append((await onTheirWay.shift())!);
         onBytes(partial.size);
       }
     } finally {

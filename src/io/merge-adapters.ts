@@ -50,8 +50,8 @@ export function mergedWeight(
       if (!pair) continue;
       const scale = factor * loraScale(adapter.config, pair);
       for (let k = 0; k < pair.r; k++) {
-        const weight = scale * (pair.b[o * pair.r + k] as number);
-        for (let i = 0; i < width; i++) row[i] += weight * (pair.a[k * width + i] as number);
+        const weight = scale * pair.b[o * pair.r + k];
+        for (let i = 0; i < width; i++) row[i] += weight * pair.a[k * width + i];
       }
     }
     sums.set(row, o * width);

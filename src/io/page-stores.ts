@@ -65,7 +65,7 @@ export function indexedDbCheckpointStore(
 export function opfsCheckpointStore(path: string): PageCheckpointStore {
   const where = `${path} in the browser's private file system`;
   const steps = path.split('/');
-  const name = steps.pop() as string;
+  const name = steps.pop()!;
   if ([...steps, name].some((step) => step === '' || step === '.' || step === '..'))
     throw new InputError(path, 'is not a path of plain names', 'Write it as folder/name');
   const folder = async (create: boolean) => {

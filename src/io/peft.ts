@@ -238,7 +238,7 @@ function targetModules(fields: Fields, modules: string[]): string[] {
   if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) {
     throw fields.wrong('target_modules', 'a list of names');
   }
-  const targets = value as string[];
+  const targets = value;
   const { unused, meant } = matchTargets(targets, modules);
   const unnamed = modules.filter((module) => !meant.has(module));
   if (unnamed.length > 0) {

@@ -42,7 +42,7 @@ export function isBlocks(dtype: string): dtype is BlockDtype {
 export function areFinite(dtype: BlockDtype, blocks: Uint8Array): boolean {
   const { bytes, halves: places } = BLOCKS[dtype];
   for (let at = 0; at < blocks.length; at += bytes) {
-    for (const place of places) if (((blocks[at + place + 1] as number) & 0x7c) === 0x7c) return false;
+    for (const place of places) if ((blocks[at + place + 1] & 0x7c) === 0x7c) return false;
   }
   return true;
 }
@@ -70,11 +70,11 @@ let halves: Float32Array | undefined;
 /** A half-precision number, from a table of all. */
 function half(bytes: Uint8Array, at: number): number {
   halves ??= halfToFloat32(Uint16Array.from({ length: 65536 }, (_, bits) => bits));
-  return halves[(bytes[at] as number) | ((bytes[at + 1] as number) << 8)] as number;
+  return halves[bytes[at] | (bytes[at + 1] << 8)];
 }
 
 function setHalf(value: number, bytes: Uint8Array, at: number): void {
-  const bits = float32ToHalf(Float32Array.of(value))[0] as number;
+  const bits = float32ToHalf(Float32Array.of(value))[0];
   bytes[at] = bits;
   bytes[at + 1] = bits >> 8;
 }
@@ -82,7 +82,7 @@ function setHalf(value: number, bytes: Uint8Array, at: number): void {
 /** A scale and 32 signed bytes. */
 function eightBits(block: Uint8Array, at: number, values: Float32Array, to: number): void {
   const scale = half(block, at);
-  for (let i = 0; i < 32; i++) values[to + i] = (((block[at + 2 + i] as number) << 24) >> 24) * scale;
+  for (let i = 0; i < 32; i++) values[to + i] = ((block[at + 2 + i] << 24) >> 24) * scale;
 }
 
 /**
@@ -97,8 +97,8 @@ function nibbles(bits: 4 | 5, hasMinimum: boolean) {
     const scale = half(block, at);
     const minimum = hasMinimum ? half(block, at + 2) : -0; // x + -0 is x, for -0 as well
     for (let i = 0; i < 32; i++) {
-      const pair = block[at + start + (i & 15)] as number;
-      const fifth = bits === 5 ? ((block[at + fifths + (i >> 3)] as number) >> (i & 7)) & 1 : 0;
+      const pair = block[at + start + (i & 15)];
+      const fifth = bits === 5 ? (block[at + fifths + (i >> 3)] >> (i & 7)) & 1 : 0;
       const whole = (i < 16 ? pair & 15 : pair >> 4) | (fifth << 4);
       values[to + i] = scale * (whole - middle) + minimum;
     }
@@ -113,7 +113,7 @@ function nibbles(bits: 4 | 5, hasMinimum: boolean) {
 function superBlock(bits: 4 | 5) {
   const start = bits === 5 ? 48 : 16;
   const dequantise: BlockFormat['dequantise'] = (block, at, values, to) => {
-    const byte = (index: number) => block[at + index] as number;
+    const byte = (index: number) => block[at + index];
     for (let run = 0; run < 8; run++) {
       const [scale, minimum] = sixBitPair(byte, run);
       const d = half(block, at) * scale;
@@ -138,7 +138,7 @@ function sixBitPair(byte: (index: number) => number, run: number): [number, numb
 
 /** Lower four bits, upper two bits, sixteen signed scales, and the half-precision factor of the scales. */
 function sixBits(block: Uint8Array, at: number, values: Float32Array, to: number): void {
-  const byte = (index: number) => block[at + index] as number;
+  const byte = (index: number) => block[at + index];
   const d = half(block, at + 208);
   for (let i = 0; i < 256; i++) {
     const [part, within] = [i >> 7, i & 127];
@@ -159,26 +159,26 @@ function inverse(scale: number): number {
 /** Rounds to the nearest of ±127 steps, ties away from zero. */
 function toEightBits(values: Float32Array, from: number, block: Uint8Array, at: number): void {
   let largest = 0;
-  for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(values[from + i] as number));
+  for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(values[from + i]));
   const scale = f32(largest / 127);
   const steps = inverse(scale);
   setHalf(scale, block, at);
   for (let i = 0; i < 32; i++) {
-    const step = f32((values[from + i] as number) * steps);
+    const step = f32(values[from + i] * steps);
     block[at + 2 + i] = Math.sign(step) * Math.floor(Math.abs(step) + 0.5);
   }
 }
 
 /** The weight of largest magnitude, with its sign, becomes step −8. */
 function toFourBits(values: Float32Array, from: number, block: Uint8Array, at: number): void {
-  let largest = values[from] as number;
+  let largest = values[from];
   for (let i = 1; i < 32; i++) {
-    const value = values[from + i] as number;
+    const value = values[from + i];
     if (Math.abs(value) > Math.abs(largest)) largest = value;
   }
   const scale = f32(largest / -8);
   const steps = inverse(scale);
-  const step = (i: number) => Math.min(15, Math.trunc(f32(f32((values[from + i] as number) * steps) + 8.5)));
+  const step = (i: number) => Math.min(15, Math.trunc(f32(f32(values[from + i] * steps) + 8.5)));
   setHalf(scale, block, at);
   for (let i = 0; i < 16; i++) block[at + 2 + i] = step(i) | (step(i + 16) << 4);
 }

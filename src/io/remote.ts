@@ -15,7 +15,7 @@ import type { SourceOptions } from './sources.ts';
 /** The folder at a URL, or the model in the single file there. */
 export async function openAddress(url: URL, options: SourceOptions): Promise<Files> {
   const cache = (options.addressCache ?? (await opfsAddressCache())) || undefined;
-  const last = url.pathname.split('/').at(-1) as string;
+  const last = url.pathname.split('/').at(-1)!;
   if (!isSingleFile(last)) return fetchFiles(url.href, { ...options, cache });
   const parent = new URL(url);
   parent.pathname = url.pathname.slice(0, -last.length);

@@ -190,7 +190,7 @@ function parseEntry(entry: unknown, dataBytes: number, where: string): Entry {
       WAY_OUT,
     );
   }
-  const kind = dtype as SafetensorsDtype;
+  const kind = dtype;
   let size: number = ELEMENT_BYTES[kind];
   for (const dimension of shape) {
     size *= dimension;

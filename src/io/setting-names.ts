@@ -36,7 +36,7 @@ export function underOwnNames(
   const found = new Map<string, { as: string; value: unknown }>();
   for (const [as, value] of Object.entries(given)) {
     if (value === undefined) continue;
-    const name = known.get(as) as string;
+    const name = known.get(as)!;
     const before = found.get(name);
     if (before) {
       const what = say`${setting(name)} is given twice, as ${quote(before.as)} and ${quote(as)}`;
@@ -55,7 +55,7 @@ function wayOutOf(unknown: readonly string[], known: KnownNames, reasons: Reason
   });
   const meant = unknown.flatMap((name) => {
     const close = own(reasons, name) === undefined ? nearest(name, [...known.keys()]) : undefined;
-    return close === undefined ? [] : [known.get(close) as string];
+    return close === undefined ? [] : [known.get(close)!];
   });
   if (told.length === unknown.length) return joined(told);
   const suggestion = meant.length > 0 ? [`Did you mean ${[...new Set(meant)].join(', ')}?`] : [];

@@ -65,7 +65,7 @@ function openDirectory(source: Source): Promise<Files> | undefined {
     let folder = source;
     try {
       for (const step of steps.slice(0, -1)) folder = await folder.getDirectoryHandle(step);
-      const file = await (await folder.getFileHandle(steps.at(-1) as string)).getFile();
+      const file = await (await folder.getFileHandle(steps.at(-1)!)).getFile();
       return blobFiles({ [path]: file }, name).open(path);
     } catch (error) {
       if (/^(NotFound|TypeMismatch)Error$/.test((error as Error).name)) return undefined;
@@ -88,7 +88,7 @@ function openChosen(source: Source): Promise<Files> | undefined {
   const [one = []] = paths;
   let shared = 0;
   while (paths.every((path) => shared < path.length - 1 && path[shared] === one[shared])) shared++;
-  const named = files.map((file, i) => [(paths[i] as string[]).slice(shared).join('/'), file] as const);
+  const named = files.map((file, i) => [paths[i].slice(shared).join('/'), file] as const);
   const folder = blobFiles(Object.fromEntries(named), one[shared - 1]);
   const [[only]] = named as [readonly [string, Blob]];
   const model =

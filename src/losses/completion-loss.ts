@@ -61,9 +61,9 @@ export interface LossContext {
 /** Maximum number of records summed for a baseline: some drivers end longer loops without an error. */
 const MOST_FOR_BASELINE = 32_768;
 
-const perRecord: Grid = { threads: (p) => p.records as number };
+const perRecord: Grid = { threads: (p) => p.records };
 /** Both sides. */
-const perValue: Grid = { groups: (p) => 2 * (p.records as number) };
+const perValue: Grid = { groups: (p) => 2 * p.records };
 const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord, rank_samples: perValue });
 
 /**
@@ -81,7 +81,7 @@ export function completionLoss(
   { sums, whole = sums, reference, offsets, columns = {} }: CompletionSums,
   { scale, divergence = REVERSE_KL, lengths }: LossContext = {},
 ): { records: Tensor } {
-  const { loss: first } = terms[0] as Term;
+  const { loss: first } = terms[0];
   const unit = unitOf(first);
   const sequences = sums.length;
   const count = sequences / unit.completions;

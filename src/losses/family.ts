@@ -81,7 +81,7 @@ export function lossTypes(family: Family): string[] {
 /** The loss that the settings describe. Throws {@link LossSettingsError}. */
 export function lossOf(family: Family, given: LossSettings): TrainingLoss {
   const settings = family.prepared?.(given) ?? given;
-  const losses = ([settings.lossType].flat() as LossType[]).map((type) => lossNamed(family, type));
+  const losses = [settings.lossType].flat().map((type) => lossNamed(family, type));
   const names = losses.map(({ name }) => name);
   const [first] = losses;
   if (!first) throw new LossSettingsError(say`${setting('lossType')} is empty`, 'Give the name of a loss');
@@ -90,7 +90,7 @@ export function lossOf(family: Family, given: LossSettings): TrainingLoss {
     const what = say`${setting('lossWeights')} has ${weights.length} entries for ${names.length} losses (${names.join(', ')})`;
     throw new LossSettingsError(what, 'Give one weight per loss');
   }
-  const terms = losses.map((loss, i) => term(loss, settings, weights[i] as number));
+  const terms = losses.map((loss, i) => term(loss, settings, weights[i]));
   if (family.plus) {
     const weight = own(settings, family.plus.weight) as number;
     if (weight !== 0) terms.push(term(family.plus.loss, settings, weight));

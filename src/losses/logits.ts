@@ -95,7 +95,7 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   const metrics = async () =>
     valuesOf(recordMeans(loss.metrics, await records.toArray(gpu), PAIR_RECORD.width));
   return {
-    gradient: source.grad as Tensor,
+    gradient: source.grad!,
     records,
     metrics,
     loss: async () => (await metrics()).loss,
@@ -119,7 +119,7 @@ function checkRows({ policy, reference, targets, offsets }: PreferenceLogits): v
   if (offsets.length < 3 || offsets.length % 2 === 0) {
     throw new RangeError(`dpo: expected two offsets for each pair and one more, got ${offsets.length}`);
   }
-  const ascending = offsets.every((offset, s) => s === 0 || offset >= (offsets[s - 1] as number));
+  const ascending = offsets.every((offset, s) => s === 0 || offset >= offsets[s - 1]);
   if (!ascending || offsets[0] !== 0 || offsets[offsets.length - 1] !== rows) {
     throw new RangeError(`dpo: offsets must increase from 0 to ${rows}, the number of rows`);
   }

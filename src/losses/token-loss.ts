@@ -28,7 +28,7 @@ export interface TokenRows {
 /** Number of values that a formula can sum over a completion. */
 const SUMMANDS = 4;
 
-const aCompletion = { groups: (p: Readonly<Record<string, number>>) => p.records as number };
+const aCompletion = { groups: (p: Readonly<Record<string, number>>) => p.records };
 const kernelsOf = driverKernels({ gather_sums: aCompletion, forward: aCompletion, evaluate: aCompletion });
 
 /**

@@ -149,8 +149,8 @@ function weighedMean(records: Float32Array, width: number, value: number, by?: n
   let sum = 0;
   let weight = 0;
   for (let row = 0; row < records.length; row += width) {
-    const share = by === undefined ? 1 : (records[row + by] as number);
-    sum += share * (records[row + value] as number);
+    const share = by === undefined ? 1 : records[row + by];
+    sum += share * records[row + value];
     weight += share;
   }
   return { value: sum / weight, weight };

@@ -150,7 +150,7 @@ export class CausalLM extends Decoder {
   targets(targetModules: string | readonly string[]): Map<string, LinearShape> {
     const linears = this.linears;
     const names = resolveTargetModules(targetModules, [...linears.keys()]);
-    return new Map(names.map((name) => [name, linears.get(name) as LinearShape]));
+    return new Map(names.map((name) => [name, linears.get(name)!]));
   }
 
   /** Hash of the model's current policy: its weights as loaded, with the enabled adapters. */
@@ -247,7 +247,7 @@ function switched<T>(
 ): T {
   const before = adapters.map(({ enabled }) => enabled);
   const restore = () => {
-    for (const [i, adapter] of adapters.entries()) adapter.enabled = before[i] as boolean;
+    for (const [i, adapter] of adapters.entries()) adapter.enabled = before[i];
   };
   for (const adapter of adapters) adapter.enabled = isOn(adapter);
   let waits = false;

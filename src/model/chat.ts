@@ -112,7 +112,7 @@ export class Chat {
       }
     } finally {
       // If the consumer stops, generation stops.
-      await answer.return(undefined as never);
+      await answer.return(undefined!);
       messages.push({ role: 'assistant', content: text });
     }
   }

@@ -149,7 +149,7 @@ export class Decoder {
       return module ? this.norm(tape, h, inLayer(module, i)) : h;
     };
     const project = (h: Tensor, name: LinearName, residual?: Tensor) =>
-      this.project(tape, h, inLayer(linears[name] as string, i), residual);
+      this.project(tape, h, inLayer(linears[name]!, i), residual);
     // The output of a block, added to the residual in the same pass unless a norm comes in between.
     const rejoin = (residual: Tensor, h: Tensor, name: LinearName, out: LayerNormName) =>
       norms[out] ? add(tape, residual, norm(project(h, name), out)) : project(h, name, residual);
@@ -189,7 +189,7 @@ export class Decoder {
     const { norm } = this.architecture;
     const { normEps: eps } = this.config;
     return norm === 'layer'
-      ? layerNorm(tape, x, this.weight(module), this.bias(module) as Tensor, eps)
+      ? layerNorm(tape, x, this.weight(module), this.bias(module)!, eps)
       : rmsNorm(tape, x, this.weight(module), { eps, offset: norm === 'rms-offset' });
   }
 
@@ -211,6 +211,6 @@ export class Decoder {
   }
 
   weight(module: string): Tensor {
-    return this.weights.tensors.get(`${module}.weight`) as Tensor;
+    return this.weights.tensors.get(`${module}.weight`)!;
   }
 }

@@ -17,6 +17,6 @@ const PASSES: readonly PassVariant[] = [
 
 /** The decoding pass of a model with its current adapters; the caller disposes it. */
 export function decodingPass(model: Decoder, gpu: Gpu = model.gpu): DecodingPass {
-  const variant = PASSES.find(({ serves }) => serves(model)) as PassVariant;
+  const variant = PASSES.find(({ serves }) => serves(model))!;
   return variant.make(model, gpu);
 }

@@ -196,7 +196,7 @@ export class Decoding {
   }
 
   private promptOf({ sequence }: Filled): CachedPrompt {
-    return this.cached.get(Math.floor(sequence / this.size.copies)) as CachedPrompt;
+    return this.cached.get(Math.floor(sequence / this.size.copies))!;
   }
 
   /** Remembers where prompts are, also on the device. */
@@ -206,7 +206,7 @@ export class Decoding {
     let end = from;
     const cached = prompts.map((prompt) => {
       end += prompt.length;
-      return { from: end - prompt.length, end, lastToken: prompt.at(-1) as number };
+      return { from: end - prompt.length, end, lastToken: prompt.at(-1)! };
     });
     for (const [i, each] of cached.entries()) this.cached.set(first + i, each);
     if (waiting) {
@@ -237,7 +237,7 @@ export class Decoding {
     const wanted = logprobs ? [tokens, logprobs.sampling, logprobs.model] : [tokens];
     const parts = wanted.map((ring) => readRing(this.gpu.recorder, ring, from, this.step));
     const [ids, sampling, model] = await this.gpu.settle(Promise.all(parts));
-    const chosen = { tokens: new Uint32Array(ids as ArrayBuffer) };
+    const chosen = { tokens: new Uint32Array(ids) };
     if (!sampling || !model) return chosen;
     return { ...chosen, logprobs: { sampling: new Float32Array(sampling), model: new Float32Array(model) } };
   }

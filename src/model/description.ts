@@ -26,7 +26,7 @@ export async function describeModel(files: Files): Promise<ModelDescription> {
   );
   const ends = await generationEnds(files, config);
   const notices = [...(config.notices ?? []), ...(ends?.notices ?? [])];
-  const architecture = own(ARCHITECTURES, config.modelType) as Architecture;
+  const architecture = own(ARCHITECTURES, config.modelType)!;
   const description = {
     config: {
       ...config,

@@ -204,7 +204,7 @@ export class FoldedPass implements DecodingPass {
   private stack(layer: number, names: readonly LinearName[], before?: LayerNormName): RowWeights {
     const { model, gpu } = this;
     const { linears, norms, norm } = model.architecture;
-    const parts: FoldedPart[] = names.map((name) => model.part(inLayer(linears[name] as string, layer)));
+    const parts: FoldedPart[] = names.map((name) => model.part(inLayer(linears[name]!, layer)));
     const module = before && norms[before];
     const gain = module
       ? { weight: model.weight(inLayer(module, layer)), offset: norm === 'rms-offset' }
@@ -216,7 +216,7 @@ export class FoldedPass implements DecodingPass {
     this.held.push(tensor);
     fold(gpu, parts, gain, tensor);
     const n = parts.reduce((sum, { weight }) => sum + weight.rows, 0);
-    const k = (parts[0] as FoldedPart).weight.cols;
+    const k = parts[0].weight.cols;
     return { weights: tensor, n, k, biased: parts.some(({ bias }) => bias !== undefined) };
   }
 }

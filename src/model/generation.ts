@@ -72,7 +72,7 @@ export async function generate(
   const { copies } = checkOptions(model, options);
   const results = emptyGenerations(prompts.length * copies);
   for await (const updates of streamGeneration(model, prompts, options)) {
-    for (const update of updates) addUpdate(results[update.sequence] as Generation, update);
+    for (const update of updates) addUpdate(results[update.sequence], update);
   }
   return results;
 }

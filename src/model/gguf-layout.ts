@@ -51,7 +51,7 @@ export function fromGguf(
     else if (!factors.includes(given)) strange.push(given);
   }
   if (strange.length === 0) return tensors;
-  const where = stored.get(strange[0] as string)?.where ?? 'GGUF';
+  const where = stored.get(strange[0])?.where ?? 'GGUF';
   const what = `a model of type ${config.modelType} has no place for ${listed(strange)}`;
   throw new InputError(where, what, 'Use a model of a supported architecture, as its converter wrote it');
 }
@@ -67,7 +67,7 @@ export interface GgufForm {
 export function ggufForms({ config, architecture }: ModelDescription): (name: string) => GgufForm {
   const parts = new Map(partsOf(architecture, config).map((part) => [part.own, part]));
   return (given) => {
-    const part = parts.get(moduleOf(given)) as Part;
+    const part = parts.get(moduleOf(given))!;
     return {
       name: `${part.theirs}${given.slice(part.own.length)}`,
       turn: (tensor) => toTheirs(part, tensor, config.headDim),
@@ -130,7 +130,7 @@ function fromTheirs({ turns, offset }: Part, tensor: TensorSource, headDim: numb
   if (turns) {
     const read = async () => {
       const data = await tensor.read();
-      return inHalves(data, data.length / (tensor.shape[0] as number), headDim);
+      return inHalves(data, data.length / tensor.shape[0], headDim);
     };
     return { ...tensor, read };
   }
@@ -141,7 +141,7 @@ function fromTheirs({ turns, offset }: Part, tensor: TensorSource, headDim: numb
 
 function toTheirs({ turns, offset }: Part, tensor: StoredTensor, headDim: number): StoredTensor {
   const { data, shape } = tensor;
-  if (turns) return { ...tensor, data: inPairs(data, data.length / (shape[0] as number), headDim) };
+  if (turns) return { ...tensor, data: inPairs(data, data.length / shape[0], headDim) };
   return offset ? { ...tensor, dtype: 'F32', data: shifted(tensor, 1) } : tensor;
 }
 

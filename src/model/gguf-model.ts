@@ -181,7 +181,7 @@ function kindsOfLayers({ config, architecture }: ModelDescription, where: string
     throw new InputError(where, 'llama.cpp uses positions in other layers than this model', WAY_OUT);
   const layers = config.layers.filter(({ rotary }) => rotary);
   const kind = (slides: boolean) => layers.filter((layer) => (layer.window !== undefined) === slides);
-  const full = only(kind(false), where) ?? (only(layers, where) as RotaryPositions);
+  const full = only(kind(false), where) ?? only(layers, where)!;
   const sliding = only(kind(true), where);
   const { long, attentionFactor, dimensions } = full;
   if (
@@ -228,7 +228,7 @@ function frequencyFactors({ config, architecture }: ModelDescription): [string, 
   }
   const scaled = rotaryFrequencies(config.headDim, rotary);
   const plain = rotaryFrequencies(config.headDim, { theta });
-  return [[ROPE_FACTORS, Float32Array.from(plain, (frequency, j) => frequency / (scaled[j] as number))]];
+  return [[ROPE_FACTORS, Float32Array.from(plain, (frequency, j) => frequency / scaled[j])]];
 }
 
 async function carriedMetadata(source: Files): Promise<[string, GgufValue][]> {

@@ -34,7 +34,7 @@ export class KvCache {
   }
 
   layer(index: number): LayerCache {
-    return { keys: this.tensors[2 * index] as Tensor, values: this.tensors[2 * index + 1] as Tensor };
+    return { keys: this.tensors[2 * index], values: this.tensors[2 * index + 1] };
   }
 
   /** The rows of prompts that are computed together begin at a multiple of this, because they are bound. */

@@ -58,13 +58,13 @@ export function checkDtype(dtype: string, trainable = false): asserts dtype is L
 /** The format of a matrix on the device. */
 export function formatFor(dtype: LoadDtype, { dtype: stored, shape }: TensorSource): WeightDtype {
   const wanted = dtype === 'auto' ? formatOf(stored) : WANTED[dtype];
-  return (shape.at(-1) as number) % FORMATS[wanted].elements === 0 ? wanted : WITHOUT_BLOCKS;
+  return shape.at(-1)! % FORMATS[wanted].elements === 0 ? wanted : WITHOUT_BLOCKS;
 }
 
 /** The stored format, if the device supports it. */
 function formatOf(stored: StoredDtype): WeightDtype {
   const name = stored.toLowerCase();
-  return isOwn(FORMATS, name) ? (name as WeightDtype) : 'f32';
+  return isOwn(FORMATS, name) ? name : 'f32';
 }
 
 /** A tensor's bytes in a format. Throws {@link InputError} if the format cannot represent its numbers. */
@@ -74,7 +74,7 @@ export function bytesIn(
   data: Uint8Array<ArrayBuffer>,
 ): Uint8Array {
   const isStored = dtype.toLowerCase() === format;
-  const bytes = isStored ? data : (MADE[format] as Maker)(toFloat32({ dtype, data, where }));
+  const bytes = isStored ? data : MADE[format]!(toFloat32({ dtype, data, where }));
   if (format === 'f32' || holds(format, bytes, isStored)) return bytes;
   const what = `has numbers that ${format} cannot represent`;
   throw new InputError(where, what, 'Load the model in bfloat16 or float32, or fetch the file again');

@@ -54,11 +54,11 @@ export class PromptRows {
   /** Releases the rows of a sequence's prompt if it was the last one. */
   end(sequence: number): void {
     const prompt = Math.floor(sequence / this.copies);
-    const open = (this.open.get(prompt) as number) - 1;
+    const open = this.open.get(prompt)! - 1;
     this.open.set(prompt, open);
     if (open > 0) return;
     this.open.delete(prompt);
-    this.free.push(this.spans.get(prompt) as Span);
+    this.free.push(this.spans.get(prompt)!);
     this.spans.delete(prompt);
     this.free = merged(this.free);
   }

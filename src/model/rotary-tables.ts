@@ -30,7 +30,7 @@ export class RotaryTables {
     if (!rotary) return undefined;
     const key = JSON.stringify(rotary);
     const known = this.tables.get(key);
-    if (known && (known.shape[0] as number) >= length) return known;
+    if (known && known.shape[0] >= length) return known;
     // Recorded work that uses the old table still runs before its buffer is reused.
     if (known) this.gpu.pool.release(known);
     const { headDim } = this.config;
@@ -44,10 +44,7 @@ export class RotaryTables {
 
   /** Bytes of each table for sequences of up to `length` tokens. */
   sizesFor(length: number): number[] {
-    return Array.from(
-      this.tables.values(),
-      ({ shape }) => this.positionsFor(length) * (shape[1] as number) * 8,
-    );
+    return Array.from(this.tables.values(), ({ shape }) => this.positionsFor(length) * shape[1] * 8);
   }
 
   dispose(): void {

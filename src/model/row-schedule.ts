@@ -107,11 +107,11 @@ export class RowSchedule {
         const update = updates.get(seat.sequence) ?? { sequence: seat.sequence, ids: [] };
         updates.set(seat.sequence, update);
         const at = from + seat.slot;
-        this.add(update, seat, tokens[at] as number);
+        this.add(update, seat, tokens[at]);
         if (!logprobs) continue;
         update.logprobs ??= { sampling: [], model: [] };
-        update.logprobs.sampling.push(logprobs.sampling[at] as number);
-        update.logprobs.model.push(logprobs.model[at] as number);
+        update.logprobs.sampling.push(logprobs.sampling[at]);
+        update.logprobs.model.push(logprobs.model[at]);
       }
       this.step++;
     }

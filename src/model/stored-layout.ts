@@ -80,8 +80,7 @@ function transposed(data: Uint8Array, rows: number, cols: number): Uint8Array<Ar
   for (let row = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++) {
       const from = (row * cols + col) * size;
-      for (let byte = 0; byte < size; byte++)
-        turned[(col * rows + row) * size + byte] = data[from + byte] as number;
+      for (let byte = 0; byte < size; byte++) turned[(col * rows + row) * size + byte] = data[from + byte];
     }
   }
   return turned;

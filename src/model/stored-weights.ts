@@ -58,7 +58,7 @@ export async function openModelWeights(
   check?.(weights);
   const own = config.tieWordEmbeddings && !headless ? stored.get(`${head}.weight`) : undefined;
   // Some files contain the embedding under both names.
-  if (own && !(await same(own, stored.get(`${embedding}.weight`) as TensorSource))) {
+  if (own && !(await same(own, stored.get(`${embedding}.weight`)!))) {
     const what = 'is a separate head, but the configuration ties the head to the embedding';
     throw new InputError(own.where, what, 'Set "tie_word_embeddings": false in config.json');
   }

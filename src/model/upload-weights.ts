@@ -36,7 +36,7 @@ export function requireRoom(
   const { pool, counting } = gpu;
   let bytes = pool.report().live;
   for (const tensor of shapes.keys()) {
-    const source = stored.get(tensor) as TensorSource;
+    const source = stored.get(tensor)!;
     const format = matrices.has(tensor) ? formatFor(dtype, source) : 'f32';
     bytes += trainable ? SLABS.length * sizeOf(gpu, source, 'f32') : sizeOf(gpu, source, format);
   }
@@ -60,7 +60,7 @@ export async function uploadWeights(
   const tensors = new Map<string, Tensor>();
   let waiting = 0;
   for (const [name, shape] of shapes) {
-    const source = stored.get(name) as TensorSource;
+    const source = stored.get(name)!;
     const format = matrices.has(name) ? formatFor(dtype, source) : 'f32';
     const tensor = Tensor.reserve(gpu, shape, format, name);
     tensors.set(name, tensor);
@@ -99,7 +99,7 @@ export async function uploadParameters(
   for (const [name, shape] of shapes) {
     let values = new Float32Array(shape.reduce((a, b) => a * b, 1));
     if (!gpu.counting) {
-      const source = stored.get(name) as TensorSource;
+      const source = stored.get(name)!;
       const data = await source.read();
       await hash.add(data);
       values = toFloat32({ ...source, data });

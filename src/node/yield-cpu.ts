@@ -40,8 +40,8 @@ type Wait = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 /** Observes every wait for the device; `globals` are Dawn's classes. */
 export function yieldCpuWhileWaiting(globals: object): void {
   for (const [name, method] of Object.entries(WAITS)) {
-    const { prototype } = (globals as Record<string, { prototype: Record<string, Wait> }>)[name]!;
-    const wait = prototype[method]!;
+    const { prototype } = (globals as Record<string, { prototype: Record<string, Wait> }>)[name];
+    const wait = prototype[method];
     prototype[method] = function (...args) {
       return watch(wait.apply(this, args));
     };

@@ -7,7 +7,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Activation, inVectors } from './elementwise.ts';
 
-const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
+const elements = { threads: (p: Readonly<Record<string, number>>) => p.count };
 
 export const activateKernels = kernels(shader, { forward: elements, backward: elements });
 
@@ -21,7 +21,7 @@ export function activate(tape: Tape, x: Tensor, activation: Activation): Tensor 
   const backward = () => {
     const dx = tape.gradient(x);
     if (!dx) return;
-    const buffers = { x, dy: y.grad as Tensor, dx: dx.grad };
+    const buffers = { x, dy: y.grad!, dx: dx.grad };
     activateKernels.backward(gpu, buffers, { count, accumulate: dx.accumulate }, constants);
   };
   tape.record({ inputs: [x], outputs: [y], reads: [x], backward });

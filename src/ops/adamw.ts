@@ -16,7 +16,7 @@ export interface AdamWOptions {
   weightDecay: number;
 }
 
-export const adamwKernels = kernels(shader, { step: { threads: (p) => p.count as number } });
+export const adamwKernels = kernels(shader, { step: { threads: (p) => p.count } });
 
 /** Updates every parameter. `step` counts from 1; `clip` comes from {@link gradNorm}. */
 export function adamw(

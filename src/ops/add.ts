@@ -8,7 +8,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { inVectors } from './elementwise.ts';
 
-const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
+const elements = { threads: (p: Readonly<Record<string, number>>) => p.count };
 
 export const addKernels = kernels(shader, { forward: elements, backward: elements });
 
@@ -22,7 +22,7 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   const backward = () => {
     for (const summand of [a, b]) {
       const slot = tape.gradient(summand);
-      if (slot) copyInto(gpu, y.grad as Tensor, slot.grad, slot.accumulate);
+      if (slot) copyInto(gpu, y.grad!, slot.grad, slot.accumulate);
     }
   };
   tape.record({ inputs: [a, b], outputs: [y], reads: [], backward });

@@ -5,7 +5,6 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { GradientSlot, Tape } from '../tensor/tape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
 import { copyInto } from './add.ts';
 
 /** The range of one dispatch, under the shader's names: keys, or for key gradients queries and query heads. */
@@ -79,7 +78,7 @@ export function gradientsOfPieces<const T extends readonly GradientSlot[]>(
   );
   run(sums.map((grad) => ({ grad, accumulate: 0 })) as { [K in keyof T]: GradientSlot });
   for (const [i, { grad, accumulate }] of slots.entries()) {
-    const sum = sums[i] as Tensor;
+    const sum = sums[i];
     if (!accumulate) continue;
     copyInto(tape.gpu, sum, grad, 1);
     tape.release(sum);

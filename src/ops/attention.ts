@@ -37,12 +37,12 @@ export interface Heads {
 
 const threads = (tokens: number, heads: number, { PARTS, TOKENS }: Parameters<Count>[1]) =>
   Math.ceil(tokens / (TOKENS as number)) * heads * (PARTS as number);
-const perQueryHead: Count = (p, c) => threads(p.tokens as number, p.heads as number, c);
-const perKeyHead: Count = (p, c) => threads(p.tokens as number, p.kv_heads as number, c);
+const perQueryHead: Count = (p, c) => threads(p.tokens, p.heads, c);
+const perKeyHead: Count = (p, c) => threads(p.tokens, p.kv_heads, c);
 
 export const attentionKernels = kernels(shader, {
   forward: { threads: perQueryHead },
-  backward_rows: { threads: (p) => (p.tokens as number) * (p.heads as number) },
+  backward_rows: { threads: (p) => p.tokens * p.heads },
   backward_query: { threads: perQueryHead },
   backward_key_value: { threads: perKeyHead },
 });
@@ -52,7 +52,7 @@ const TILE = 32;
 const GROUP_VECTORS = 32;
 
 const tiles = (heads: 'heads' | 'kv_heads'): Grid => ({
-  groups: (p, { PARTS }) => Math.ceil((p.tokens as number) / TILE) * (p[heads] as number) * (PARTS as number),
+  groups: (p, { PARTS }) => Math.ceil(p.tokens / TILE) * p[heads] * (PARTS as number),
 });
 
 export const workgroupKernels = kernels(workgroupShader, {
@@ -69,8 +69,7 @@ const QUAD_BLOCKS = 16;
 const QUAD_HEADS = { above: 16, most: 4 * 4 * QUAD_BLOCKS };
 
 const quads = (heads: 'heads' | 'kv_heads'): Grid => ({
-  groups: (p, { BLOCKS }) =>
-    Math.ceil((p.tokens as number) / (4 * (BLOCKS as number))) * (p[heads] as number),
+  groups: (p, { BLOCKS }) => Math.ceil(p.tokens / (4 * (BLOCKS as number))) * p[heads],
 });
 
 export const quadKernels = kernels(quadShader, {
@@ -207,7 +206,7 @@ export const ATTENTION: Operation<AttentionShape, AttentionVariant> = {
         keep(y);
         tape.backward();
         for (const input of inputs) {
-          keep(input.grad as Tensor); // released, but not yet reused
+          keep(input.grad!); // released, but not yet reused
           delete input.grad;
         }
       },
@@ -261,7 +260,7 @@ function attentionBy(
     accumulate_key: 0,
     accumulate_value: 0,
     soft_cap: softCap ?? 0,
-    ...(ofQueries[0] as Piece),
+    ...ofQueries[0],
   };
   const inPieces = (kernel: Kernel, pieces: readonly Piece[], buffers: Buffers, more: Params = {}) => {
     const ofPieces = pieces.length > 1 ? { ...constants, PIECEWISE: true } : constants;
@@ -274,7 +273,7 @@ function attentionBy(
   const lse = tape.empty([(1 + states) * tokens, heads], 'attention log-sum-exp');
   inPieces(variant.kernels.forward, ofQueries, { query, key, value, spans, y, lse });
   const backward = () => {
-    const dy = y.grad as Tensor;
+    const dy = y.grad!;
     const rowStats = tape.empty([tokens, heads, 2], 'attention row statistics');
     attentionKernels.backward_rows(
       gpu,

@@ -9,8 +9,8 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { partsOf, rowsOfPart } from './parts.ts';
 
 export const biasKernels = kernels(shader, {
-  forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
-  backward: { threads: (p) => p.cols as number },
+  forward: { threads: (p) => p.rows * p.cols },
+  backward: { threads: (p) => p.cols },
 });
 
 /** Sets every row of y (N, d) to the scaled bias (d), or adds it. */

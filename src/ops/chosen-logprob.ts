@@ -9,7 +9,7 @@ import { sharingRows } from '../gpu/loops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type LiveSequences, ringOf, type StepOfRows } from './sample.ts';
 
-export const chosenLogprobKernels = kernels(shader, { forward: { groups: (p) => p.rows as number } });
+export const chosenLogprobKernels = kernels(shader, { forward: { groups: (p) => p.rows } });
 
 /** logits (R, V) of the live rows from `firstRow`, and the tokens of `step` → `logprobs` (T, S) of `step`. */
 export function chosenLogprobs(

@@ -7,7 +7,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 const elements = {
-  threads: (p: Readonly<Record<string, number>>) => (p.rows as number) * (p.cols as number),
+  threads: (p: Readonly<Record<string, number>>) => p.rows * p.cols,
 };
 
 export const columnsKernels = kernels(shader, { forward: elements, backward: elements });
@@ -31,7 +31,7 @@ export function splitColumns(tape: Tape, x: Tensor, widths: readonly number[]): 
     const dx = tape.gradient(x);
     if (!dx) return;
     for (const { y, params } of parts) {
-      const buffers = { dy: y.grad as Tensor, dx: dx.grad };
+      const buffers = { dy: y.grad!, dx: dx.grad };
       columnsKernels.backward(gpu, buffers, { ...params, accumulate: dx.accumulate });
     }
   };

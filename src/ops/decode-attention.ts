@@ -17,7 +17,7 @@ import { cappedBy } from './soft-cap.ts';
 
 const WIDE_WORKGROUP = 64;
 
-const perHead: Count = (p) => (p.rows as number) * (p.heads as number);
+const perHead: Count = (p) => p.rows * p.heads;
 const perPart: Count = (p, c) => perHead(p, c) * (c.PARTS as number);
 
 const threads: Grid = { threads: perPart };

@@ -8,7 +8,7 @@ import { type LiveSequences, ringOf } from './sample.ts';
 import { bound, formatOf, weightKernels } from './weights.ts';
 
 export const embedKernels = weightKernels(shader, 'one', {
-  forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
+  forward: { threads: (p) => p.rows * p.cols },
 });
 
 /** The tokens of step − 1, or the prompts' last ones → rows of the table (V, d), scaled: (B, d). */

@@ -27,7 +27,7 @@ export function entropy(tape: Tape, logits: Tensor): Tensor {
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
-    const dentropy = values.grad as Tensor;
+    const dentropy = values.grad!;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = {
         logits: part(logits),

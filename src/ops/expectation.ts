@@ -45,7 +45,7 @@ export function expectation(tape: Tape, logits: Tensor, values: Tensor): Tensor 
         logits: part(logits),
         values: part(values),
         saved_states: part(states),
-        dexpectation: part(result.grad as Tensor),
+        dexpectation: part(result.grad!),
         dlogits: part(slot.grad),
       };
       expectationKernels.backward(

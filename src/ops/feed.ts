@@ -7,7 +7,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type LiveSequences, ringOf } from './sample.ts';
 
-export const feedKernels = kernels(shader, { forward: { threads: (p) => p.rows as number } });
+export const feedKernels = kernels(shader, { forward: { threads: (p) => p.rows } });
 
 /** The tokens of step − 1, or the prompts' last ones → ids (B) and positions (B), u32. */
 export function feed(

@@ -10,11 +10,11 @@ import type { LowRank } from './linear.ts';
 import { behind } from './parts.ts';
 import { bound, formatOf, weightKernels } from './weights.ts';
 
-const vectors = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
+const vectors = { threads: (p: Readonly<Record<string, number>>) => p.count };
 
 export const foldKernels = weightKernels(shader, 'four', {
   unpack: vectors,
-  add_low_rank: { threads: (p) => (p.count as number) / 4 },
+  add_low_rank: { threads: (p) => p.count / 4 },
   apply_gain: vectors,
 });
 
@@ -37,7 +37,7 @@ export interface Gain {
 /** Length of a stack of these parts, including biases if any part has one. */
 export function stackLength(parts: readonly FoldedPart[]): number {
   const rows = parts.reduce((sum, { weight }) => sum + weight.rows, 0);
-  const { cols } = (parts[0] as FoldedPart).weight;
+  const { cols } = parts[0].weight;
   return rows * cols + (parts.some(({ bias }) => bias) ? rows : 0);
 }
 
@@ -48,7 +48,7 @@ export function fold(
   gain: Gain | undefined,
   stack: BufferView,
 ): void {
-  const k = (parts[0] as FoldedPart).weight.cols;
+  const k = parts[0].weight.cols;
   const depth = k / 4;
   const rows = parts.reduce((sum, { weight }) => sum + weight.rows, 0);
   if (parts.some(({ bias }) => bias)) gpu.recorder.clear(stack);

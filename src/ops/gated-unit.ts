@@ -7,7 +7,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Activation, inVectors } from './elementwise.ts';
 
-const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
+const elements = { threads: (p: Readonly<Record<string, number>>) => p.count };
 
 export const gatedUnitKernels = kernels(shader, { forward: elements, backward: elements });
 
@@ -22,7 +22,7 @@ export function gatedUnit(tape: Tape, gate: Tensor, up: Tensor, activation: Acti
   gatedUnitKernels.forward(gpu, { gate, up, y }, params, constants);
   const backward = () => {
     tape.gradients([gate, up], ([dgate, dup]) => {
-      const buffers = { gate, up, dy: y.grad as Tensor, dgate: dgate.grad, dup: dup.grad };
+      const buffers = { gate, up, dy: y.grad!, dgate: dgate.grad, dup: dup.grad };
       const accumulate = { accumulate_gate: dgate.accumulate, accumulate_up: dup.accumulate };
       gatedUnitKernels.backward(gpu, buffers, { count, ...accumulate }, constants);
     });

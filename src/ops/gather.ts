@@ -8,8 +8,8 @@ import { partsOf } from './parts.ts';
 import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
 export const gatherKernels = weightKernels(shader, 'one', {
-  forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
-  backward: { threads: (p) => (p.count as number) * (p.cols as number) },
+  forward: { threads: (p) => p.rows * p.cols },
+  backward: { threads: (p) => p.count * p.cols },
 });
 
 /** An index and its inverse: for every row of the table, the positions in the index that read it, ascending. */
@@ -41,7 +41,7 @@ export function gather(
     if (!slot) return;
     if (!offsets || !entries)
       throw new Error(`gather: ${table} needs a gradient, but the index has no inverse`);
-    const dy = y.grad as Tensor;
+    const dy = y.grad!;
     const { accumulate } = slot;
     inBlocksOfRows(gpu, slot.grad, (dtable, start) => {
       // All entries may read the same row.

@@ -10,7 +10,7 @@ import type { BufferView } from '../gpu/pool.ts';
 const CHUNKS = 256;
 
 export const gradNormKernels = kernels(shader, {
-  sum_chunks: { groups: (p) => p.chunks as number },
+  sum_chunks: { groups: (p) => p.chunks },
   finish: { groups: () => 1 },
 });
 

@@ -63,7 +63,7 @@ export function kl(
         logits: part(policy),
         reference: part(reference),
         saved_states: part(states),
-        dkl: part(divergence.grad as Tensor),
+        dkl: part(divergence.grad!),
         dlogits: part(slot.grad),
       };
       if (direction === 'forward') klKernels.backward_forward(gpu, buffers, params, constants);

@@ -12,7 +12,7 @@ import { rowGroups, rows } from './rms-norm.ts';
 export const layerNormKernels = kernels(shader, {
   forward: rows,
   backward_input: rows,
-  backward_weight: { threads: (p) => p.cols as number },
+  backward_weight: { threads: (p) => p.cols },
 });
 
 /** x (N, d), weight and bias (d) → y (N, d). */
@@ -26,7 +26,7 @@ export function layerNorm(tape: Tape, x: Tensor, weight: Tensor, bias: Tensor, e
   const constants = rowGroups(gpu, x.cols);
   layerNormKernels.forward(gpu, { x, weight, bias, y, stats }, params, constants);
   const backward = () => {
-    const dy = y.grad as Tensor;
+    const dy = y.grad!;
     const dx = tape.gradient(x);
     if (dx) {
       const buffers = { x, weight, dy, saved_stats: stats, dx: dx.grad };

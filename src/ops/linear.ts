@@ -50,7 +50,7 @@ export function linear(
     return u;
   });
   const [lowRank, ...others] = adapters.map(
-    ({ a, b }, i): LowRankFactors => ({ narrow: projections[i] as Tensor, wide: b, rank: a.rows }),
+    ({ a, b }, i): LowRankFactors => ({ narrow: projections[i], wide: b, rank: a.rows }),
   );
   const fills = bias && (residual || factor !== 1);
   if (fills) fillWithBias(gpu, bias, y, { scale: factor });
@@ -67,14 +67,14 @@ export function linear(
     product(gpu, 'nt', narrow, wide, y, { m: n, n: out, k: rank }, { scale: factor, accumulate: 1 });
 
   const backward = () => {
-    const dy = y.grad as Tensor;
+    const dy = y.grad!;
     const ofSlot = ({ accumulate }: GradientSlot) => ({ scale: factor, accumulate });
     const dw = tape.gradient(weight);
     if (dw) product(gpu, 'tn', dy, x, dw.grad, { m: out, n: inputs, k: n }, ofSlot(dw));
     const dbias = bias && tape.gradient(bias);
     if (dbias) biasGradient(gpu, dy, dbias, factor);
     const narrowed = adapters.map(({ a, b, scale }, i) => {
-      const u = projections[i] as Tensor;
+      const u = projections[i];
       const r = a.rows;
       const du = tape.empty([n, r], `d ${u.label}`);
       // The gradient of x Aᵀ, which is u without the adapter's scale. The layer's scale is applied when this gradient is used.

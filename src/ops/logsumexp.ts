@@ -27,7 +27,7 @@ export function logSumExp(tape: Tape, logits: Tensor): Tensor {
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
-    const dlse = lse.grad as Tensor;
+    const dlse = lse.grad!;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = {
         logits: part(logits),

@@ -99,11 +99,11 @@ const tiles = ({ m, n }: ProductSize, down: number, across: number) =>
   Math.ceil(m / (4 * down)) * Math.ceil(n / (4 * across));
 const tilesOf: Count = ({ m, n }, { DOWN, ACROSS }) =>
   tiles({ m, n } as ProductSize, DOWN as number, ACROSS as number);
-const element: Grid = { threads: (p) => (p.m as number) * (p.n as number) };
+const element: Grid = { threads: (p) => p.m * p.n };
 const staged: Grid = {
   groups: ({ m, n, slices }, { LINES, LANES, DOWN, ACROSS }) => {
     const [down, across] = [(LINES as number) * (DOWN as number), (LANES as number) * (ACROSS as number)];
-    return tiles({ m, n } as ProductSize, down, across) * (slices as number);
+    return tiles({ m, n } as ProductSize, down, across) * slices;
   },
 };
 
@@ -116,13 +116,13 @@ function withEnds<Entry extends string>(shader: Shader, grids: Record<Entry, Gri
 }
 
 export const tiled = withEnds(tiledShader, {
-  product: { threads: (p, c) => tilesOf(p, c) * (p.slices as number) },
-  sum_slices: { threads: (p) => ((p.m as number) * padded(p.n as number)) / 4 },
+  product: { threads: (p, c) => tilesOf(p, c) * p.slices },
+  sum_slices: { threads: (p) => (p.m * padded(p.n)) / 4 },
 });
 export const workgroup = withEnds(workgroupShader, { product: staged });
 export const f16Tiles = withEnds(f16TilesShader, { product: staged });
 export const subgroupMatrix = withEnds(matrixShader, {
-  product: { groups: (p) => tiles(p as unknown as ProductSize, 16, 16) * (p.slices as number) },
+  product: { groups: (p) => tiles(p as unknown as ProductSize, 16, 16) * p.slices },
 });
 export const general = weightKernels(anyShader, 'one', { nt: element, nn: element, tn: element });
 
@@ -161,7 +161,7 @@ export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
     reduced: true,
     serves: ({ layout, matrixUnit }) => layout === 'nt' && matrixUnit !== undefined,
     constants: ({ layout, matrixUnit }) => {
-      const { m, n, k, subgroup } = matrixUnit as MatrixUnit;
+      const { m, n, k, subgroup } = matrixUnit!;
       return { ...layoutConstants(layout), DOWN: m, ACROSS: n, ALONG: k, THREADS: 4 * subgroup };
     },
   },
@@ -186,7 +186,7 @@ export const MOST_TERMS = 1.5 * LOOP_LIMIT;
  * The tile and the slices of a product: they depend only on the shape, the kind of adapter and the variant. The slices do
  * not depend on the variant, and in `nt` and `nn` only on the class of m, because they determine the rounding of a sum.
  */
-export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0] as ProductVariant): Plan {
+export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0]): Plan {
   const { adapter, layout, n, k } = shape;
   const fit = BY_ADAPTER[adapter];
   const m = layout === 'tn' ? shape.m : fit.sliceRows[tokenClass(shape.m)];

@@ -6,7 +6,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
 
-export const movingAverageKernels = kernels(shader, { step: { threads: (p) => p.count as number } });
+export const movingAverageKernels = kernels(shader, { step: { threads: (p) => p.count } });
 
 /** values (n), average (n): average ← α values + (1 − α) average. */
 export function movingAverage(gpu: Gpu, values: BufferView, average: BufferView, alpha: number): void {

@@ -10,7 +10,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { partsOf, rowsOfPart } from './parts.ts';
 
 /** One row per workgroup, or `ROWS`. */
-export const rows: Grid = { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) };
+export const rows: Grid = { groups: (p, c) => Math.ceil(p.rows / (c.ROWS as number)) };
 /**
  * Rows are usually short. If a row would get at most four threads, each row gets one, and a workgroup processes 16 rows:
  * that fills a processor's vectors without a barrier, and takes half the time at (900, 96). Rows that exceed one thread's
@@ -25,7 +25,7 @@ export function rowGroups(gpu: Gpu, cols: number): { WORKGROUP: number; ROWS: nu
 export const rmsNormKernels = kernels(shader, {
   forward: rows,
   backward_input: rows,
-  backward_weight: { threads: (p) => p.cols as number },
+  backward_weight: { threads: (p) => p.cols },
 });
 
 export interface RmsNormOptions {
@@ -51,7 +51,7 @@ export function rmsNorm(
   const constants = { ...rowGroups(gpu, cols), OFFSET: offset };
   rmsNormKernels.forward(gpu, { x, weight, y, rstd }, params, constants);
   const backward = () => {
-    const dy = y.grad as Tensor;
+    const dy = y.grad!;
     const dx = tape.gradient(x);
     if (dx) {
       const buffers = { x, weight, dy, saved_rstd: rstd, dx: dx.grad };

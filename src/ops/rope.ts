@@ -7,7 +7,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 export const ropeKernels = kernels(shader, {
-  rotate: { threads: (p) => ((p.tokens as number) * (p.heads as number) * (p.head_dim as number)) / 2 },
+  rotate: { threads: (p) => (p.tokens * p.heads * p.head_dim) / 2 },
 });
 
 /** Cosines and sines (positions, pairs, 2) of the angles position · frequency, times a factor, computed in float64. */
@@ -16,7 +16,7 @@ export function ropeTable(positions: number, frequencies: Float64Array, factor =
   const table = new Float32Array(positions * half * 2);
   for (let position = 0; position < positions; position++) {
     for (let j = 0; j < half; j++) {
-      const angle = position * (frequencies[j] as number);
+      const angle = position * frequencies[j];
       table[(position * half + j) * 2] = factor * Math.cos(angle);
       table[(position * half + j) * 2 + 1] = factor * Math.sin(angle);
     }
@@ -35,7 +35,7 @@ export function rope(tape: Tape, x: Tensor, positions: Tensor, turns: Tensor, he
     tokens: x.rows,
     heads: x.cols / headDim,
     head_dim: headDim,
-    pairs: turns.shape[1] as number,
+    pairs: turns.shape[1],
     direction: 1,
     accumulate: 0,
   };
@@ -43,7 +43,7 @@ export function rope(tape: Tape, x: Tensor, positions: Tensor, turns: Tensor, he
   const backward = () => {
     const dx = tape.gradient(x);
     if (!dx) return;
-    const buffers = { x: y.grad as Tensor, positions, turns, y: dx.grad };
+    const buffers = { x: y.grad!, positions, turns, y: dx.grad };
     ropeKernels.rotate(gpu, buffers, { ...params, direction: -1, accumulate: dx.accumulate });
   };
   tape.record({ inputs: [x], outputs: [y], reads: [], backward });

@@ -33,7 +33,7 @@ const BY_ADAPTER: Readonly<Record<AdapterKind, { rows: number; workgroup: number
 };
 
 const tiled: Grid = {
-  threads: ({ rows, tiles }, { ROWS }) => Math.ceil((rows as number) / (ROWS as number)) * (tiles as number),
+  threads: ({ rows, tiles }, { ROWS }) => Math.ceil(rows / (ROWS as number)) * tiles,
 };
 
 const withEnd = (end: typeof plainEnd) => weightKernels(joined(shader, end), 'four', { product: tiled });
@@ -172,7 +172,7 @@ export function rowHeads(
   options: RowProductOptions = {},
 ): Tensor {
   const query = tape.empty([x.rows, heads * headDim], 'query');
-  const pairs = turns ? (turns.shape[1] as number) : 0;
+  const pairs = turns ? turns.shape[1] : 0;
   // Without rotation, `turns` is not read.
   const buffers = { places, turns: turns ?? x, keys: cache.keys, values: cache.values };
   const constants = {

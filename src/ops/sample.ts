@@ -10,7 +10,7 @@ import { threadsOfRow } from '../gpu/loops.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-const perRow: Grid = { groups: (p) => p.rows as number };
+const perRow: Grid = { groups: (p) => p.rows };
 
 export const sampleKernels = kernels(shader, {
   sample: perRow,

@@ -38,7 +38,7 @@ export function sequenceSums(tape: Tape, logprobs: Tensor, offsets: Tensor, tail
   const backward = () => {
     const slot = tape.gradient(logprobs);
     if (!slot) return;
-    const buffers = { offsets, dsums: sums.grad as Tensor, dlogprobs: slot.grad };
+    const buffers = { offsets, dsums: sums.grad!, dlogprobs: slot.grad };
     const params = { sequences: count, accumulate: slot.accumulate, tail };
     sequenceSumKernels.backward(gpu, buffers, params, constants);
   };

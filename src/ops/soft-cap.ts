@@ -9,7 +9,7 @@ import { sharingRows } from '../gpu/loops.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-const perRow: Grid = { groups: (p) => p.rows as number };
+const perRow: Grid = { groups: (p) => p.rows };
 
 export const softCapKernels = kernels(shader, { forward: perRow, forward_mean: perRow });
 

@@ -124,7 +124,7 @@ export function softmax(tape: Tape, logits: Tensor): Tensor {
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
-    const dy = probs.grad as Tensor;
+    const dy = probs.grad!;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = { saved_probs: part(probs), dy: part(dy), dlogits: part(slot.grad) };
       softmaxKernels.backward(gpu, buffers, { rows: count, cols, accumulate: slot.accumulate }, constants);
@@ -145,7 +145,7 @@ export function logSoftmax(tape: Tape, logits: Tensor): Tensor {
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
-    const dy = logprobs.grad as Tensor;
+    const dy = logprobs.grad!;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = { saved_logprobs: part(logprobs), dy: part(dy), dlogits: part(slot.grad) };
       const params = { rows: count, cols, accumulate: slot.accumulate };

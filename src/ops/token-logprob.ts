@@ -80,7 +80,7 @@ export function tokenLogprobs(
   const ofBlock = (part: Part) => ({
     targets: part(targets),
     saved_states: part(states),
-    dlogprobs: part(logprobs.grad as Tensor),
+    dlogprobs: part(logprobs.grad!),
   });
   const backwardInPlace = () => {
     const strip = tape.gradientInPlace(logits);
@@ -192,7 +192,7 @@ export function headLogprobs(
       targets,
       saved_states: states,
       saved_pull,
-      dlogprobs: logprobs.grad as Tensor,
+      dlogprobs: logprobs.grad!,
       dhidden,
     };
     const { backward_pull } = kernelsByFormat[formatOf(head)];
@@ -207,7 +207,7 @@ export function headLogprobs(
     const dhidden = pull ? undefined : tape.gradient(hidden);
     const dhead = tape.gradient(head);
     if (!dhidden && !dhead) return;
-    const buffers = { targets, saved_states: states, dlogprobs: logprobs.grad as Tensor };
+    const buffers = { targets, saved_states: states, dlogprobs: logprobs.grad! };
     eachStrip((strip, { start, cols, stride }, ofHead) => {
       const params = { ...shared, cols, stride, start, accumulate: 0 };
       tokenLogprobKernels.backward_strip(gpu, { ...buffers, strip }, params, constants);

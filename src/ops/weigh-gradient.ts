@@ -8,7 +8,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { copyInto } from './add.ts';
 
-export const weighGradientKernels = kernels(shader, { backward: { threads: (p) => p.count as number } });
+export const weighGradientKernels = kernels(shader, { backward: { threads: (p) => p.count } });
 
 /** Returns x, with dx = weights · dy; x and weights have the same shape. The weights get no gradient. */
 export function weighGradient(tape: Tape, x: Tensor, weights: Tensor): Tensor {
@@ -19,7 +19,7 @@ export function weighGradient(tape: Tape, x: Tensor, weights: Tensor): Tensor {
   const backward = () => {
     const slot = tape.gradient(x);
     if (!slot) return;
-    const buffers = { weights, dy: y.grad as Tensor, dx: slot.grad };
+    const buffers = { weights, dy: y.grad!, dx: slot.grad };
     weighGradientKernels.backward(gpu, buffers, { count: x.length, accumulate: slot.accumulate });
   };
   tape.record({ inputs: [x, weights], outputs: [y], reads: [weights], backward });

@@ -11,8 +11,8 @@ import { checkPerRow } from './logits.ts';
 import type { TokenLogprobs } from './token-logprob.ts';
 
 export const wpoKernels = kernels(shader, {
-  forward: { groups: (p) => p.pairs as number },
-  backward: { threads: (p) => 2 * (p.pairs as number) },
+  forward: { groups: (p) => p.pairs },
+  backward: { threads: (p) => 2 * p.pairs },
 });
 
 export interface WeighedPairs {

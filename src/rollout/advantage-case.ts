@@ -46,7 +46,7 @@ export function advantagesOfCase(input: AdvantageCase, where = 'advantages'): nu
   const values = input as unknown as Values;
   checkNames(values, where);
   const functions = functionsOf(input.rewards, where);
-  const count = (functions[0] as Rewards).length;
+  const count = functions[0].length;
   const { numGenerations, rewardWeights, normalizeAdvantages: normalize = false } = input;
   if (!(Number.isSafeInteger(numGenerations) && numGenerations >= 1))
     throw new InputError(where, `numGenerations is ${quote(numGenerations)}`, 'Give a whole number from 1');
@@ -69,13 +69,13 @@ export function advantagesOfCase(input: AdvantageCase, where = 'advantages'): nu
   );
   const returns = Array.from({ length: count }, (_, i) => {
     const rated = functions.flatMap((rewards, f) => {
-      const reward = rewards[i] as number | null;
-      return reward === null ? [] : [(weights[f] as number) * reward];
+      const reward = rewards[i];
+      return reward === null ? [] : [weights[f] * reward];
     });
     return rated.length === 0 ? null : rated.reduce((a, b) => a + b, 0);
   });
   const byFunction = new Map(
-    functions.map((rewards, f) => [`${f + 1}`, { weight: weights[f] as number, values: rewards }]),
+    functions.map((rewards, f) => [`${f + 1}`, { weight: weights[f], values: rewards }]),
   );
   const made = AGGREGATIONS[aggregation]({ baseline, scale, normalize });
   return Array.from(made({ returns, byFunction, numGenerations }));

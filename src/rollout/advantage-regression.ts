@@ -112,15 +112,13 @@ export class AdvantageRegression implements ExperienceMaker {
   async make(samples: Samples, _context: StepContext, options: MakeOptions): Promise<Experience> {
     const start = performance.now();
     const rated = await rateSamples(samples, this.rewards, { ...this.settings, ...options });
-    const values = samples.prompts.map((prompt) => this.values?.get(prompt) as number);
-    const advantages = rated.rewards.map((reward, p) =>
-      reward === null ? 0 : reward - (values[p] as number),
-    );
+    const values = samples.prompts.map((prompt) => this.values!.get(prompt)!);
+    const advantages = rated.rewards.map((reward, p) => (reward === null ? 0 : reward - values[p]));
     const { frac_reward_zero_std: _, ...metrics } = rolloutMetrics(samples, rated, 1);
     return {
       examples: samples.examples.map((example, p) => ({
         ...example,
-        columns: { advantage: [advantages[p] as number] },
+        columns: { advantage: [advantages[p]] },
       })),
       silent: rated.rewards.map((reward) => reward === null),
       metrics: {
@@ -161,7 +159,7 @@ export class AdvantageRegression implements ExperienceMaker {
   private optimalValues(prompts: readonly Prompt[]): ReadonlyMap<Prompt, number> {
     const learns = learnable(this.known, this.settings);
     const kept = prompts.flatMap((prompt, p): [Prompt, number][] => {
-      const value = optimalValue(this.known[p] as Rewards, this.settings.beta1);
+      const value = optimalValue(this.known[p], this.settings.beta1);
       return learns[p] && value !== undefined ? [[prompt, value]] : [];
     });
     if (kept.length > 0) return new Map(kept);

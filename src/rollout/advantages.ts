@@ -106,7 +106,7 @@ export const AGGREGATIONS = {
       const summed = new Float64Array(returns.length);
       for (const { weight, values } of byFunction.values()) {
         const scores = advantages(values, { numGenerations, baseline: 'group_mean', scale: 'group' });
-        for (const [i, score] of scores.entries()) summed[i] = (summed[i] as number) + weight * score;
+        for (const [i, score] of scores.entries()) summed[i] = summed[i] + weight * score;
       }
       return standardized(summed, returns);
     },
@@ -129,7 +129,7 @@ function byGroup(
     const group = rewards.slice(start, start + numGenerations);
     const places = group.flatMap((reward, i) => (reward === null ? [] : [start + i]));
     const values = made(rated(group));
-    for (const [i, place] of places.entries()) all[place] = values[i] as number;
+    for (const [i, place] of places.entries()) all[place] = values[i];
   }
   return all;
 }

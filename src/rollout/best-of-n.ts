@@ -84,8 +84,8 @@ export async function* bestOfN(options: BestOfNOptions): AsyncGenerator<BestComp
       const own = rated.rewards.slice(p * n, (p + 1) * n);
       const best = indexOfBest(own);
       if (best === undefined) continue;
-      const completion = samples.completions[p * n + best] as BestCompletion['completion'];
-      yield { row, completion, reward: own[best] as number, rewards: own };
+      const completion = samples.completions[p * n + best];
+      yield { row, completion, reward: own[best]!, rewards: own };
     }
   }
 }

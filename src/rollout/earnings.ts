@@ -83,9 +83,7 @@ export async function earnings(
       : undefined;
   const logRatios =
     referenced &&
-    oldLogprobs?.map((own, i) =>
-      own.reduce((sum, value, t) => sum + value - ((referenced[i] as Float32Array)[t] as number), 0),
-    );
+    oldLogprobs?.map((own, i) => own.reduce((sum, value, t) => sum + value - referenced[i][t], 0));
   const returns = rated.rewards.map((reward, i) =>
     reward === null ? null : clipped(reward, rewardClipRange) - beta * (logRatios?.[i] ?? 0),
   );
@@ -140,13 +138,13 @@ async function scoresOf(
 function clipped(reward: number, range: readonly number[] | null): number {
   if (!range) return reward;
   const [from, upTo] = range;
-  if (range.length !== 2 || !((from as number) <= (upTo as number)))
+  if (range.length !== 2 || !(from <= upTo))
     throw new InputError(
       'settings',
       say`${setting('rewardClipRange')} is ${range.join(', ')}`,
       'Give two numbers, the smaller one first',
     );
-  return Math.min(upTo as number, Math.max(from as number, reward));
+  return Math.min(upTo, Math.max(from, reward));
 }
 
 /**

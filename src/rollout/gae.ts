@@ -29,8 +29,8 @@ export function generalizedAdvantages(
   let later = 0;
   let nextValue = 0;
   for (let t = n - 1; t >= 0; t--) {
-    const value = values[t] as number;
-    const delta = (rewards[t] as number) + gamma * nextValue - value;
+    const value = values[t];
+    const delta = rewards[t] + gamma * nextValue - value;
     later = delta + gamma * lam * later;
     advantages[t] = later;
     nextValue = value;
@@ -40,7 +40,7 @@ export function generalizedAdvantages(
 
 /** The training targets of the values: value plus advantage. */
 export function valueTargets(advantages: ArrayLike<number>, values: ArrayLike<number>): Float64Array {
-  return Float64Array.from(advantages, (advantage, t) => advantage + (values[t] as number));
+  return Float64Array.from(advantages, (advantage, t) => advantage + values[t]);
 }
 
 /**
@@ -53,8 +53,8 @@ export function tokenRewards(
   { klCoef, states = logRatios.length }: { klCoef: number; states?: number },
 ): Float64Array {
   const rewards = new Float64Array(states);
-  for (let t = 0; t < logRatios.length; t++) rewards[t] = -klCoef * (logRatios[t] as number);
-  rewards[states - 1] = (rewards[states - 1] as number) + score;
+  for (let t = 0; t < logRatios.length; t++) rewards[t] = -klCoef * logRatios[t];
+  rewards[states - 1] = rewards[states - 1] + score;
   return rewards;
 }
 

@@ -77,10 +77,10 @@ export class JudgeLabels implements PairLabeler {
       }));
       const answers = await this.ask(pairs, options);
       for (const [i, p] of asked.entries())
-        this.answers.set(keys[p] as string, { ids: all[p] as Answer['ids'], better: answers[i] as Better });
+        this.answers.set(keys[p], { ids: all[p], better: answers[i] as Better });
       await options.keep();
     }
-    const better = keys.map((key) => (this.answers.get(key) as Answer).better);
+    const better = keys.map((key) => this.answers.get(key)!.better);
     const rewards = completions.map(() => null);
     const rated = { rewards, byFunction: new Map(), metrics: {} };
     const { frac_reward_zero_std: _, reward_std: __, ...metrics } = rolloutMetrics(samples, rated, 2);

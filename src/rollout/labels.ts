@@ -87,9 +87,7 @@ export class RewardLabels implements PairLabeler {
     });
     const given = rewards.filter((reward) => reward !== null);
     const margins = better.flatMap((chosen, p) =>
-      chosen === UNDECIDED
-        ? []
-        : [(rewards[2 * p + chosen] as number) - (rewards[2 * p + 1 - chosen] as number)],
+      chosen === UNDECIDED ? [] : [rewards[2 * p + chosen]! - rewards[2 * p + 1 - chosen]!],
     );
     return {
       better,

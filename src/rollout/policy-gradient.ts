@@ -48,11 +48,11 @@ const COLUMNS: Readonly<
   Record<string, (found: Findings, i: number, tokens: number, perToken: boolean) => number[] | undefined>
 > = {
   advantage: ({ advantages, masks }, i, tokens, perToken) => {
-    const value = advantages[i] as number;
+    const value = advantages[i];
     if (!perToken) return [value];
     return Array.from({ length: tokens }, (_, t) => (masks?.[i]?.[t] === false ? 0 : value));
   },
-  oldLogprobs: ({ earned }, i) => earned.oldLogprobs && [...(earned.oldLogprobs[i] as Float32Array)],
+  oldLogprobs: ({ earned }, i) => earned.oldLogprobs && [...earned.oldLogprobs[i]],
   reward: ({ earned }, i, tokens, perToken) =>
     new Array<number>(perToken ? tokens : 1).fill(earned.rewards[i] ?? 0),
 };

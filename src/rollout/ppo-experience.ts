@@ -146,13 +146,13 @@ export class PPOExperience implements ExperienceMaker {
         const what = `returned no number for completion ${i + 1}, but PPO needs one for each`;
         throw new InputError('rewards', what, 'Return a number, or train with RLOO');
       }
-      const own = oldLogprobs?.[i] as Float32Array;
+      const own = oldLogprobs![i];
       const base = referenceLogprobs?.[i];
       return {
         oldLogprobs: own,
-        logRatios: Float64Array.from(own, (value, t) => (base ? value - (base[t] as number) : 0)),
+        logRatios: Float64Array.from(own, (value, t) => (base ? value - base[t] : 0)),
         score: end === 'eos' ? reward : reward - (missingEosPenalty ?? 0),
-        values: values[i] as Float32Array,
+        values: values[i],
       };
     });
   }
@@ -163,12 +163,10 @@ export class PPOExperience implements ExperienceMaker {
       tokenRewards(logRatios, score, { klCoef, states: values.length }),
     );
     const rewards = whitenRewards ? whitened(plain, { shiftMean: false }) : plain;
-    const all = walks.map(({ values }, i) =>
-      generalizedAdvantages(rewards[i] as Float64Array, values, { gamma, lam }),
-    );
-    const returns = walks.map(({ values }, i) => valueTargets(all[i] as Float64Array, values));
+    const all = walks.map(({ values }, i) => generalizedAdvantages(rewards[i], values, { gamma, lam }));
+    const returns = walks.map(({ values }, i) => valueTargets(all[i], values));
     // The state after the end has a value, but no token for an advantage.
-    const ofTokens = all.map((list, i) => list.slice(0, (walks[i] as Walk).oldLogprobs.length));
+    const ofTokens = all.map((list, i) => list.slice(0, walks[i].oldLogprobs.length));
     return { advantages: whitenAdvantages ? whitened(ofTokens) : ofTokens, returns };
   }
 

@@ -122,8 +122,8 @@ export async function rate(
   );
   const total = Array.from({ length: count }, (_, i) => {
     const rated = all.flatMap(([, values], f) => {
-      const value = values[i] as number | null;
-      return value === null ? [] : [(rewards[f] as WeighedReward).weight * value];
+      const value = values[i];
+      return value === null ? [] : [rewards[f].weight * value];
     });
     return rated.length === 0 ? null : rated.reduce((a, b) => a + b, 0);
   });

@@ -138,7 +138,7 @@ export async function* sampleCompletions(
   try {
     for await (const updates of streamGeneration(model, ids, { ...drawn(settings), signal, every: 8 })) {
       for (const update of updates) {
-        addUpdate(written[update.sequence] as Generation, update);
+        addUpdate(written[update.sequence], update);
         tokens += update.ids.length + (update.endId === undefined ? 0 : 1);
       }
       yield tokens;
@@ -165,7 +165,7 @@ export function samplesOf(
   }));
   const completions = written.map((generation, i) => {
     const text = tokenizer.decode(generation.ids);
-    const { row } = prompts[Math.floor(i / copies)] as Prompt;
+    const { row } = prompts[Math.floor(i / copies)];
     return typeof row.prompt === 'string' ? text : [{ role: 'assistant', content: text }];
   });
   return { prompts, examples, completions, tokenizer, finished: written.map(({ finished }) => finished) };

@@ -105,7 +105,7 @@ export class RolloutSource implements ExampleSource {
     const groups = prompts.map(({ ids }) => this.group(ids, completion));
     if (maker.prepare || maker.permutesPasses) return bySize(groups).slice(0, count);
     const written = { sizes: groups.map(sizeOf), count, steps: Math.ceil(steps / this.serves) };
-    return largestOfSteps(this.order, written).map((i) => groups[i] as TokenizedExample);
+    return largestOfSteps(this.order, written).map((i) => groups[i]);
   }
 
   shortest(count: number): TokenizedExample[] {
@@ -149,7 +149,7 @@ export class RolloutSource implements ExampleSource {
       number[],
       number[],
     ];
-    const at = (i: number) => examples[i] as TokenizedExample;
+    const at = (i: number) => examples[i];
     return {
       examples: kept.map(at),
       silent: skipped.map(at),
@@ -214,7 +214,7 @@ export class RolloutSource implements ExampleSource {
       : this.parts.prompts;
     if (!prompts) return undefined;
     const order = { ...this.order, examples: prompts.length };
-    const chosen = [...examplesOfStep(order, number)].map((i) => prompts[i] as Prompt);
+    const chosen = [...examplesOfStep(order, number)].map((i) => prompts[i]);
     const drawing = { ...settings, seed: settings.seed + number };
     const clock = stopwatch();
     const samples = yield* writeCompletions(model, tokenizer, chosen, drawing, { ...options, sample });

@@ -171,7 +171,7 @@ export class Tape {
   scope<T extends Tensor | readonly Tensor[]>(run: () => T, consumed: readonly Tensor[] = []): T {
     const before = new Set(this.owned);
     const kept = run();
-    const keep = new Set<Tensor>(kept instanceof Tensor ? [kept] : (kept as readonly Tensor[]));
+    const keep = new Set<Tensor>(kept instanceof Tensor ? [kept] : kept);
     for (const tensor of [...this.owned]) {
       if (keep.has(tensor) || this.awaited.has(tensor)) continue;
       if (before.has(tensor) && !consumed.includes(tensor)) continue;

@@ -43,7 +43,7 @@ export function compareTensors(actual: Numbers, expected: Numbers, closeness: Cl
   let worst = -1;
   let excess = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < expected.length; i++) {
-    const [a, e] = [actual[i] as number, expected[i] as number];
+    const [a, e] = [actual[i], expected[i]];
     if (a === e) continue;
     const over = Math.abs(a - e) - (atol + rtol * Math.abs(e));
     // Not `over > 0`: NaN must differ.
@@ -55,8 +55,8 @@ export function compareTensors(actual: Numbers, expected: Numbers, closeness: Cl
   const within = `rtol ${rtol}, atol ${atol}, ulp ${ulp}`;
   if (differing.length === 0)
     return { pass: true, message: `All ${expected.length} elements are within ${within}.` };
-  const tell = (i: number) => describe(i, actual[i] as number, expected[i] as number, closeness.shape);
-  const first = differing[0] as number;
+  const tell = (i: number) => describe(i, actual[i], expected[i], closeness.shape);
+  const first = differing[0];
   const lines = [`${differing.length} of ${expected.length} elements differ by more than ${within}.`];
   if (worst === first) lines.push(`  first and worst at ${tell(first)}`);
   else lines.push(`  first at ${tell(first)}`, `  worst at ${tell(worst)}`);
@@ -74,7 +74,7 @@ export function ulpDistance(a: number, b: number): number {
   if (!Number.isFinite(Math.fround(a)) || !Number.isFinite(Math.fround(b)))
     return a === b ? 0 : Number.POSITIVE_INFINITY;
   const [x, y] = new Int32Array(Float32Array.of(a, b).buffer);
-  return Math.abs(ordered(x as number) - ordered(y as number));
+  return Math.abs(ordered(x) - ordered(y));
 }
 
 /** Maps the bits of a float32 to an integer with the same order. */

@@ -51,7 +51,7 @@ export function narrowAdapter(adapter: GPUAdapter, { limits, features }: Capabil
     for (const name of features ? (descriptor.requiredFeatures ?? []) : [])
       if (!adapter.features.has(name)) throw new TypeError(`The test does not allow the feature ${name}.`);
     for (const [name, value] of Object.entries(limits ? (descriptor.requiredLimits ?? {}) : {}))
-      if (Object.hasOwn(defaults, name) && Number(value) > (defaults[name] as number))
+      if (Object.hasOwn(defaults, name) && Number(value) > defaults[name])
         throw new DOMException(
           `The test allows ${name} up to ${defaults[name]}, not ${value}.`,
           'OperationError',

@@ -60,6 +60,6 @@ const ODD_SIZES = [1, 3, 5, 17, 33];
  */
 export function oddShapes(dimensions: number): number[][] {
   return ODD_SIZES.map((_, at) =>
-    Array.from({ length: dimensions }, (_, i) => ODD_SIZES[(at + i) % ODD_SIZES.length] as number),
+    Array.from({ length: dimensions }, (_, i) => ODD_SIZES[(at + i) % ODD_SIZES.length]),
   );
 }

@@ -72,7 +72,7 @@ export async function runShader(
   const module = device.createShaderModule({ label: name, code });
   const bound: Bound[] = declared.map((each) => {
     const guard = guardOf(each, plain);
-    const data = buffers[each.name] as BindingData;
+    const data = buffers[each.name];
     return { ...each, data, guard, buffer: upload(device, each, data, guard) };
   });
   const written = bound.filter(({ type }) => type === 'storage');
@@ -105,7 +105,7 @@ export async function runShader(
     // 1 is GPUMapMode.READ, which is not a global in Node.
     await Promise.all(copies.map((copy) => copy.mapAsync(1)));
     const contents = copies.map((copy) => copy.getMappedRange().slice(0));
-    const results = written.map((each, i) => [each.name, contentOf(name, each, contents[i] as ArrayBuffer)]);
+    const results = written.map((each, i) => [each.name, contentOf(name, each, contents[i])]);
     return Object.fromEntries(results);
   } finally {
     for (const { buffer } of bound) buffer.destroy();

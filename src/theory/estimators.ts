@@ -54,7 +54,7 @@ export function estimateObjective(samples: ObjectiveSamples): {
   const terms = klTerms('estimateObjective', policy, reference, estimator);
   requireSamples('estimateObjective', rewards, terms.length);
   return {
-    objective: sampleMean(terms.map((term, i) => (rewards[i] as number) - beta * term)),
+    objective: sampleMean(terms.map((term, i) => rewards[i] - beta * term)),
     reward: sampleMean(rewards),
     kl: sampleMean(terms),
   };
@@ -169,7 +169,7 @@ function gapOfPrompt(returns: Float64Array, beta: number): Omit<GapEstimate, 'is
     .reduce((a, b) => a + b, 0);
   const gap = { mean: optimum.mean - mean, standardError: Math.sqrt(squares / (n * (n - 1))) };
   const without = logPartitionWithout.map(
-    (logPartition, i) => beta * logPartition - (total - (returns[i] as number)) / (n - 1),
+    (logPartition, i) => beta * logPartition - (total - returns[i]) / (n - 1),
   );
   return {
     gap,
@@ -208,13 +208,13 @@ function bestOfSubsets(rewards: Reals, n: number): Estimate {
   if (m === n) return { mean, standardError: Number.NaN };
   // Without sample j, those above it move down one position. Sums from both ends give all m means in one pass.
   const weights = maximumWeights(m - 1, n);
-  const moved = (i: number) => (i > 0 ? (weights[i - 1] as number) * (ordered[i] as number) : 0);
+  const moved = (i: number) => (i > 0 ? weights[i - 1] * ordered[i] : 0);
   let above = ordered.reduce((sum, _, i) => sum + moved(i), 0);
   let below = 0;
   const without = ordered.map((reward, j) => {
     above -= moved(j);
     const result = below + above;
-    if (j < m - 1) below += (weights[j] as number) * reward;
+    if (j < m - 1) below += weights[j] * reward;
     return result;
   });
   return { mean, standardError: jackknife(mean, without).standardError };
@@ -244,7 +244,7 @@ function klTerms(name: string, policy: Reals, reference: Reals, estimator: KlEst
     const known = Object.keys(KL_ESTIMATORS).join(', ');
     throw new RangeError(`${name}: unknown estimator ${estimator}. Supported estimators: ${known}`);
   }
-  return Float64Array.from(policy, (logp, i) => term((reference[i] as number) - logp));
+  return Float64Array.from(policy, (logp, i) => term(reference[i] - logp));
 }
 
 /** The mean over prompts: for one prompt its own estimate, for several with the spread between them. */
@@ -256,15 +256,15 @@ function meanOfPrompts(estimates: readonly Estimate[]): Estimate {
 function sampleMean(values: Reals): Estimate {
   const n = values.length;
   let sum = 0;
-  for (let i = 0; i < n; i++) sum += values[i] as number;
+  for (let i = 0; i < n; i++) sum += values[i];
   const mean = sum / n;
   let squares = 0;
-  for (let i = 0; i < n; i++) squares += ((values[i] as number) - mean) ** 2;
+  for (let i = 0; i < n; i++) squares += (values[i] - mean) ** 2;
   return { mean, standardError: Math.sqrt(squares / (n * (n - 1))) };
 }
 
 function dot(a: Float64Array, b: Float64Array): number {
-  return a.reduce((sum, each, i) => sum + each * (b[i] as number), 0);
+  return a.reduce((sum, each, i) => sum + each * b[i], 0);
 }
 
 function requireBeta(name: string, beta: number): void {

@@ -50,7 +50,7 @@ export function objective(tape: Tape, { policy, reference, rewards, beta }: Obje
   const buffers = { reward, kl: divergence, beta: betas, value };
   objectiveKernels.forward(gpu, buffers, { rows, accumulate: 0 });
   const backward = () => {
-    const dvalue = value.grad as Tensor;
+    const dvalue = value.grad!;
     const toReward = tape.gradient(reward);
     if (toReward) {
       const params = { rows, accumulate: toReward.accumulate };

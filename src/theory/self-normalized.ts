@@ -37,7 +37,7 @@ export function weighted(r: Float64Array, beta: number): Weighted {
   /** w over its mean: 1 on average. */
   const weights = relative.map((each) => (each / total) * n);
   const error = (influence: (weight: number, reward: number) => number): number => {
-    const squares = weights.reduce((sum, weight, i) => sum + influence(weight, r[i] as number) ** 2, 0);
+    const squares = weights.reduce((sum, weight, i) => sum + influence(weight, r[i]) ** 2, 0);
     return Math.sqrt(squares / (n * (n - 1)));
   };
   const without = leftOut(r, beta, { highest, weights: relative, total });
@@ -89,7 +89,7 @@ function sums(r: Float64Array, beta: number): Sums {
 
 function figures(r: Float64Array, beta: number): Figures {
   const { highest, weights, total } = sums(r, beta);
-  const reward = r.reduce((sum, each, i) => sum + (weights[i] as number) * each, 0) / total;
+  const reward = r.reduce((sum, each, i) => sum + weights[i] * each, 0) / total;
   return figuresOf(reward, { highest, total, count: r.length }, beta);
 }
 
@@ -107,7 +107,7 @@ function figuresOf(
 function leftOut(r: Float64Array, beta: number, { highest, weights, total }: Sums): Figures[] {
   const n = r.length;
   if (n < 2) return [];
-  const sum = r.reduce((all, each, i) => all + (weights[i] as number) * each, 0);
+  const sum = r.reduce((all, each, i) => all + weights[i] * each, 0);
   const top = r.indexOf(highest);
   return Array.from(r, (each, i) => {
     // Without the highest, the others may be too small to be obtained by subtraction.
@@ -116,7 +116,7 @@ function leftOut(r: Float64Array, beta: number, { highest, weights, total }: Sum
         r.filter((_, j) => j !== top),
         beta,
       );
-    const weight = weights[i] as number;
+    const weight = weights[i];
     const rest = total - weight;
     return figuresOf((sum - weight * each) / rest, { highest, total: rest, count: n - 1 }, beta);
   });

@@ -57,7 +57,7 @@ export class DatasetSource implements ExampleSource {
   largest(count: number, steps: number): readonly TokenizedExample[] {
     const sizes = this.examples.map(sizeOf);
     const places = largestOfSteps(this.order, { sizes, count, steps });
-    return places.map((i) => this.examples[i] as TokenizedExample);
+    return places.map((i) => this.examples[i]);
   }
 
   shortest(count: number): readonly TokenizedExample[] {
@@ -66,7 +66,7 @@ export class DatasetSource implements ExampleSource {
 
   async *step(step: number): AsyncGenerator<TrainEvent, SourcedStep> {
     const places = [...examplesOfStep(this.order, step)];
-    return { examples: places.map((i) => this.examples[i] as TokenizedExample) };
+    return { examples: places.map((i) => this.examples[i]) };
   }
 
   /** The step number determines everything. */

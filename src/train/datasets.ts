@@ -191,15 +191,15 @@ export function withBaselines(
   }: { batchSize: number; seed: number; shuffled: boolean; maxLength: number },
 ): TokenizedExample[] {
   const order = shuffled ? [...shuffle(examples.length, seed, 0)] : examples.map((_, i) => i);
-  const ordered = order.map((i) => examples[i] as TokenizedExample);
+  const ordered = order.map((i) => examples[i]);
   return ordered.map((example, i) => {
     const start = i - (i % batchSize);
     const end = Math.min(start + batchSize, ordered.length);
     // A last batch of one would be paired with itself.
     const before = i > start ? i - 1 : end - start > 1 ? end - 1 : Math.max(0, i - 1);
-    const other = (ordered[before] as TokenizedExample).completions[0] as TokenIds;
+    const other = ordered[before].completions[0];
     const fitting = other.slice(0, Math.max(1, maxLength - example.prompt.length));
-    return { ...example, completions: [example.completions[0] as TokenIds, fitting] };
+    return { ...example, completions: [example.completions[0], fitting] };
   });
 }
 

@@ -53,7 +53,7 @@ export async function planMemory(
   return {
     ...plan,
     parts: { ...parts, [WAITING]: waitingBytes },
-    largestBuffer: largestOf(buffers.filter((buffer) => !isWeight(buffer))) as LargestBuffer,
+    largestBuffer: largestOf(buffers.filter((buffer) => !isWeight(buffer)))!,
     largestWeight: largestOf(buffers.filter(isWeight)),
   };
 }

@@ -70,18 +70,18 @@ export function batchMeans(
     if (rows.length > 0) means[name] = { value: sum(rows, value) / over, weight: count };
   };
   if (logitMeans) {
-    log('logits/chosen', chosen, (row) => logitMeans[row] as number);
-    log('logits/rejected', rejected, (row) => logitMeans[row] as number);
+    log('logits/chosen', chosen, (row) => logitMeans[row]);
+    log('logits/rejected', rejected, (row) => logitMeans[row]);
   }
   if (stats) {
-    log('mean_token_accuracy', chosen, (row) => stats[STATS_WIDTH * row + 1] as number);
-    log('entropy', all, (row) => stats[STATS_WIDTH * row] as number);
+    log('mean_token_accuracy', chosen, (row) => stats[STATS_WIDTH * row + 1]);
+    log('entropy', all, (row) => stats[STATS_WIDTH * row]);
   }
   if (reference) {
     for (const [wanted, name] of Object.entries(LOG_RATIOS)) {
       const completions = sides.filter((side) => side === wanted).length;
       const rows = rowsOf((side) => side === wanted);
-      log(name, rows, (row) => (values[row] as number) - (reference[row] as number), completions);
+      log(name, rows, (row) => values[row] - reference[row], completions);
     }
   }
   return { ...means, ...own };

@@ -35,7 +35,7 @@ export class Optimizer {
       weightDecay,
     });
     this.store.zeroGradients();
-    return this.gpu.recorder.read(this.clip).then((data) => new Float32Array(data)[0] as number);
+    return this.gpu.recorder.read(this.clip).then((data) => new Float32Array(data)[0]);
   }
 
   dispose(): void {

@@ -44,7 +44,7 @@ export function largestOfSteps(
   for (const places of firstSteps(order, Math.min(steps, MOST_EPOCHS * stepsPerEpoch(order))))
     for (let start = 0; start < places.length; start += count) {
       const batch = places.subarray(start, start + count);
-      const size = batch.reduce((sum, i) => sum + (sizes[i] as number), 0);
+      const size = batch.reduce((sum, i) => sum + sizes[i], 0);
       if (size > most) [largest, most] = [batch, size];
     }
   return [...largest];

@@ -59,7 +59,7 @@ export async function completionScores(
     return example.completions.map(({ length }, i) => ({ side: sides[i], tokens: length }));
   });
   return all.flatMap(({ side, tokens }, i) => {
-    const value = (rows[i] as Float32Array).reduce((sum, each) => sum + each, 0);
+    const value = rows[i].reduce((sum, each) => sum + each, 0);
     return side ? [{ side, value, tokens }] : [];
   });
 }

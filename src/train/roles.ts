@@ -106,7 +106,7 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
   ]);
   const first = continues(peftConfig) ? peftConfig : newAdapter(model, settings, seed);
   const adapter = model.attach(first, { trainable: true, beside: [...heads, ...specs] });
-  const parameters = adapter.parameters as ParameterStore;
+  const parameters = adapter.parameters!;
   const attached = others.map(({ kind: { name }, start, prefix }) => {
     const other = model.attach(start, { name, within: { parameters, prefix } });
     other.enabled = false;
@@ -122,7 +122,7 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
       play: (work) => playing(all, adapter, work),
     },
     beside: others.map(({ kind: { scorer, loss, weight }, prefix, head }, i) => {
-      const own = attached[i] as LoraAdapter;
+      const own = attached[i];
       const get = (name: string) => parameters.get(prefix + name);
       const play = <T>(work: () => T) => playing(all, own, work);
       const began = async () =>
@@ -152,7 +152,7 @@ function playing<T>(all: readonly LoraAdapter[], own: LoraAdapter, work: () => T
   try {
     return work();
   } finally {
-    for (const [i, adapter] of all.entries()) adapter.enabled = before[i] as boolean;
+    for (const [i, adapter] of all.entries()) adapter.enabled = before[i];
   }
 }
 

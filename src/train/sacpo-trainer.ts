@@ -93,7 +93,7 @@ export class SACPOTrainer {
   async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SACPOEvent> {
     const { model, stages } = this.options;
     for (const [index, stage] of stages.entries()) {
-      const trainer = this.trainerOf(stage, this.tasks[index] as StageTask);
+      const trainer = this.trainerOf(stage, this.tasks[index]);
       let completed = false;
       try {
         for await (const event of trainer.train(signal ? { signal } : {})) {

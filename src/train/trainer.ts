@@ -229,7 +229,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   /** Reports the steps whose metrics are due, all but the last `late` ones. */
   private async *told(clock: Clock, late = 0): AsyncGenerator<TrainEvent> {
     while (this.pending.length > late) {
-      const pending = this.pending[0] as PendingStep;
+      const pending = this.pending[0];
       const metrics = await metricsOf(this.model.gpu, pending);
       if (!areFinite(metrics)) throw new NonFiniteLossError(pending.step, metrics);
       this.pending.shift();

@@ -29,8 +29,8 @@ const OF_DEMOS: Record<string, string> = {
 
 /** What studies may import from the sources outside the command line. */
 const OF_STUDIES: Record<string, string> = {
-  'src/base/counted.ts': OF_DEMOS['src/base/counted.ts']!,
-  'src/base/lookup.ts': OF_DEMOS['src/base/lookup.ts']!,
+  'src/base/counted.ts': OF_DEMOS['src/base/counted.ts'],
+  'src/base/lookup.ts': OF_DEMOS['src/base/lookup.ts'],
 };
 
 /** Parts of the command line that demos or studies import, and which import the package as studies do. */
@@ -50,11 +50,11 @@ const studies = [
 function namesOf(entry: string): { name: string; from: string }[] {
   const lists = textOf(`src/${entry}`).matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';/gm);
   return [...lists].flatMap(([, list, from]) =>
-    list!
+    list
       .split(',')
       .map((name) => name.trim().replace(/^type /, ''))
       .filter((name) => name !== '')
-      .map((name) => ({ name, from: from! })),
+      .map((name) => ({ name, from: from })),
   );
 }
 
@@ -88,7 +88,7 @@ describe('the entry points', () => {
     const table = textOf('CHANGELOG.md').split('| names of `webalign` in 0.1 |')[1] ?? '';
     const rows = [...table.matchAll(/^\| `webalign\/(\w+)` \| (.*) \|$/gm)];
     const moved = rows.flatMap(([, entry, names]) =>
-      [...names!.matchAll(/`(\w+)`/g)].map((match) => ({ entry, name: match[1]! })),
+      [...names.matchAll(/`(\w+)`/g)].map((match) => ({ entry, name: match[1] })),
     );
     expect(moved.length).to.be.above(300);
     const wrong = moved.filter(
@@ -129,7 +129,7 @@ function taken(files: readonly string[], sources: RegExp): Record<string, string
     const byName = specifiersOf(file).filter((name) => name.startsWith('.'));
     if (byName.length === 0) continue;
     for (const target of importsOf(file).filter(
-      (name, at) => specifiersOf(file)[at]!.startsWith('.') && sources.test(name),
+      (name, at) => specifiersOf(file)[at].startsWith('.') && sources.test(name),
     ))
       found[target] = [...(found[target] ?? []), file];
   }

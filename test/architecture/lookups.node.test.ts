@@ -78,7 +78,7 @@ describe('lookups in plain objects', () => {
       .flatMap((path) => {
         const file = sources.file(path);
         const nodes = nodesOf(file).filter(lookup);
-        const types = sources.checker.getTypeAtLocation(nodes.map((node) => lookup(node)?.key as Node));
+        const types = sources.checker.getTypeAtLocation(nodes.map((node) => lookup(node)!.key));
         const open = nodes.filter((_, i) => {
           const type = types[i];
           const parts = type?.isUnionType() ? (type.getTypes() ?? []) : [type];

@@ -34,7 +34,7 @@ describe('the WGSL plugin', () => {
       logLevel: 'silent',
       plugins: [wgsl(join(root, 'shaders'))],
     });
-    return outputFiles[0]!.text;
+    return outputFiles[0].text;
   };
 
   it('bundles each file once, and concatenates files on use', async () => {
@@ -69,8 +69,8 @@ describe('the WGSL plugin', () => {
       (failure: { errors: Message[] }) => failure,
     );
     expect(errors).to.have.length(1);
-    expect(errors[0]!.text).to.equal('included file shaders/lib/nowhere.wgsl does not exist');
-    expect(errors[0]!.location).to.include({ line: 3, lineText: '#include "lib/nowhere.wgsl"' });
-    expect(errors[0]!.location!.file.endsWith('shaders/lib/a.wgsl')).to.equal(true);
+    expect(errors[0].text).to.equal('included file shaders/lib/nowhere.wgsl does not exist');
+    expect(errors[0].location).to.include({ line: 3, lineText: '#include "lib/nowhere.wgsl"' });
+    expect(errors[0].location!.file.endsWith('shaders/lib/a.wgsl')).to.equal(true);
   });
 });

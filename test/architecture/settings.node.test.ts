@@ -36,9 +36,9 @@ describe('configuration types', () => {
       const declarations = nodesOf(sources.file(path)).filter(
         (node): node is InterfaceDeclaration => node.kind === SyntaxKind.InterfaceDeclaration,
       );
-      const declaration = declarations.find((node) => node.name.text === name) as InterfaceDeclaration;
+      const declaration = declarations.find((node) => node.name.text === name)!;
       const type = checker.getTypeAtLocation(declaration.name);
-      const properties = checker.getPropertiesOfType(type as NonNullable<typeof type>);
+      const properties = checker.getPropertiesOfType(type!);
       expect(properties.map((property) => property.name)).to.have.members(fields);
       const silent = properties.filter(
         (property) => checker.getDocumentationCommentOfSymbol(property) === '',

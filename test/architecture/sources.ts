@@ -37,7 +37,7 @@ const STATEMENT = /^(?:import\s+|(?:import|export|\})[^'\n]*\bfrom\s+)'([^']+)'|
 /** What a file imports as it is written, types and `import()` included. */
 export function specifiersOf(file: string): string[] {
   const code = textOf(file).replace(/\/\*[\s\S]*?\*\//g, '');
-  return [...code.matchAll(STATEMENT)].map(([, named, dynamic]) => (named ?? dynamic)!);
+  return [...code.matchAll(STATEMENT)].map(([, named, dynamic]) => named ?? dynamic);
 }
 
 /** What a file imports: files as paths from the root, `webalign/models` as `src/models.ts`, other packages by name. */

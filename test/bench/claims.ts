@@ -48,7 +48,7 @@ export function verdicts(book: Book): Verdict[] {
   /** The same by processor time, if it is known: other work on the machine affects it less. */
   const aside = (ratio: number | undefined) =>
     ratio === undefined ? '' : ` (${ratio.toFixed(2)}× by processor time)`;
-  const ofProcessor = (id: string) => aside(overOurs(book.results[id] as Result, processor));
+  const ofProcessor = (id: string) => aside(overOurs(book.results[id], processor));
   /** Every case of a group must reach it. */
   const each = (
     claim: string,
@@ -87,7 +87,7 @@ export function verdicts(book: Book): Verdict[] {
 
   const dispatches = Object.values(book.facts['dispatches by pairs'] ?? {}).slice(1);
   const planned = book.facts['planned bytes by vocabulary'];
-  const growth = planned ? ((planned['151936'] as number) - (planned['1000'] as number)) / MIB : undefined;
+  const growth = planned ? (planned['151936'] - planned['1000']) / MIB : undefined;
   /** How much faster prompts are that are packed once. */
   const sharing = (of: (measured: Measured) => number | null, kind = 'prompts', size = '') => {
     const [shared, repeated] = ['shared', 'repeated'].map((way) =>
@@ -104,12 +104,12 @@ export function verdicts(book: Book): Verdict[] {
   return [
     each(
       'A square product from 1024³ on is at least 1.5 times as fast as the faster peer’s',
-      results.filter(({ group, size }) => group === 'squares' && (size.m as number) >= 1024),
+      results.filter(({ group, size }) => group === 'squares' && size.m >= 1024),
       [{ name: 'as fast', of: time, least: 1.5 }],
     ),
     each(
       'Loss and gradient of DPO over logits: 3 times as fast, a third of the bytes',
-      results.filter(({ group, size }) => group === 'DPO and gradient' && (size.rows as number) > 64),
+      results.filter(({ group, size }) => group === 'DPO and gradient' && size.rows > 64),
       [
         { name: 'as fast', of: time, least: 3 },
         { name: 'the bytes', of: bytes, least: 3 },

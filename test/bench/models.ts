@@ -9,7 +9,6 @@ import { parseConfigText } from '../../src/io/config.ts';
 import { type Files, filesOf } from '../../src/io/files.ts';
 import type { JsonObject } from '../../src/io/json.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from '../../src/io/weights.ts';
-import type { Architecture } from '../../src/model/architecture.ts';
 import { ARCHITECTURES, DIALECTS } from '../../src/model/architectures.ts';
 import { weightShapes } from '../../src/model/weight-shapes.ts';
 import { numbers } from './inputs.ts';
@@ -67,7 +66,7 @@ export const MODELS = {
 
 /** Half the width of a weight's distribution: with it, hidden states keep about their norm through a layer. */
 function spreadOf(shape: readonly number[]): number {
-  return 1.5 / Math.sqrt(shape.at(-1) as number);
+  return 1.5 / Math.sqrt(shape.at(-1)!);
 }
 
 /** A Hugging Face folder of this configuration. Equal names and configurations have equal weights. */
@@ -81,7 +80,7 @@ export function randomModel(json: JsonObject, name: string): Files {
 
 function randomWeights(configText: string, name: string): ByteSource {
   const config = parseConfigText(configText, `${name}/${MODEL_CONFIG}`, DIALECTS);
-  const architecture = ARCHITECTURES[config.modelType] as Architecture;
+  const architecture = ARCHITECTURES[config.modelType];
   const tensors: { shape: number[]; begin: number; seed: number }[] = [];
   const header: JsonObject = {};
   let bytes = 0;

@@ -8,7 +8,7 @@ import type { Peak } from './bench.ts';
 import { numbers } from './inputs.ts';
 import shader from './peak.wgsl';
 
-const perVector: Grid = { threads: (p) => p.vectors as number };
+const perVector: Grid = { threads: (p) => p.vectors };
 const peakKernels = kernels(shader, { multiply_add: perVector, copy: perVector });
 
 /** Operations of a round of `multiply_add` per thread. */

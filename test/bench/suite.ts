@@ -230,7 +230,7 @@ async function attempt<T extends object>(task: () => Promise<T>): Promise<T | st
   try {
     return await task();
   } catch (error) {
-    return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] as string;
+    return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0];
   }
 }
 
@@ -248,7 +248,7 @@ async function compare({ entrants, failures }: Field): Promise<Record<string, nu
       failures[name] = found;
       continue;
     }
-    const difference = found.reduce((most, x, i) => Math.max(most, Math.abs(x - expected[i]!)), 0) / largest;
+    const difference = found.reduce((most, x, i) => Math.max(most, Math.abs(x - expected[i])), 0) / largest;
     differences[name] = difference;
     if (!(difference <= TOLERANCE)) failures[name] = `its result is off by ${difference.toExponential(0)}`;
   }

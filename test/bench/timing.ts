@@ -80,7 +80,7 @@ async function sample(course: Course): Promise<void> {
   for (let i = 0; i < repeats; i++) await run.start();
   await run.finish();
   course.times.push((performance.now() - begun) / repeats);
-  if (cpu !== undefined) course.cpus.push(((processorTime() as number) - cpu) / repeats);
+  if (cpu !== undefined) course.cpus.push((processorTime()! - cpu) / repeats);
 }
 
 /** Times all of them in turn. A contestant that alone has used up the budget is not started again. */
@@ -119,7 +119,7 @@ export function medianOf(values: readonly number[]): number {
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = share * (sorted.length - 1);
-  const below = sorted[Math.floor(place)] as number;
-  const above = sorted[Math.ceil(place)] as number;
+  const below = sorted[Math.floor(place)];
+  const above = sorted[Math.ceil(place)];
   return below + (above - below) * (place - Math.floor(place));
 }

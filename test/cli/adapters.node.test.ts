@@ -51,7 +51,7 @@ describe('cli: adapters', () => {
       targetModules: [...start.config.targetModules].sort(),
     });
     // Two steps of AdamW at 1e-3, and at half of it: all have moved, and none far.
-    const moved = end.values.map((value, i) => Math.abs(value - (start.values[i] as number)));
+    const moved = end.values.map((value, i) => Math.abs(value - start.values[i]));
     expect(Math.max(...moved)).to.be.within(1e-4, 2e-3);
     expect(JSON.parse(await readFile(workshop.path('on/run.json'), 'utf8'))).to.include({
       initAdapter: adapter,
@@ -66,7 +66,7 @@ describe('cli: adapters', () => {
     expect((await weightsOf(`${out}/start`)).values).to.deep.equal(start.values);
     expect((await weightsOf(`${out}/trained`)).values).to.deep.equal(end.values);
     const [first] = (await readFile(`${out}/train.ids.jsonl`, 'utf8')).split('\n');
-    expect(JSON.parse(first as string)).to.have.all.keys('prompt_ids', 'chosen_ids', 'rejected_ids');
+    expect(JSON.parse(first)).to.have.all.keys('prompt_ids', 'chosen_ids', 'rejected_ids');
     expect(await readFile(`${out}/train.py`, 'utf8')).to.include('trainer.train_dataset = rows(');
   });
 

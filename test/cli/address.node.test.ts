@@ -25,7 +25,7 @@ describe('cli: a model at a URL', function () {
         async (name) => [`/model/${name}`, await readFile(join(folder, name))] as const,
       ),
     );
-    server = await FileServer.open(Object.fromEntries(files), SERVERS['Vite dev']!);
+    server = await FileServer.open(Object.fromEntries(files), SERVERS['Vite dev']);
     texts = await workshop.write('texts.jsonl', lines([{ text: 'the sky is blue' }]));
     local = await workshop.run(['logprobs', '--model', folder, '--input', texts]);
   });
@@ -58,7 +58,7 @@ describe('cli: a model at a URL', function () {
   });
 
   it('times out as configured in the environment, and can be aborted', async () => {
-    const silent = await openHostile(SILENCE[0]!);
+    const silent = await openHostile(SILENCE[0]);
     const { host } = new URL(silent.url);
     let stopped = 0;
     const { code, stderr } = await logprobs(`${silent.url}/model`, {

@@ -33,7 +33,7 @@ describe('cli: commands', () => {
   it('every command has help with an example', async () => {
     const { code, stderr } = await workshop.run(['--help']);
     expect(code).to.equal(0);
-    const names = [...stderr.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name as string);
+    const names = [...stderr.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
     expect(names).to.include.members(['doctor', 'dpo', 'generate', 'logprobs', 'align', 'preferences']);
     for (const name of names) {
       const help = (await workshop.run([name, '--help'])).stderr;
@@ -115,7 +115,7 @@ describe('cli: commands', () => {
         .results[0];
     const whole = await write(model);
     expect(whole).to.have.all.keys('prompt', 'text', 'ids', 'finished');
-    const end = whole?.ids[3] as number;
+    const end = whole?.ids[3];
     const at = whole?.ids.indexOf(end);
     const folder = await workshop.model('ends', {
       'generation_config.json': JSON.stringify({ eos_token_id: [end, 96], top_k: 5 }),

@@ -36,7 +36,7 @@ describe('cli: export', () => {
       [workshop.path('one'), adapter].map((folder) => readAdapter(folderFiles(folder))),
     );
     expect(written?.config).to.include({ r: 4, loraAlpha: 8 });
-    expect(relativeL2(bOf(written!), bOf(given!))).to.equal(0);
+    expect(relativeL2(bOf(written), bOf(given))).to.equal(0);
     const two = await exported('peft', 'two', '--adapter', adapter, '--q', '0.5');
     expect(two.json).to.deep.include({ format: 'peft', q: 0.5 });
     expect((await readAdapter(folderFiles(workshop.path('two')))).config.r).to.equal(8);
@@ -114,10 +114,10 @@ describe('cli: export', () => {
     const [after, ours] = await Promise.all(
       [`${out}/trained`, run].map((folder) => readAdapter(folderFiles(folder))),
     );
-    expect(bOf(after!)).to.deep.equal(bOf(ours!));
+    expect(bOf(after)).to.deep.equal(bOf(ours));
     // In the first step A has no gradient, since B is zero.
     const module = 'model.layers.0.self_attn.q_proj';
-    expect(start.weights.get(module)!.a).to.deep.equal(ours!.weights.get(module)!.a);
+    expect(start.weights.get(module)!.a).to.deep.equal(ours.weights.get(module)!.a);
     const script = await text('train.py');
     expect(script).to.include('from trl import DPOConfig, DPOTrainer').and.include('"start"');
   });
@@ -142,7 +142,7 @@ describe('cli: export', () => {
     const [start, trained] = await Promise.all(
       ['start', 'trained'].map((name) => readAdapter(folderFiles(`${out}/${name}`))),
     );
-    const [first, last] = [start?.head as Float32Array, trained?.head as Float32Array];
+    const [first, last] = [start.head!, trained.head!];
     expect(Math.hypot(...first)).to.be.above(0);
     expect(relativeL2(last, first)).to.be.above(0).and.below(0.1);
 

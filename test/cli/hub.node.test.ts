@@ -121,7 +121,7 @@ describe('cli: a model of the hub', function () {
   });
 
   it('is read with a token, which is never shown', async () => {
-    hub.repositories['org/private'] = { ...hub.repositories['org/tiny']!, token: TOKEN };
+    hub.repositories['org/private'] = { ...hub.repositories['org/tiny'], token: TOKEN };
     const args = ['logprobs', '--input', texts, '--model', 'org/private'];
     const without = await run(args);
     expect(without.error.message).to.include('org/private').and.include('HF_TOKEN');

@@ -6,7 +6,7 @@ import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../sr
 import { tinyLlama } from '../reference/fixtures.ts';
 import { lines, type Outcome, pairs, Workshop } from './workshop.ts';
 
-const WEIGHTS = tinyLlama.files.get('model.safetensors') as Uint8Array<ArrayBuffer>;
+const WEIGHTS = tinyLlama.files.get('model.safetensors')!;
 const CONFIG = JSON.parse(new TextDecoder().decode(tinyLlama.files.get('config.json')));
 
 describe('cli: bad input', () => {

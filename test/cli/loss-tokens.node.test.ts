@@ -49,13 +49,13 @@ describe('webalign loss: tokens', () => {
     const each = sequences.map((sequence) => {
       const all = of(sequence);
       const ratio = Math.exp(sum(all.map(({ logp, oldLogp = 0 }) => logp - oldLogp)));
-      const advantage = all[0]!.advantage;
+      const advantage = all[0].advantage;
       const bound = Math.min(1.3, Math.max(0.7, ratio)) * advantage;
       const isClipped = ratio * advantage > bound;
       return { loss: -Math.min(ratio * advantage, bound), slope: isClipped ? 0 : -ratio * advantage };
     });
     expectClose([json.loss as number], [sum(each.map(({ loss }) => loss)) / 2], { relative: 1e-6 });
-    const slopes = TOKENS.map(({ sequence }) => each[sequences.indexOf(String(sequence))]!.slope / 2);
+    const slopes = TOKENS.map(({ sequence }) => each[sequences.indexOf(String(sequence))].slope / 2);
     expectClose(json.dLogp as number[], slopes, { relative: 1e-6 });
     expect(json.metrics).to.include.keys('loss', 'clip_ratio/high_mean');
   });
@@ -66,11 +66,11 @@ describe('webalign loss: tokens', () => {
     expect(code, stderr).to.equal(0);
     const residuals = sequences.map((sequence) => {
       const all = of(sequence, WITH_REFERENCE);
-      return beta * sum(all.map(({ logp, referenceLogp = 0 }) => logp - referenceLogp)) - all[0]!.advantage;
+      return beta * sum(all.map(({ logp, referenceLogp = 0 }) => logp - referenceLogp)) - all[0].advantage;
     });
     expectClose([json.loss as number], [sum(residuals.map((each) => each ** 2)) / 2], { relative: 1e-5 });
     const slopes = TOKENS.map(
-      ({ sequence }) => (2 * beta * residuals[sequences.indexOf(String(sequence))]!) / 2,
+      ({ sequence }) => (2 * beta * residuals[sequences.indexOf(String(sequence))]) / 2,
     );
     expectClose(json.dLogp as number[], slopes, { relative: 1e-5 });
     expect((json.metrics as Record<string, number>).advantage).to.be.closeTo(-0.5, 1e-6);
@@ -116,7 +116,7 @@ describe('webalign loss: tokens', () => {
     expect([...Object.keys(DIVISORS), 'a2po']).to.have.members(others.map(({ name }) => name));
     const cases = Object.entries(DIVISORS).flatMap(([name, divisor]) =>
       CASES.flatMap(([given, reference]) => {
-        const known = LOSSES[name]!.options;
+        const known = LOSSES[name].options;
         if (Object.keys(given).some((option) => !(option in known)) || (name === 'rloo' && given.beta))
           return [];
         const options = { ...given, ...OWN[name] };
@@ -129,9 +129,9 @@ describe('webalign loss: tokens', () => {
         });
         const loss = sum(results.map(({ loss: each, all }) => each / divisor(all.length))) / 2;
         const dLogp = tokens.map((token) => {
-          const { all, slopes } = results[sequences.indexOf(String(token.sequence))]!;
+          const { all, slopes } = results[sequences.indexOf(String(token.sequence))];
           // RLOO's and GMPO's slopes are those of the sum, as all others are.
-          return slopes[all.indexOf(token)]! / divisor(all.length) / 2;
+          return slopes[all.indexOf(token)] / divisor(all.length) / 2;
         });
         return [{ name, loss, dLogp, input: { loss: name, options, tokens } }];
       }),
@@ -143,8 +143,8 @@ describe('webalign loss: tokens', () => {
     for (const [i, { name, loss, dLogp, input }] of cases.entries()) {
       const what = `${name} ${JSON.stringify(input.options)}`;
       // Numbers near 1, in float32; slopes of the reference are finite differences.
-      expect(found[i]!.loss, what).to.be.closeTo(loss, 2e-6);
-      for (const [t, slope] of dLogp.entries()) expect(found[i]!.dLogp[t], what).to.be.closeTo(slope, 2e-6);
+      expect(found[i].loss, what).to.be.closeTo(loss, 2e-6);
+      for (const [t, slope] of dLogp.entries()) expect(found[i].dLogp[t], what).to.be.closeTo(slope, 2e-6);
     }
     const inFamily = {
       loss: 'grpo',

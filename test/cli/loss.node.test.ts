@@ -79,7 +79,7 @@ describe('webalign loss', () => {
     const { code, json, stderr } = await run(cases);
     expect(code).to.equal(0);
     const results = json.results as { loss: number[]; dPolicy: number[] }[];
-    const losses = results.map(({ loss }) => loss[0] as number);
+    const losses = results.map(({ loss }) => loss[0]);
     // (2 − 1)²; 1 − 0.5; −log σ(2 (−2 + 3)); see below; 1 − σ(1 − 1); 6 / 4
     const odds = -2 + 3 - (Math.log1p(-Math.exp(-2)) - Math.log1p(-Math.exp(-3)));
     const expected = [1, 0.5, Math.log1p(Math.exp(-2)), 2 + 0.1 * Math.log1p(Math.exp(-odds)), 0.5, 1.5];

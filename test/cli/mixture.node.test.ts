@@ -31,7 +31,7 @@ describe('cli: several files of data', () => {
   it('uses all rows without weights, and names file and line of each', async () => {
     const { train, evaluation, notices } = await read([b, c], {});
     const expected = [b, c].flatMap((file, i) =>
-      Array.from({ length: [10, 4][i] as number }, (_, line) => `${file}, line ${line + 1}`),
+      Array.from({ length: [10, 4][i] }, (_, line) => `${file}, line ${line + 1}`),
     );
     expect(train).to.deep.equal(expected);
     expect(evaluation).to.deep.equal([]);

@@ -77,7 +77,7 @@ describe('cli: plan', function () {
     };
     const alone = await planned('alone', [long, long]);
     const last = await planned('last', [...Array(60).fill(pairs(1)[0]), long, long]);
-    expect(last.parts.activations).to.be.at.least(alone.parts.activations!);
+    expect(last.parts.activations).to.be.at.least(alone.parts.activations);
   });
 
   it('includes batches that are only scored: for the reference, and of held-out rows', async () => {
@@ -120,7 +120,7 @@ describe('cli: plan', function () {
     const helpOf = async (...args: string[]) => {
       const { stderr } = await workshop.run([...args, '--help']);
       const lines = stderr.split('\n').filter((line) => /^ +--/.test(line));
-      return new Map(lines.map((line) => [line.trim().split(' ')[0] as string, line]));
+      return new Map(lines.map((line) => [line.trim().split(' ')[0], line]));
     };
     const own = ['--out', '--resume', '--overwrite', '--profile', '--log-completions', '--method'];
     own.push('--no-report', '--report-samples', '--log-csv');

@@ -18,7 +18,7 @@ describe('cli: --dtype', function () {
       const args = ['logprobs', '--model', workshop.path('model'), '--input', input, ...flags];
       const { code, json, stderr } = await workshop.run(args);
       expect(code, stderr).to.equal(0);
-      return { stderr, values: (json.results as { logprobs: number[] }[])[0]!.logprobs };
+      return { stderr, values: (json.results as { logprobs: number[] }[])[0].logprobs };
     };
     const exact = await scored();
     expect(exact.stderr).to.not.include('Weights:');

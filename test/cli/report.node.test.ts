@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { alignReport } from '../../src/cli/report/align-page.ts';
-import { type ChartData, curves, histogram } from '../../src/cli/report/figures.ts';
+import { curves, histogram } from '../../src/cli/report/figures.ts';
 import { html, scriptJson } from '../../src/cli/report/html.ts';
 import { reportPage } from '../../src/cli/report/page.ts';
 import { chartLibrary } from '../../src/cli/report/uplot.ts';
@@ -22,11 +22,11 @@ describe('cli/report', () => {
       { label: 'before', kind: 'before' as const, values: [-3, 0, 0, 60] },
       { label: 'after', kind: 'after' as const, values: [5] },
     ];
-    const { x, series } = histogram({ title: '', meaning: '', axis: '', whole: true, sides }) as ChartData;
+    const { x, series } = histogram({ title: '', meaning: '', axis: '', whole: true, sides })!;
     expect(x.length).to.be.at.most(26);
     const counted = series.map(({ values }) => values.reduce((sum: number, value) => sum + (value ?? 0), 0));
     expect(counted).to.deep.equal([4, 1]);
-    expect(x.every((value, i) => i === 0 || value - (x[i - 1] as number) === 3)).to.equal(true);
+    expect(x.every((value, i) => i === 0 || value - x[i - 1] === 3)).to.equal(true);
   });
 
   it('has a point for every step and every evaluation', () => {

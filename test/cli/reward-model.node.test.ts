@@ -73,7 +73,7 @@ describe('cli: reward-model and score', function () {
     const [whole, parts, other] = scoresOf(json) as [number, number, number];
     expect(parts).to.be.closeTo(whole, 1e-5);
     expect(other).not.to.be.closeTo(whole, 1e-5);
-    const { ids } = (json.results as { ids: number[] }[])[0]!;
+    const { ids } = (json.results as { ids: number[] }[])[0];
     const [again] = scoresOf((await score([{ ids }])).json);
     expect(again).to.be.closeTo(whole, 1e-5);
     // Without the end token another token is scored.
@@ -82,7 +82,7 @@ describe('cli: reward-model and score', function () {
       [{ ids }],
       ['--adapter', workshop.path('reward'), '--scored-token', 'last_non_pad'],
     );
-    expect(scoresOf(skipped.json)[0]).to.be.closeTo(short!, 1e-5);
+    expect(scoresOf(skipped.json)[0]).to.be.closeTo(short, 1e-5);
   });
 
   it('uses the pad token of its training', async () => {

@@ -60,7 +60,7 @@ describe('cli: reward', () => {
       const args = ['logprobs', '--model', workshop.path('model'), '--input', input, ...adapter];
       const { results: scored } = (await workshop.run(args)).json as { results: { logprobs: number[] }[] };
       return scored.map(({ logprobs }, i) => {
-        const own = logprobs.slice(-(sequences[i].completion.length as number));
+        const own = logprobs.slice(-sequences[i].completion.length);
         return own.reduce((a, b) => a + b, 0);
       });
     };
@@ -69,12 +69,12 @@ describe('cli: reward', () => {
     for (const [i, answer] of answers.entries()) {
       expect(answer.tokens).to.equal(sequences[i].completion.length);
       // Sums of a few float32 numbers, in batches of another shape.
-      expect(answer.logp).to.be.closeTo(policy[i] as number, 1e-4);
-      expect(answer.referenceLogp).to.be.closeTo(reference[i] as number, 1e-4);
+      expect(answer.logp).to.be.closeTo(policy[i], 1e-4);
+      expect(answer.referenceLogp).to.be.closeTo(reference[i], 1e-4);
       expect(answer.reward).to.equal(0.5 * (answer.logp - answer.referenceLogp));
       expect(answer.reward).to.not.equal(0);
     }
-    const margins = results.map(({ answers: [a, b] }) => (a as Answer).reward - (b as Answer).reward);
+    const margins = results.map(({ answers: [a, b] }) => a.reward - b.reward);
     const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
     expect(metrics).to.have.all.keys(
       'rewards/chosen',
@@ -111,9 +111,7 @@ describe('cli: reward', () => {
     ]);
     const { results, metrics } = await rated(rows);
     const of = (label: boolean) =>
-      results
-        .filter((result) => result.label === label)
-        .map(({ answers: [answer] }) => (answer as Answer).reward);
+      results.filter((result) => result.label === label).map(({ answers: [answer] }) => answer.reward);
     const [good, bad] = [of(true), of(false)];
     const wins = good.flatMap((a) => bad.map((b) => (a > b ? 1 : a === b ? 0.5 : 0)));
     expect(metrics.auc).to.equal(wins.reduce((a: number, b) => a + b, 0) / wins.length);
@@ -129,7 +127,7 @@ describe('cli: reward', () => {
       await rated(pairs(1), ...twice),
       await rated(pairs(1), '--q', '0'),
     ];
-    const [a, b, c] = [once, both, none].map(({ results }) => results[0].answers[0] as Answer);
+    const [a, b, c] = [once, both, none].map(({ results }) => results[0].answers[0]);
     expect(b.referenceLogp).to.equal(a.logp);
     expect(c.reward).to.equal(0);
   });

@@ -107,7 +107,7 @@ describe('cli: rloo', function () {
     expect(stderr).to.include('gap at least');
     for (const route of [held.optimum?.policy, held.optimum?.reference]) {
       expect(route).to.have.all.keys('estimate', 'corrected', 'standardErrors', 'effectiveSamples');
-      expect(route?.corrected).to.be.at.least(route?.estimate as number);
+      expect(route!.corrected).to.be.at.least(route!.estimate);
     }
   });
 

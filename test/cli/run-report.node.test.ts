@@ -40,7 +40,7 @@ describe('cli: the report of a run', function () {
   after(() => workshop.close());
 
   const run = async (method: string, out: string, more: Record<string, string>) => {
-    const { rows } = METHODS[method]!;
+    const { rows } = METHODS[method];
     const data = await workshop.write(`${HOSTILE.slice(2, 8)}/${method}.jsonl`, lines(rows));
     const flags = {
       '--model': workshop.path('model'),
@@ -79,7 +79,7 @@ describe('cli: the report of a run', function () {
   it('finishes with a notice if the texts cannot be generated', async () => {
     const data = { '--reward': await workshop.write('odd.mjs', ODD_REWARD) };
     const { code, stderr } = await run('rloo', 'odd', {
-      ...METHODS.rloo!.more,
+      ...METHODS.rloo.more,
       ...data,
       '--num-generations-eval': '1',
     });

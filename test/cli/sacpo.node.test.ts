@@ -78,7 +78,7 @@ describe('cli: sacpo', function () {
     const whole = await score('--adapter', workshop.path('both'));
     // The same sums in another order.
     for (const [i, value] of (await score(...stages, '--q', '0.5')).entries())
-      expect(value).to.be.closeTo(whole[i] as number, 2e-5);
+      expect(value).to.be.closeTo(whole[i], 2e-5);
     const first = await score('--adapter', workshop.path('both/1-reward'));
     expect(await score(...stages, '--q', '0')).to.deep.equal(first);
     expect(first).to.not.deep.equal(whole);

@@ -42,8 +42,7 @@ describe('cli: shared cases', () => {
   const at = (file: string) => `${CASES}/${file}`;
   const tokenizerOf = (folder: string) => Tokenizer.fromFiles(folderFiles(folder));
   const rowsOf = async (path: string) => parseRows(readFileSync(path, 'utf8'), path);
-  const source = async (path: string) =>
-    (await fileSource(path)) as NonNullable<Awaited<ReturnType<typeof fileSource>>>;
+  const source = async (path: string) => (await fileSource(path))!;
 
   async function expectScores(expected: readonly number[], ...args: string[]): Promise<void> {
     const { code, json } = await workshop.run(['logprobs', '--input', at('text.jsonl'), ...args]);

@@ -39,11 +39,11 @@ describe('cli: kernel variants', function () {
     // All classes but one are known: measuring all of them takes a software adapter a minute of compiling.
     const record = JSON.parse(await readFile(workshop.path('staged/run.json'), 'utf8'));
     const classes = Object.keys(record.variants);
-    const open = classes.find((name) => name.startsWith('product nn')) as string;
+    const open = classes.find((name) => name.startsWith('product nn'))!;
     const known = Object.fromEntries(
       classes.filter((name) => name !== open).map((name) => [name, 'register']),
     );
-    const { info } = (await (await requestNodeGpu()).gpu.requestAdapter()) as GPUAdapter;
+    const { info } = (await (await requestNodeGpu()).gpu.requestAdapter())!;
     const device = deviceKey(info, nodeTuning());
     expect(device).to.include('webgpu ').and.include('webalign ');
     const file = await workshop.write('caches/webalign/kernels.json', JSON.stringify({ [device]: known }));

@@ -146,7 +146,7 @@ function forcedVariants(args: readonly string[]): string[] {
 
 /** Rows that the fixture's tokenizer can read. */
 export function pairs(count: number): { prompt: string; chosen: string; rejected: string }[] {
-  const word = (i: number) => WORDS[i % WORDS.length] as string;
+  const word = (i: number) => WORDS[i % WORDS.length];
   return Array.from({ length: count }, (_, i) => ({
     prompt: word(0) + word(i),
     chosen: word(1 + (i % 3)) + word(i + 2),

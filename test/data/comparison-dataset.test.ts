@@ -40,9 +40,9 @@ describe('data/comparison-dataset', () => {
     const { eosToken } = tokenizer;
     expect(sides([{ ...explicit, chosen: ` is blue${eosToken}` }])).to.deep.equal([expected]);
     const [example] = tokenizeComparisons([explicit], { ...EVERY, tokenizer }).examples;
-    expect(example!.prompt.length).to.be.above(0);
-    expect(example!.completions[0]![0]).not.to.equal(example!.completions[1]![0]);
-    expect(example!.columns).to.deep.equal({ margin: [0] });
+    expect(example.prompt.length).to.be.above(0);
+    expect(example.completions[0][0]).not.to.equal(example.completions[1][0]);
+    expect(example.columns).to.deep.equal({ margin: [0] });
   });
 
   it('renders messages with the template, and keeps ids unchanged, with a margin', () => {

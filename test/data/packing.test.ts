@@ -162,14 +162,12 @@ describe('data/packing of columns and ends', () => {
     const [first] = examples;
     const bare = { prompt: [1], completions: [[2]] };
     const reads = { margin: { per: 'example', default: 0.25 } } as const;
-    expect([...(packExamples([first!, bare], { reads }).columns.margin as Float32Array)]).to.deep.equal([
-      0.5, 0.25,
-    ]);
-    expect(() => packExamples([first!, bare], { reads: { advantage: { per: 'sequence' } } })).to.throw(
+    expect([...packExamples([first, bare], { reads }).columns.margin]).to.deep.equal([0.5, 0.25]);
+    expect(() => packExamples([first, bare], { reads: { advantage: { per: 'sequence' } } })).to.throw(
       RangeError,
       'example 2 has no column advantage; give one number for each sequence',
     );
-    expect(() => packExamples([first!], { reads: { advantage: { per: 'row' } } })).to.throw(
+    expect(() => packExamples([first], { reads: { advantage: { per: 'row' } } })).to.throw(
       RangeError,
       'column advantage has 2 numbers; it needs 3, one for each row',
     );
@@ -181,16 +179,16 @@ describe('data/packing of columns and ends', () => {
       [1, 2, 3, 4, 5],
       [6, 7, 8, 9],
     ].map((old) => ({ old }));
-    const own = examples.map((example, i) => ({ ...example, columns: values[i]! }));
+    const own = examples.map((example, i) => ({ ...example, columns: values[i] }));
     // Two tokens at most: the first completion leaves no room after it, the others do.
     const { ids, rows, sequenceOffsets, columns } = packExamples(
-      [{ ...own[0]!, columns: { old: [1, 2, 3, 4] } }, own[1]!],
+      [{ ...own[0], columns: { old: [1, 2, 3, 4] } }, own[1]],
       { reads, rows: { states: 2 } },
     );
     expect([...ids]).to.deep.equal([1, 2, 3, 5, 6, 7, 8]);
     expect([...rows]).to.deep.equal([1, 2, 1, 3, 4, 5, 4, 6]);
     expect([...sequenceOffsets]).to.deep.equal([0, 2, 4, 6, 8]);
-    expect([...columns.old!]).to.deep.equal([1, 2, 3, 4, 6, 7, 8, 9]);
+    expect([...columns.old]).to.deep.equal([1, 2, 3, 4, 6, 7, 8, 9]);
     expect(() => packExamples(own, { reads, rows: { states: 2 } })).to.throw(
       'column old has 5 numbers; it needs 4',
     );

@@ -58,7 +58,7 @@ describe('data/parquet', () => {
     const file = counted(name);
     const { rows } = await readParquet(file, { columns: ['chosen'], needed: [['chosen']], wayOut: '' });
     expect(rows.map(({ value }) => Object.keys(value))).to.deep.equal(FILES[name].rows.map(() => ['chosen']));
-    const footer = file.pieces[1] as [number, number];
+    const footer = file.pieces[1];
     const longest = Math.max(...file.pieces.filter((piece) => piece !== footer).map(([, length]) => length));
     expect(longest).to.be.below(footer[0] / 6);
   });
@@ -184,7 +184,7 @@ describe('data/parquet', () => {
         const length = bytesOf(name).length;
         for (let at = 0; at < length; at += 29) {
           const file = changed(name, (bytes) => {
-            bytes[at] = (bytes[at] as number) ^ (1 << (at % 8));
+            bytes[at] = bytes[at] ^ (1 << (at % 8));
           });
           await readParquet(file, everything(name)).catch((error: unknown) => {
             expect(error, `${name}, byte ${at}: ${(error as Error).stack}`).to.be.instanceOf(InputError);

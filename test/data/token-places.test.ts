@@ -24,7 +24,7 @@ const open = (kind: string, template: string) => {
 function runsOf(mask: readonly boolean[]): Mask {
   const starts = mask.flatMap((bit, i) => (bit && !mask[i - 1] ? [i] : []));
   const ends = mask.flatMap((bit, i) => (bit && !mask[i + 1] ? [i] : []));
-  return [mask.length, ...starts.map((start, i): [number, number] => [start, ends[i] as number])];
+  return [mask.length, ...starts.map((start, i): [number, number] => [start, ends[i]])];
 }
 
 describe('data/token-places', () => {

@@ -61,7 +61,7 @@ describe('data/tokenize-texts', () => {
     const calling = await Tokenizer.fromFiles(memoryFiles(files, 'tiny'));
     for (const [i, row] of rows.entries()) {
       const { examples } = tokenizeTexts(rowsOf(row), calling);
-      const made = inTrlsForm(examples[0] as TokenizedExample, !('prompt' in row));
+      const made = inTrlsForm(examples[0], !('prompt' in row));
       expect(made, JSON.stringify(row)).to.deep.equal(sft[i]);
     }
   });

@@ -77,7 +77,7 @@ describe('data/tokenizer: folder', () => {
 
     it('are searched by their usual names if a folder cannot be listed', async () => {
       const names = ['additional_chat_templates/tool_use.jinja', 'additional_chat_templates/own.jinja'];
-      const files = folder({ 'chat_template.jinja': 'D', [names[0]!]: 'T', [names[1]!]: 'O' });
+      const files = folder({ 'chat_template.jinja': 'D', [names[0]]: 'T', [names[1]]: 'O' });
       const find = async (path: string) => ((await files.exists(path)) ? files.open(path) : undefined);
       const tokenizer = await Tokenizer.fromFiles(filesOf('tiny', find));
       expect(tokenizer.applyChatTemplate(user)).to.equal('D');

@@ -20,7 +20,7 @@ describe('data/tokenizer: kinds', () => {
       const made = await open(kind, tokenizer);
       const [encoded, decoded]: [string[], string[]] = [[], []];
       for (const [i, [ids, text, plain = text]] of (results as Result[]).entries()) {
-        const given = fixture.texts[i] as string;
+        const given = fixture.texts[i];
         if (made.encode(given).join() !== ids.join()) encoded.push(given);
         const isSame = made.decode(ids, { skipSpecialTokens: false }) === text && made.decode(ids) === plain;
         if (!isSame) decoded.push(given);

@@ -80,7 +80,7 @@ describe('the stored state of a page', function () {
       plugins: [wgsl('shaders')],
       ...options,
     });
-    code = bundle.outputFiles[0]!.text;
+    code = bundle.outputFiles[0].text;
     [browser, server] = await Promise.all([launchChromium(), serve({})]);
   });
   after(async () => {

@@ -42,9 +42,9 @@ describe('the paths to the optimum', () => {
       for (const each of PROBLEMS) {
         const { value } = LOSSES[method](each);
         const path = descend(method, each);
-        expectClose(path[0]!, each.reference, { absolute: 1e-12 });
+        expectClose(path[0], each.reference, { absolute: 1e-12 });
         const losses = path.map(value);
-        expect(losses.every((loss, i) => i === 0 || loss <= losses[i - 1]! + 1e-12)).to.equal(true);
+        expect(losses.every((loss, i) => i === 0 || loss <= losses[i - 1] + 1e-12)).to.equal(true);
       }
     });
   }
@@ -70,7 +70,7 @@ describe('the paths to the optimum', () => {
       const end = descend('ipo', each).at(-1)!;
       expectClose(end.map(Math.exp), logPolicy.map(Math.exp), { absolute: 1e-4 });
       expect(
-        Math.max(...end.map((logp, i) => Math.abs(Math.exp(logp) - Math.exp(each.optimal[i]!)))),
+        Math.max(...end.map((logp, i) => Math.abs(Math.exp(logp) - Math.exp(each.optimal[i])))),
       ).to.be.above(0.01);
     }
   });

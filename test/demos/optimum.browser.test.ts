@@ -47,7 +47,7 @@ describe('the demo of the optimum', function () {
 
   async function row(name: string) {
     const [a, b, c, reward, kl, value, gap] = await numbers(`#row-${name}`);
-    return { policy: [a!, b!, c!], reward: reward!, kl: kl!, value: value!, gap: gap! };
+    return { policy: [a, b, c], reward: reward, kl: kl, value: value, gap: gap };
   }
 
   /** Sets sliders and waits until the page has updated. */
@@ -62,21 +62,21 @@ describe('the demo of the optimum', function () {
   /** Compares every number of the table and the tiles with float64. */
   async function checkNumbers(beta: number, rewards: number[]): Promise<void> {
     const truth = theory.optimalPolicy(REFERENCE, rewards, [beta], SHAPE);
-    const best = truth.optimum[0]!;
+    const best = truth.optimum[0];
     const [z] = await numbers('#tile-z');
-    expect(z! / Math.exp(truth.logPartition[0]!)).to.be.closeTo(1, 1e-4);
+    expect(z / Math.exp(truth.logPartition[0])).to.be.closeTo(1, 1e-4);
     expect((await numbers('#tile-optimum'))[0]).to.be.closeTo(best, 1e-5);
-    const moved = reverseKl(truth.logPolicy, REFERENCE, SHAPE).kl[0]!;
+    const moved = reverseKl(truth.logPolicy, REFERENCE, SHAPE).kl[0];
     expect((await numbers('#tile-kl-optimal'))[0]).to.be.closeTo(moved, 1e-5);
     for (const name of ROWS) {
       const { policy, reward, kl, value, gap } = await row(name);
       const logits = policy.map(Math.log);
       const exact = theory.objective(logits, REFERENCE, rewards, [beta], SHAPE);
-      expectClose([reward, kl, value], [exact.reward[0]!, exact.kl[0]!, exact.value[0]!], {
+      expectClose([reward, kl, value], [exact.reward[0], exact.kl[0], exact.value[0]], {
         absolute: 1e-5,
         label: name,
       });
-      const away = reverseKl(logits, truth.logPolicy, SHAPE).kl[0]!;
+      const away = reverseKl(logits, truth.logPolicy, SHAPE).kl[0];
       expect(gap).to.be.closeTo(beta * away, 1e-5);
       expect(value + gap).to.be.closeTo(best, 1e-5);
     }
@@ -102,9 +102,9 @@ describe('the demo of the optimum', function () {
       const colours = new Map<string, number>();
       let hash = 0;
       for (let at = 0; at < image.length; at += 4) {
-        const colour = `${image[at]! >> 4} ${image[at + 1]! >> 4} ${image[at + 2]! >> 4}`;
+        const colour = `${image[at] >> 4} ${image[at + 1] >> 4} ${image[at + 2] >> 4}`;
         colours.set(colour, (colours.get(colour) ?? 0) + 1);
-        hash = (Math.imul(hash, 31) + image[at]! + 7 * image[at + 1]! + 13 * image[at + 2]!) | 0;
+        hash = (Math.imul(hash, 31) + image[at] + 7 * image[at + 1] + 13 * image[at + 2]) | 0;
       }
       return { hash, colours: colours.size };
     });
@@ -204,16 +204,16 @@ describe('the demo of the optimum', function () {
     const { reverse, forward } = await fits();
     // Mean, width, KL(bell ‖ target), KL(target ‖ bell).
     const places = Array.from({ length: 121 }, (_, i) => i / 10 - 6);
-    const bell = ([mean, width]: number[]) => places.map((x) => -((x - mean!) ** 2) / (2 * width! ** 2));
+    const bell = ([mean, width]: number[]) => places.map((x) => -((x - mean) ** 2) / (2 * width ** 2));
     const peak = (x: number, at: number) => Math.exp(-((x - at) ** 2) / (2 * 0.7 ** 2));
     const target = places.map((x) => Math.log(0.38 * peak(x, -2.3) + 0.62 * peak(x, 2.3) + 1e-12));
     const shape = { rows: 1, cols: places.length };
     for (const fit of [reverse, forward]) {
-      const exact = [reverseKl(bell(fit), target, shape).kl[0]!, forwardKl(bell(fit), target, shape).kl[0]!];
+      const exact = [reverseKl(bell(fit), target, shape).kl[0], forwardKl(bell(fit), target, shape).kl[0]];
       expectClose(fit.slice(2), exact, { absolute: 1e-5, relative: 1e-5 });
     }
-    expect(reverse[2]).to.be.below(forward[2]!);
-    expect(forward[3]).to.be.below(reverse[3]!);
+    expect(reverse[2]).to.be.below(forward[2]);
+    expect(forward[3]).to.be.below(reverse[3]);
     expect(reverse[0]).to.be.closeTo(2.3, 0.1);
     await page.locator('[name=share]').fill('0.8');
     await page.waitForFunction(() => document.getElementById('peaks-told')?.innerText.includes('left peak'));

@@ -76,12 +76,12 @@ describe('the demo of rewards', function () {
     for (const group of groups) {
       for (const { story, advantage, figures } of group) {
         expect(story.length).to.be.above(20);
-        const shownAdvantage = figures[1] as number;
+        const shownAdvantage = figures[1];
         // What is shown as 0 may be slightly above or below 0.
         if (shownAdvantage !== 0) expect(advantage).to.equal(shownAdvantage > 0 ? 'up' : 'down');
       }
       // Leave-one-out advantages of a group add up to 0; each is shown with one digit.
-      const sum = group.reduce((total, { figures }) => total + figures[1]!, 0);
+      const sum = group.reduce((total, { figures }) => total + figures[1], 0);
       expect(Math.abs(sum)).to.be.below(0.16);
     }
   });

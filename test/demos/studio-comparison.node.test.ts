@@ -12,7 +12,7 @@ const HELD_OUT = PROMPTS.filter((prompt) => isHeldOut(prompt));
 const judged = (
   verdict: Verdict,
   adapters: readonly (string | undefined)[],
-  prompt = HELD_OUT[0]!,
+  prompt = HELD_OUT[0],
 ): Judgment => ({
   id: '',
   time: 0,
@@ -42,7 +42,7 @@ describe('the win rate', () => {
     const verdicts = ['first', 'tie', 'first', 'second'] as const;
     const all = verdicts.map((verdict) => judged(verdict, ['a', undefined]));
     const rateOf = (planned: number | undefined) =>
-      winRates(all, new Map(planned === undefined ? [] : [['a', planned]]))[0]!;
+      winRates(all, new Map(planned === undefined ? [] : [['a', planned]]))[0];
     expect(rateOf(2).result).to.deep.equal({ wins: 2, rate: 1, interval: clopperPearson(2, 2) });
     expect(rateOf(2).votes, 'the tie is none of them').to.deep.equal([all[0], all[2]]);
     expect(rateOf(3).result).to.deep.include({ wins: 2, interval: clopperPearson(2, 3) });
@@ -76,7 +76,7 @@ describe('the win rate', () => {
     ];
     const [runs, before] = winRates(all, new Map([['b | a', 3]]));
     expect(runs).to.include({ key: 'b | a', adapter: 'b', against: 'a', wins: 2, losses: 1 });
-    expect(runs!.result?.wins).to.equal(2);
+    expect(runs.result?.wins).to.equal(2);
     expect(before).to.include({ key: 'a', wins: 1, losses: 0 });
   });
 
@@ -112,8 +112,8 @@ describe('a comparison of a model with itself', () => {
     const holds = Array.from({ length: VOTERS }, (_, voter) => {
       const isOver = (all: Judgment[]) => winRates(all, planned)[0]?.result !== undefined;
       const [rate] = winRates(votesOfOne(voter, isOver), planned);
-      expect(rate!.undecided, 'votes beside the decided ones').to.be.at.least(0);
-      return holdsHalf(rate!.result!.interval);
+      expect(rate.undecided, 'votes beside the decided ones').to.be.at.least(0);
+      return holdsHalf(rate.result!.interval);
     });
     const share = holds.filter(Boolean).length / VOTERS;
     // The share of 200 voters has a standard error of 1.4%, so that one seed in five leaves 93 to 97%, where the chance itself lies.
@@ -138,7 +138,7 @@ describe('a comparison of a model with itself', () => {
     };
     const misled = Array.from({ length: VOTERS }, (_, voter) => {
       const [rate] = winRates(votesOfOne(voter, isSure), new Map());
-      return !holdsHalf(clopperPearson(rate!.wins, rate!.wins + rate!.losses));
+      return !holdsHalf(clopperPearson(rate.wins, rate.wins + rate.losses));
     });
     expect(misled.filter(Boolean).length / VOTERS, 'an interval without ½').to.be.above(0.1);
   });

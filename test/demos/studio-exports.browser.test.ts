@@ -76,7 +76,7 @@ describe('exports of the studio', function () {
         .sort(),
     );
     for (const [path, content] of Object.entries(wanted))
-      expect(Buffer.compare(found[`webalign-model/${path}`]!, content), path).to.equal(0);
+      expect(Buffer.compare(found[`webalign-model/${path}`], content), path).to.equal(0);
   });
 
   let charts: Chart[];
@@ -116,7 +116,7 @@ describe('exports of the studio', function () {
     });
     const { results } = JSON.parse(stdout) as { results: { logprobs: number[] }[] };
     const sums = results.map(({ logprobs }, i) =>
-      logprobs.slice(-rows[i]!.chosen_ids.length).reduce((a, b) => a + b, 0),
+      logprobs.slice(-rows[i].chosen_ids.length).reduce((a, b) => a + b, 0),
     );
     const mean = sums.reduce((a, b) => a + b, 0) / sums.length;
     const chart = charts.find(({ title }) => title === 'logps/chosen');
@@ -136,7 +136,7 @@ describe('exports of the studio', function () {
     expect(plan.step).to.equal(0);
     expect(plan.batches.length).to.equal(JSON.parse(read('settings.json')).args.max_steps);
     expect(files['webalign-trl/trained/adapter_model.safetensors']).to.deep.equal(
-      new Uint8Array(adapter['adapter_model.safetensors']!),
+      new Uint8Array(adapter['adapter_model.safetensors']),
     );
   });
 
@@ -166,7 +166,7 @@ describe('exports of the studio', function () {
     const weights = unzipSync(await readFile(await again.path()))[
       'webalign-adapter/adapter_model.safetensors'
     ];
-    expect(weights).to.deep.equal(new Uint8Array(adapter['adapter_model.safetensors']!));
+    expect(weights).to.deep.equal(new Uint8Array(adapter['adapter_model.safetensors']));
     await studio.tab('Keep');
     await input.setInputFiles({ ...file, buffer: Buffer.from('no zip') });
     await studio.page.locator('#everything-error').filter({ hasText: 'is not a zip' }).waitFor();

@@ -85,7 +85,7 @@ describe('files of judgments', () => {
         const expected = kept.map((each) => {
           const { prompt } = each;
           const kind = typeof prompt === 'string' ? 'text' : 'chat';
-          const name = form === 'all' ? files[0]!.name : `preferences-${form}-${kind}.${type}`;
+          const name = form === 'all' ? files[0].name : `preferences-${form}-${kind}.${type}`;
           return { ...each, origin: each.origin ?? name };
         });
         expect(byId(judgments)).to.deep.equal(byId(expected));
@@ -118,7 +118,7 @@ describe('files of judgments', () => {
     expect(problems).to.deep.equal([]);
     expect(judgments).to.have.length(1);
     expect(judgments[0]).to.deep.include({ verdict: 'up', prompt: CHAT, note: 'n' });
-    expect(judgments[0]!.drafts[0]!.text).to.match(/^the bad one/);
+    expect(judgments[0].drafts[0].text).to.match(/^the bad one/);
   });
 
   it('are not written if no judgment gives a row', async () => {
@@ -160,14 +160,14 @@ describe('imported rows', () => {
       note: 'n',
       origin: 'pairs.jsonl',
     });
-    expect(read.judgments[0]!.id)
+    expect(read.judgments[0].id)
       .to.match(/^file-[0-9a-f]{24}$/)
-      .and.to.equal(again.judgments[0]!.id);
+      .and.to.equal(again.judgments[0].id);
     expect(read.problems).to.deep.equal(['pairs.jsonl: columns that are not read: id, score.']);
     const labels = textFile('labels.csv', 'prompt,completion,label', 'P,good,true', 'P,bad,0');
     const thumbs = (await importFile(labels)).judgments.map(({ verdict, drafts }) => [
       verdict,
-      drafts[0]!.text,
+      drafts[0].text,
     ]);
     expect(thumbs).to.deep.equal([
       ['up', 'good'],
@@ -225,7 +225,7 @@ describe('imported rows', () => {
           /^: 1 row repeats another and counts once/,
         ];
         all.forEach((problem, i) => {
-          expect(problem).to.match(expected[i]!);
+          expect(problem).to.match(expected[i]);
         });
         return all.length === expected.length;
       },
@@ -260,7 +260,7 @@ describe('imported rows', () => {
 
   it('from two rows of one judgment become thumbs if they no longer agree', async () => {
     const [file] = await exportFiles([judgment('first')], { form: 'kto', type: 'jsonl' });
-    const text = new TextDecoder().decode(file!.bytes).replace('"label":false', '"label":true');
+    const text = new TextDecoder().decode(file.bytes).replace('"label":false', '"label":true');
     const { judgments, problems } = await importFile(textFile('kto.jsonl', text));
     expect(judgments.map(({ verdict }) => verdict)).to.deep.equal(['up', 'up']);
     expect(problems).to.have.length(2);
@@ -270,8 +270,8 @@ describe('imported rows', () => {
 describe('merging judgments', () => {
   it('treats an equal id as the same judgment, and keeps both if they differ', async () => {
     const mine = [judgment('first'), judgment('second')];
-    const changed = { ...mine[1]!, verdict: 'tie', origin: 'theirs.jsonl' } as const;
-    const theirs = [{ ...mine[0]!, origin: 'theirs.jsonl' }, changed, judgment('up')];
+    const changed = { ...mine[1], verdict: 'tie', origin: 'theirs.jsonl' } as const;
+    const theirs = [{ ...mine[0], origin: 'theirs.jsonl' }, changed, judgment('up')];
     const merged = merge(mine, theirs);
     expect(merged).to.include({ same: 1, conflicts: 1 });
     expect(merged.added.map(({ verdict, tags }) => [verdict, tags])).to.deep.equal([

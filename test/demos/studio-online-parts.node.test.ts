@@ -81,7 +81,7 @@ describe('figures of an online run', () => {
       reading([[4, 4]], 3, 4),
       reading([[2, 0]], 4, 4),
     ];
-    const { kl, drafts, agreed, compared, secondsPerStep } = standingOf([old!, ...last]);
+    const { kl, drafts, agreed, compared, secondsPerStep } = standingOf([old, ...last]);
     // Means within prompts are 2, 0, 4, 1.
     expect(kl?.mean).to.equal(7 / 4);
     expect(kl?.standardError).to.be.closeTo(
@@ -149,7 +149,7 @@ describe('the trainer of an online run', function () {
   const batch = (seed: number): TokenizedExample[] =>
     [0, 1].map((i) => ({
       prompt: tokenizer.encode(`Tom ${seed}`),
-      completions: [TEXTS[(seed + i) % 4]!, TEXTS[(seed + i + 1) % 4]!].map((text) => tokenizer.encode(text)),
+      completions: [TEXTS[(seed + i) % 4], TEXTS[(seed + i + 1) % 4]].map((text) => tokenizer.encode(text)),
     }));
 
   const make = (checkpoint: CheckpointStore, passes = 1) =>
@@ -192,7 +192,7 @@ describe('the trainer of an online run', function () {
   it('returns to the same bytes, and learns the same from there', async () => {
     const store = memoryCheckpointStore();
     const whole = await run(make(store), store, [batch(0), batch(1), batch(2)]);
-    await store.write(whole.asked[1]! as Uint8Array<ArrayBuffer>);
+    await store.write(whole.asked[1] as Uint8Array<ArrayBuffer>);
     const idle = await run(make(store), store, []);
     expect(await store.read(), 'adapter, both moments, step and log').to.deep.equal(whole.asked[1]);
     const rest = await run(make(store), store, [batch(1), batch(2)]);
@@ -224,7 +224,7 @@ describe('the trainer of an online run', function () {
     const trainer = make(store, 8);
     const { adapter } = trainer;
     const [example] = batch(0);
-    const { prompt, completions } = example!;
+    const { prompt, completions } = example;
     const sequences = completions.map((completion) => ({ prompt, completion: [...completion] }));
     const seen = [
       { sequences, better: 0 },

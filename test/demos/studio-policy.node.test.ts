@@ -171,10 +171,10 @@ describe('points of a run', () => {
     // Names sort by text: the wins are those of step 2.
     const [duel] = duelsOf(RUN, [rate('Mine, step 2', 'Mine, step 10', 18)]);
     expect(duel).to.deep.include({ earlier: 2, later: 10 });
-    expect(duel!.votes.rate).to.be.closeTo(0.1, 1e-12);
-    expect(duel!.votes.interval[1]).to.be.closeTo(1 - clopperPearson(18, 20)[0], 1e-12);
+    expect(duel.votes.rate).to.be.closeTo(0.1, 1e-12);
+    expect(duel.votes.interval[1]).to.be.closeTo(1 - clopperPearson(18, 20)[0], 1e-12);
     const points: RunPoint[] = pointsOf(RUN, []);
-    expect(verdictOn(points, [duel!])).to.match(/you preferred step 10 to step 2 in 10% .*you say worse/);
+    expect(verdictOn(points, [duel])).to.match(/you preferred step 10 to step 2 in 10% .*you say worse/);
     expect(duelsOf(RUN, [rate('Mine', 'Other', 3), rate('Mine', undefined, 3)])).to.deep.equal([]);
   });
 });

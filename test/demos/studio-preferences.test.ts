@@ -180,7 +180,7 @@ describe('warnings about judgments', () => {
   it('report labels that are all equal', () => {
     const some = (good: number, bad: number) =>
       ['up', 'down'].flatMap((verdict, i) =>
-        Array.from({ length: [good, bad][i]! }, () => judgment(verdict as Verdict)),
+        Array.from({ length: [good, bad][i] }, () => judgment(verdict as Verdict)),
       );
     expect(find(some(19, 1), 'one-sided')?.text).to.match(/^19 of 20 .*that you dislike\.$/);
     expect(find(some(0, 10), 'one-sided')?.text).to.match(/^0 of 10 .*that you like\.$/);

@@ -30,8 +30,8 @@ describe('figures of a reward model', () => {
       [0.6, 1],
       [0.9, 3],
     ]);
-    expect(calibration[2]!.confidence).to.be.closeTo(0.95, 1e-12);
-    expect(calibration[2]!.right).to.be.closeTo(2 / 3, 1e-12);
+    expect(calibration[2].confidence).to.be.closeTo(0.95, 1e-12);
+    expect(calibration[2].right).to.be.closeTo(2 / 3, 1e-12);
     expect(confidenceOf(1000), 'the last bin has its upper edge').to.equal(1);
     expect(rewardFigures(1, [scored(1000)]).calibration).to.have.length(1);
   });
@@ -63,8 +63,8 @@ describe('a reward model fitted to picks', function () {
       .slice(0, count)
       .map((line, i) => {
         const { prompt, chosen, rejected } = JSON.parse(line) as Record<string, string>;
-        const drafts = [chosen!, rejected!].map((text) => ({ text, ended: true }));
-        return { id: String(i), time: i, prompt: prompt!, drafts, verdict: 'first' };
+        const drafts = [chosen, rejected].map((text) => ({ text, ended: true }));
+        return { id: String(i), time: i, prompt: prompt, drafts, verdict: 'first' };
       });
 
   it('scores held-out pairs, and does not change the model and its adapters', async () => {

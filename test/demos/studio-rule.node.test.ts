@@ -51,7 +51,7 @@ describe('two ways of learning at equal KL', () => {
     };
     expect(pageOf(kept)).to.include('rule.mjs online` to add it');
     const proxy = { beta: 0.5, accuracy: 0.75, points: [held(4, 0.3, 9), held(8, 0.2, 4)] };
-    kept.runs[1]!.policy = {
+    kept.runs[1].policy = {
       ...path({ ...point(0, 1), step: 0 }, { ...point(1, 4), step: 8 }),
       proxy,
     };

@@ -216,18 +216,18 @@ describe('the store of judgments', function () {
     const has = (page: Page, total: number) =>
       page.waitForFunction((wanted) => store.state().kept.total === wanted, total);
     const parts = [picks(50), picks(50)];
-    await Promise.all([one, two].map((page, i) => Promise.all(parts[i]!.map((each) => add(page, [each])))));
+    await Promise.all([one, two].map((page, i) => Promise.all(parts[i].map((each) => add(page, [each])))));
     await Promise.all([has(one, 100), has(two, 100)]);
     expect(await all(one)).to.deep.equal(await all(two));
 
-    const [shared, gone] = parts[0]!;
-    await two.evaluate((id) => store.edit(id, { note: 'from the other tab' }), shared!.id);
-    await one.waitForFunction((id) => store.all().some((each) => each.id === id && each.note), shared!.id);
-    await two.evaluate((id) => store.delete(id), gone!.id);
+    const [shared, gone] = parts[0];
+    await two.evaluate((id) => store.edit(id, { note: 'from the other tab' }), shared.id);
+    await one.waitForFunction((id) => store.all().some((each) => each.id === id && each.note), shared.id);
+    await two.evaluate((id) => store.delete(id), gone.id);
     await has(one, 99);
     const late = await one.evaluate(
       (id) => store.edit(id, { note: 'late' }).catch((error: Error) => error.message),
-      gone!.id,
+      gone.id,
     );
     expect(late).to.equal('This judgment is no longer there: it was deleted in another tab.');
   });

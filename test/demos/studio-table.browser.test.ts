@@ -63,10 +63,7 @@ describe('the table of judgments', function () {
       judgment('second', { prompt: CHAT }),
     ];
     await open([a, b, judgment('tie', { drafts: [draft(HTML), draft('')] })]);
-    await page.evaluate(
-      (drafts) => store.edit(store.all()[0]!.id, { drafts }),
-      [draft(HTML), draft('other')],
-    );
+    await page.evaluate((drafts) => store.edit(store.all()[0].id, { drafts }), [draft(HTML), draft('other')]);
     await page.waitForFunction(() => document.body.innerText.includes('other'));
     expect(await page.locator('tbody :is(img, b)').count()).to.equal(0);
     expect((await cells('Prompt')).slice(1)).to.deep.equal([
@@ -76,7 +73,7 @@ describe('the table of judgments', function () {
     expect(await cells('Verdict')).to.deep.equal(['tie', 'second is better', `edited\n\n${a.edit!.text}`]);
     expect((await cells('First draft')).map((text) => text.replace(/\s+/g, ' '))).to.deep.equal([
       HTML,
-      `Bad: ${b.drafts[0]!.text}`,
+      `Bad: ${b.drafts[0].text}`,
       `Bad: ${HTML}`,
     ]);
     expect((await cells('Second draft'))[0]).to.equal('(empty)');
@@ -141,7 +138,7 @@ describe('the table of judgments', function () {
   it('deletes a judgment and undoes it, without losing the keyboard focus', async () => {
     const three = [judgment('first'), judgment('second'), judgment('tie')];
     await open(three);
-    await page.evaluate((id) => store.edit(id, { note: 'kept' }), three[1]!.id);
+    await page.evaluate((id) => store.edit(id, { note: 'kept' }), three[1].id);
     await page.getByText('kept').waitFor();
     const before = await all();
     await button(/^Delete: /)
@@ -149,7 +146,7 @@ describe('the table of judgments', function () {
       .press('Enter');
     await says('1 judgment deleted.');
     expect(await page.evaluate(() => document.activeElement?.ariaLabel)).to.equal(
-      `Delete: ${three[0]!.prompt}`,
+      `Delete: ${three[0].prompt}`,
     );
     expect(await all()).to.have.length(2);
     // What is done between is not taken back.
@@ -194,7 +191,7 @@ describe('the table of judgments', function () {
     const cats = await download('Export the 1 shown');
     expect(JSON.parse(cats.bytes.toString())).to.include({ prompt: 'About cats', verdict: 'first' });
 
-    await page.evaluate((id) => store.delete(id), two[1]!.id);
+    await page.evaluate((id) => store.delete(id), two[1].id);
     await page.locator('input[type=file]').setInputFiles([
       { name: whole.name, mimeType: '', buffer: whole.bytes },
       {
@@ -207,7 +204,7 @@ describe('the table of judgments', function () {
     expect(await page.locator('.table-details li').allInnerTexts()).to.satisfy(([line = '']: string[]) =>
       line.startsWith('bad.jsonl, line 2'),
     );
-    expect((await all()).find(({ id }) => id === two[1]!.id)?.verdict).to.equal('tie');
+    expect((await all()).find(({ id }) => id === two[1].id)?.verdict).to.equal('tie');
     await button('Undo import').click();
     await page.waitForFunction(() => store.all().length === 2);
   });

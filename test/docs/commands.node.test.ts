@@ -14,7 +14,7 @@ const FLAG = /(?<= )--[a-z][\w-]*/g;
 
 /** A command on its own line: the rest of the line, without a comment. */
 function commandsIn(page: string): string[] {
-  const blocks = [...textOf(page).matchAll(FENCED)].map(([, block]) => block as string);
+  const blocks = [...textOf(page).matchAll(FENCED)].map(([, block]) => block);
   const lines = blocks.flatMap((block) => block.replaceAll(/\\\n\s*/g, '').split('\n'));
   return lines.flatMap((line) => COMMAND.exec(line.replace(/\s#.*$/, ''))?.[1] ?? []);
 }

@@ -17,14 +17,14 @@ describe('the examples of the documentation', () => {
       it(`${page}, example ${index + 1}`, async () => {
         await mkdir(FOLDER, { recursive: true });
         const file = `${FOLDER}/example.mjs`;
-        await writeFile(file, code!);
+        await writeFile(file, code);
         const { stdout } = await promisify(execFile)(process.execPath, [file]);
         const lines = (text: string) =>
           text
             .trimEnd()
             .split('\n')
             .map((line) => line.trimEnd());
-        expect(lines(stdout)).to.deep.equal(lines(output!));
+        expect(lines(stdout)).to.deep.equal(lines(output));
       });
     }
   }

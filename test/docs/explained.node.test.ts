@@ -26,7 +26,7 @@ describe('the explained pages', () => {
     });
 
     it(`${page}: links lead somewhere`, () => {
-      const targets = [...text.replace(FENCED, '').matchAll(LINK)].map(([, target]) => target!);
+      const targets = [...text.replace(FENCED, '').matchAll(LINK)].map(([, target]) => target);
       const missing = targets.filter(
         (target) => !/^https?:/.test(target) && !existsSync(posix.join(FOLDER, target.replace(/#.*/, ''))),
       );

@@ -26,7 +26,7 @@ interface Link {
 /** Links to files, whose address is resolved relative to the page. */
 function linksOf(page: string): Link[] {
   return [...textOf(page).replace(FENCED, '').matchAll(LINK)]
-    .map(([, text]) => text as string)
+    .map(([, text]) => text)
     .filter((text) => !/^[a-z]+:/.test(text))
     .map((text) => {
       const [path = '', heading = ''] = text.split('#');
@@ -45,7 +45,7 @@ const anchorOf = (heading: string) =>
     .replaceAll(' ', '-');
 
 const anchorsOf = (page: string) =>
-  [...textOf(page).replace(FENCED, '').matchAll(HEADING)].map(([, heading]) => anchorOf(heading as string));
+  [...textOf(page).replace(FENCED, '').matchAll(HEADING)].map(([, heading]) => anchorOf(heading));
 
 describe('the documentation', () => {
   for (const page of pages) {

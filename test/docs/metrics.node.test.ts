@@ -91,7 +91,7 @@ async function logged(model: CausalLM, words: Tokenizer): Promise<Set<string>> {
 
 describe(PAGE, () => {
   const listed = [...textOf(PAGE).matchAll(ROW)].flatMap(([, cell]) =>
-    [...(cell as string).matchAll(NAME)].map(([, name]) => name as string),
+    [...cell.matchAll(NAME)].map(([, name]) => name),
   );
   let metrics: Set<string>;
 

@@ -52,7 +52,7 @@ describe('the pages of the documentation', () => {
       tsconfigRaw: '{}',
       logLevel: 'error',
     });
-    await writeFile(join(folder, 'site/index.html'), files['index.html'] as string);
+    await writeFile(join(folder, 'site/index.html'), files['index.html']);
     const pairs = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, 4);
     await writeFile(join(folder, 'site/pairs.jsonl'), pairs.join('\n'));
     return gpuPage(browser, { serve: { '/': join(folder, 'site'), '/model/': 'demos/align/model' } });
@@ -63,7 +63,7 @@ describe('the pages of the documentation', () => {
 
   it('docs/page.md trains, stops, resumes after a reload, generates and saves the adapter', async () => {
     const files = Object.fromEntries(
-      [...textOf('docs/page.md').matchAll(FILE)].map(([, name, code]) => [name as string, code as string]),
+      [...textOf('docs/page.md').matchAll(FILE)].map(([, name, code]) => [name, code]),
     );
     expect(Object.keys(files)).to.have.members(['index.html', 'page.js', 'worker.js']);
     const page = await opened('page', files);
@@ -85,9 +85,9 @@ describe('the pages of the documentation', () => {
   });
 
   it('README.md trains and generates in fifteen lines', async () => {
-    const html = /```html\n(.*?)```/s.exec(textOf('README.md'))?.[1] as string;
+    const html = /```html\n(.*?)```/s.exec(textOf('README.md'))![1];
     expect(html.trimEnd().split('\n').length).to.be.at.most(15);
-    const script = SCRIPT.exec(html)?.[1] as string;
+    const script = SCRIPT.exec(html)![1];
     const page = await opened('readme', {
       'page.js': script,
       'index.html': html.replace(SCRIPT, '<script type="module" src="page.js"></script>'),

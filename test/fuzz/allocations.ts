@@ -22,7 +22,7 @@ type Constructor = { new (...args: unknown[]): object; readonly BYTES_PER_ELEMEN
 /** The bytes requested since `start`; `stop` restores the platform's constructors. */
 export function countAllocations(): { bytes(): number; stop(): void } {
   const scope = globalThis as unknown as Record<string, Constructor>;
-  const own = new Map(COUNTED.map((name) => [name, scope[name] as Constructor]));
+  const own = new Map(COUNTED.map((name) => [name, scope[name]]));
   let bytes = 0;
   for (const [name, Own] of own) {
     scope[name] = new Proxy(Own, {

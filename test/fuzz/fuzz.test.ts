@@ -81,7 +81,7 @@ describe('fuzz', () => {
           folder,
           still,
         );
-        return signature(finding as Finding);
+        return signature(finding!);
       };
       expect(await found('{')).to.equal(await found('[1 2]'));
       const other = await judge(
@@ -89,7 +89,7 @@ describe('fuzz', () => {
         folder,
         still,
       );
-      expect(signature(other.finding as Finding)).to.not.equal(await found('{'));
+      expect(signature(other.finding!)).to.not.equal(await found('{'));
     });
   });
 
@@ -143,7 +143,7 @@ describe('fuzz', () => {
       const made = mutate(folder, folder, [], random);
       if (isBad(made)) found = made;
     }
-    const smallest = await minimise(found as Folder, async (each) => isBad(each));
+    const smallest = await minimise(found!, async (each) => isBad(each));
     expect(keep(smallest)).to.deep.equal({ 'a.json': '"__proto__":' });
   });
 });

@@ -100,7 +100,7 @@ const WRAPPERS = [
 /** One change of `text`; `donor` is another JSON text, `words` are words of this format. */
 export function mutateJson(text: string, random: Random, donor: string, words: readonly string[]): string {
   const spans = jsonSpans(text);
-  const pick = <T>(list: readonly T[]): T => list[random.below(list.length)] as T;
+  const pick = <T>(list: readonly T[]): T => list[random.below(list.length)];
   if (spans.values.length === 0) return pick(VALUES);
   const replaced = ({ start, end }: Span, by: string) => text.slice(0, start) + by + text.slice(end);
   const value = pick(spans.values);

@@ -33,7 +33,7 @@ export function mutate(folder: Folder, other: Folder, words: readonly string[], 
   const changed = { ...folder };
   const names = Object.keys(changed);
   for (let left = 1 + random.below(4) ** 2 / 2; left > 0; left--) {
-    const name = names[random.below(names.length)] as string;
+    const name = names[random.below(names.length)];
     if (names.length > 1 && random.below(200) === 0) {
       delete changed[name];
       continue;
@@ -93,7 +93,7 @@ function mutateBytes(
   const end = Math.min(length, at + 1 + random.below(1 << random.below(10)));
   const own = bytes.slice();
   const view = new DataView(own.buffer, own.byteOffset, own.byteLength);
-  const integer = INTEGERS[random.below(INTEGERS.length)] as bigint;
+  const integer = INTEGERS[random.below(INTEGERS.length)];
   const from = random.below(Math.max(1, donor.length));
   const piece = donor.subarray(from, from + 1 + random.below(64));
 
@@ -126,11 +126,11 @@ function mutateBytes(
     () => joined(own.subarray(0, at), donor.subarray(from)),
     () => joined(own, textBytes('\0'.repeat(1 + random.below(64)))),
     () => {
-      const word = words.length > 0 ? (words[random.below(words.length)] as string) : String(integer);
+      const word = words.length > 0 ? words[random.below(words.length)] : String(integer);
       return joined(own.subarray(0, at), textBytes(word), own.subarray(random.below(2) === 0 ? at : end));
     },
   ];
-  return (changes[random.below(changes.length)] as () => Uint8Array<ArrayBuffer>)();
+  return changes[random.below(changes.length)]();
 }
 
 /** Where the JSON after its own length ends; undefined in other files. */

@@ -3,7 +3,7 @@
  * supervisor before it is read, so that an input that never ends, or exhausts the memory, is not lost.
  */
 import { getHeapStatistics } from 'node:v8';
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { Random } from '../../src/data/random.ts';
 import { countAllocations } from './allocations.ts';
 import { Coverage, type FileCoverage } from './coverage.ts';
@@ -39,7 +39,7 @@ export type Report =
 const BATCH = 24;
 
 const { readers, target: name, seed, milliseconds, shared, names, pool, known, counted } = workerData as Work;
-const port = parentPort as MessagePort;
+const port = parentPort!;
 const tell = (report: Report) => port.postMessage(report);
 
 const allocations = countAllocations();
@@ -101,7 +101,7 @@ async function sift(folders: readonly Folder[]): Promise<void> {
   }
 }
 
-const drawn = (from: readonly Folder[]) => from[random.below(from.length)] as Folder;
+const drawn = (from: readonly Folder[]) => from[random.below(from.length)];
 
 /**
  * An input to change: every second time one of the latest, which are the least explored; of two the smaller one, which is

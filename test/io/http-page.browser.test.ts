@@ -61,7 +61,7 @@ describe('URLs in a page', function () {
       format: 'iife',
       globalName: 'sources',
     });
-    code = bundle.outputFiles[0]!.text;
+    code = bundle.outputFiles[0].text;
     browser = await launchChromium();
   });
   after(() => browser?.close());
@@ -139,7 +139,7 @@ describe('URLs in a page', function () {
   }
 
   it("resolves relative URLs against the page's URL, or its <base>", async () => {
-    const server = await serve(SERVERS['a plain server']!);
+    const server = await serve(SERVERS['a plain server']);
     await openPage(`${server.url}/app/index.html?x#y`);
     server.take();
     await read('./model');
@@ -162,7 +162,7 @@ describe('URLs in a page', function () {
   });
 
   it('loads a model in a worker, relative to its script or to a given base', async () => {
-    const server = await serve(SERVERS['Vite dev']!);
+    const server = await serve(SERVERS['Vite dev']);
     await openPage(`${server.url}/app/`);
     expectModel(await readInWorker('script', '/model'));
     const beside = await readInWorker('script', './model');
@@ -171,7 +171,7 @@ describe('URLs in a page', function () {
   });
 
   it('requires a base in a worker created from a blob', async () => {
-    const server = await serve(SERVERS['Vite preview']!);
+    const server = await serve(SERVERS['Vite preview']);
     await openPage(`${server.url}/app/`);
     const without = await readInWorker('blob', '/model');
     expect(without.error)
@@ -193,19 +193,19 @@ describe('URLs in a page', function () {
   const noHead: Answer = (asked, response, content, server) =>
     asked.method === 'HEAD'
       ? response.writeHead(405).end()
-      : SERVERS['a plain server']!(asked, response, content, server);
+      : SERVERS['a plain server'](asked, response, content, server);
   const FOREIGN: [string, Answer][] = [
     ...Object.entries(SERVERS).map(([kind, answer]): [string, Answer] => [kind, allows(answer)]),
-    ['a plain server that shows its headers', allows(SERVERS['a plain server']!, 'ETag, Content-Range')],
+    ['a plain server that shows its headers', allows(SERVERS['a plain server'], 'ETag, Content-Range')],
     [
       'compressed files, and it shows so',
-      allows(SERVERS['compressed files']!, 'ETag, Content-Range, Content-Encoding'),
+      allows(SERVERS['compressed files'], 'ETag, Content-Range, Content-Encoding'),
     ],
     ['no HEAD', allows(noHead)],
   ];
   for (const [kind, answer] of FOREIGN) {
     it(`loads a model from another origin: ${kind}`, async () => {
-      const own = await serve(SERVERS['a plain server']!);
+      const own = await serve(SERVERS['a plain server']);
       const other = await serve(answer);
       await openPage(`${own.url}/app/`);
       for (let i = 0; i < 2; i++) expectModel(await read(`${other.url}/model`));
@@ -215,8 +215,8 @@ describe('URLs in a page', function () {
   }
 
   it('reports quickly that another origin does not allow reading (CORS), or does not respond', async () => {
-    const own = await serve(SERVERS['a plain server']!);
-    const other = await serve(SERVERS['a plain server']!);
+    const own = await serve(SERVERS['a plain server']);
+    const other = await serve(SERVERS['a plain server']);
     await openPage(`${own.url}/app/`);
     const { error, milliseconds } = await read(`${other.url}/model`);
     expect(error).to.include(`${other.url}/model/config.json`).and.include('(CORS)').and.include(own.url);
@@ -227,7 +227,7 @@ describe('URLs in a page', function () {
   });
 
   it('stores the files: the next visit makes one request per file, and downloads nothing', async () => {
-    const server = await serve(SERVERS['a plain server']!);
+    const server = await serve(SERVERS['a plain server']);
     await openPage(`${server.url}/app/`);
     expectModel(await read('/model'));
     server.take();
@@ -254,7 +254,7 @@ describe('URLs in a page', function () {
   });
 
   it('deletes stored files on request', async () => {
-    const server = await serve(SERVERS['a plain server']!);
+    const server = await serve(SERVERS['a plain server']);
     await openPage(`${server.url}/app/`);
     await read('/model');
     const names = () =>
@@ -270,7 +270,7 @@ describe('URLs in a page', function () {
   });
 
   it('reads files without storing them, with a notice, if there is no space', async () => {
-    const server = await serve(SERVERS['a plain server']!);
+    const server = await serve(SERVERS['a plain server']);
     await openPage(`${server.url}/app/`);
     await page.evaluate(() => {
       FileSystemFileHandle.prototype.createWritable = async () => {

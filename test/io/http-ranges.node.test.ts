@@ -32,7 +32,7 @@ describe('io/http-ranges', function () {
       if ((await before(...args)) === true) return;
       // Time for other requests to arrive meanwhile.
       await new Promise((go) => setTimeout(go, 20));
-      SERVERS['a plain server']!(...args);
+      SERVERS['a plain server'](...args);
     });
   });
   afterEach(() => server.close());
@@ -138,7 +138,7 @@ describe('io/http-ranges', function () {
     before = ({ headers }, response) => {
       if (!isPart(headers.range)) return false;
       // The first is refused when the others have arrived, which are not answered.
-      if (parts.push(response) === 4) parts[0]!.writeHead(403).end();
+      if (parts.push(response) === 4) parts[0].writeHead(403).end();
       return true;
     };
     const source = await open({ cache: memoryHubCache(), signal: stop.signal });

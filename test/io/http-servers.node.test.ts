@@ -45,7 +45,7 @@ describe('a model behind a server', function () {
       await Promise.all(names.map(async (name) => [name, await readFile(join(MODEL, name))] as const)),
     );
     whole = await contentOf(memoryFiles(contents));
-    weights = contents['model.safetensors']!.byteLength;
+    weights = contents['model.safetensors'].byteLength;
   });
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'webalign-addresses-'));
@@ -57,7 +57,7 @@ describe('a model behind a server', function () {
 
   const serve = async (kind: string) => {
     const paths = Object.entries(contents).map(([name, content]) => [`/model/${name}`, content]);
-    server = await FileServer.open(Object.fromEntries(paths), SERVERS[kind]!);
+    server = await FileServer.open(Object.fromEntries(paths), SERVERS[kind]);
   };
   const load = async (options: SourceOptions = {}) => {
     const cache = { addressCache: nodeHubCache(root), pause: async () => undefined };
@@ -100,15 +100,15 @@ describe('a model behind a server', function () {
     await serve('a plain server');
     await load();
     const before = (await readdir(root)).length;
-    const changed = Uint8Array.from(contents['model.safetensors']!);
-    changed[weights - 1]! ^= 1;
+    const changed = Uint8Array.from(contents['model.safetensors']);
+    changed[weights - 1] ^= 1;
     server.files['/model/model.safetensors'] = changed;
     const loaded = await load();
     expect(loaded).to.not.equal(whole);
     expect(loaded).to.equal(await contentOf(memoryFiles({ ...contents, 'model.safetensors': changed })));
     const folders = await readdir(root);
     expect(folders).to.have.length(before);
-    const folder = folders.find((name) => name.includes('model.safetensors')) as string;
+    const folder = folders.find((name) => name.includes('model.safetensors'))!;
     expect(folder).to.match(/^models--127\.0\.0\.1_\d+--model\.safetensors-[0-9a-f]{16}$/);
     expect(await readdir(join(root, folder, 'blobs'))).to.have.length(1);
   });

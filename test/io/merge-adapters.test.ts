@@ -12,7 +12,7 @@ const numbers = new Random(3);
 const normals = (count: number) => Float32Array.from({ length: count }, () => numbers.normal());
 
 function stored(values: Float32Array, dtype: keyof typeof FLOAT_BYTES): StoredTensor {
-  const data = FLOAT_BYTES[dtype](values).slice() as StoredTensor['data'];
+  const data = FLOAT_BYTES[dtype](values).slice();
   return { dtype, shape: [OUT, WIDTH], data, where: 'model, tensor "v"' };
 }
 
@@ -38,8 +38,8 @@ function expected(values: Float32Array): number[] {
     return parts.reduce((sum, part, p) => {
       const { a, b, r } = part.adapter.weights.get(MODULE)!;
       let product = 0;
-      for (let k = 0; k < r; k++) product += b[o * r + k]! * a[k * WIDTH + i]!;
-      return sum + SCALES[p]! * product;
+      for (let k = 0; k < r; k++) product += b[o * r + k] * a[k * WIDTH + i];
+      return sum + SCALES[p] * product;
     }, value);
   });
 }
@@ -68,7 +68,7 @@ describe('io/merge-adapters', () => {
       const sums = expected(toFloat32(weight));
       const values = toFloat32({ ...weight, data: written.data as StoredTensor['data'] });
       for (const [i, sum] of sums.entries()) {
-        expect(Math.abs(values[i]! - sum), `element ${i}`).to.be.at.most(half * 1.001 * Math.abs(sum) + 1e-7);
+        expect(Math.abs(values[i] - sum), `element ${i}`).to.be.at.most(half * 1.001 * Math.abs(sum) + 1e-7);
       }
       expect(merged.get('other')).to.equal(other);
       expect(weight.data, 'the source').to.deep.equal(before);

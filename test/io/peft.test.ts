@@ -66,7 +66,7 @@ describe('io/peft', () => {
     const found = await of({ ...adapter, baseRevision: 'c0ffee' });
     expect(found.baseRevision).to.equal('c0ffee');
     const [whole, half] = [found, await of(adapter)].map((part) => ({ adapter: part, factor: 1 }));
-    expect(combineAdapters([whole!, half!])).to.include({ baseModel: 'base/model', baseRevision: 'c0ffee' });
+    expect(combineAdapters([whole, half])).to.include({ baseModel: 'base/model', baseRevision: 'c0ffee' });
     expect(await of(adapter)).to.not.have.property('baseRevision');
     expect(writtenConfig.revision).to.equal(null);
   });

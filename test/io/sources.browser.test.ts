@@ -49,7 +49,7 @@ describe('io/sources in a page', function () {
       format: 'iife',
       globalName: 'sources',
     });
-    code = bundle.outputFiles[0]!.text;
+    code = bundle.outputFiles[0].text;
     browser = await launchChromium();
     server = await serve({});
   });
@@ -250,7 +250,7 @@ describe('io/sources in a page', function () {
       { name: 'model.safetensors', mimeType: '', buffer: Buffer.from('w') },
     ]);
     const read = await page.evaluate(async () => {
-      const files = await sources.openSource(document.querySelector('input')!.files as FileList);
+      const files = await sources.openSource(document.querySelector('input')!.files!);
       return [await files.readText('config.json'), await files.readText('model.safetensors')];
     });
     expect(read).to.deep.equal(['{}', 'w']);

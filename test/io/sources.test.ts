@@ -7,7 +7,7 @@ import { expectRefused } from './refused.ts';
 
 /** A file as a browser provides it for a folder that a person has picked. */
 function picked(path: string, content: string): File {
-  const file = new File([content], path.split('/').at(-1) as string);
+  const file = new File([content], path.split('/').at(-1)!);
   return Object.defineProperty(file, 'webkitRelativePath', { value: path });
 }
 

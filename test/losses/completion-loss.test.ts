@@ -36,8 +36,8 @@ function pairsUpTo(largest: number, beta: number, count: number, seed: number): 
   return {
     referenceChosen,
     referenceRejected,
-    policyChosen: column((p) => (referenceChosen[p] as number) + (z[p] as number) / beta / 2),
-    policyRejected: column((p) => (referenceRejected[p] as number) - (z[p] as number) / beta / 2),
+    policyChosen: column((p) => referenceChosen[p] + z[p] / beta / 2),
+    policyRejected: column((p) => referenceRejected[p] - z[p] / beta / 2),
   };
 }
 
@@ -65,7 +65,7 @@ function expectDpo(
     ...reward,
     label: 'rejected',
   });
-  const margins = expected.chosenRewards.map((r, p) => r - (expected.rejectedRewards[p] as number));
+  const margins = expected.chosenRewards.map((r, p) => r - expected.rejectedRewards[p]);
   expectClose(actual.column(PAIR_RECORD.margin), margins, { ...reward, label: 'margin' });
   expectClose(
     actual.column(PAIR_RECORD.accuracy),
@@ -108,9 +108,9 @@ describe('pairwiseLoss', () => {
 
   it('agrees with TRL pair by pair', async () => {
     const at = (name: string) => trl.columns.indexOf(name);
-    for (const beta of new Set(trl.rows.map((row) => row[at('beta')] as number))) {
+    for (const beta of new Set(trl.rows.map((row) => row[at('beta')]))) {
       const rows = trl.rows.filter((row) => row[at('beta')] === beta);
-      const column = (name: string) => Float64Array.from(rows, (row) => row[at(name)] as number);
+      const column = (name: string) => Float64Array.from(rows, (row) => row[at(name)]);
       const pairs = {
         policyChosen: column('policyChosen'),
         policyRejected: column('policyRejected'),
@@ -191,7 +191,7 @@ describe('pairwiseLoss', () => {
     };
     const pairs = pairsUpTo(5, 0.2, 42, 9);
     const z = dpo(pairs, { beta: 0.2 }).chosenRewards.map(
-      (reward, p) => reward - (dpo(pairs, { beta: 0.2 }).rejectedRewards[p] as number),
+      (reward, p) => reward - dpo(pairs, { beta: 0.2 }).rejectedRewards[p],
     );
     const { losses, dchosen } = await run(pairs, { beta: 0.2, wantedMargin: 2 }, { loss: hinge });
     expectClose(

@@ -23,8 +23,7 @@ const FOLDER = 'docs/losses';
 const pages = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(`${FOLDER}/${name}`, 'utf8') }));
 
 /** The first block of code in that language. */
-const block = (text: string, language: string) =>
-  text.split(`\`\`\`${language}\n`)[1]?.split('\n```')[0] as string;
+const block = (text: string, language: string) => text.split(`\`\`\`${language}\n`)[1]?.split('\n```')[0];
 
 describe('docs/losses', () => {
   it('lists every loss', () => {
@@ -37,7 +36,7 @@ describe('docs/losses', () => {
   for (const { name, text } of pages.filter((page) => page.text.includes('```json'))) {
     it(`${name}: the cases give the printed output`, async () => {
       const cases = JSON.parse(block(text, 'json')) as (LossCase | TokenLossCase)[];
-      const printed = /```json[\s\S]*?```\n\n```\n([\s\S]*?)\n```/.exec(text)?.[1] as string;
+      const printed = /```json[\s\S]*?```\n\n```\n([\s\S]*?)\n```/.exec(text)![1];
       const expected = [...printed.replace(/^\d+:/gm, '').matchAll(/-?\d+\.\d+/g)].map(Number);
       const gpu = await testGpu();
       const actual: number[] = [];
@@ -93,9 +92,7 @@ describe('docs/losses', () => {
         { cap: 2 },
       );
     const [{ losses, dchosen }, up, down] = [await at(0), await at(step), await at(-step)];
-    const slopes = margins.map(
-      (_, p) => ((up.losses[p] as number) - (down.losses[p] as number)) / (2 * step),
-    );
+    const slopes = margins.map((_, p) => (up.losses[p] - down.losses[p]) / (2 * step));
     // A difference of losses near 3, each right to 2e-7, over a step of 1/32.
     expectClose(dchosen, slopes, { absolute: 2e-5, label: 'slope' });
     const exact = margins.map((margin) => Math.log1p(Math.exp(-Math.min(margin / 10, 2))));

@@ -58,13 +58,13 @@ function draw(largest: number, count: number, seed: number, exact = false): Requ
   // Most rows are ordinary; some reach the largest values.
   const reach = (p: number) => (p % 4 === 1 ? largest : Math.min(largest, 40));
   const ratio = column((p) => grid(-reach(p), reach(p)));
-  const other = column((p) => (p % 8 === 0 ? (ratio[p] as number) : grid(-reach(p), reach(p))));
+  const other = column((p) => (p % 8 === 0 ? ratio[p] : grid(-reach(p), reach(p))));
   const tokens = () => column(() => (exact ? 2 ** int(7) : 1 + int(40)));
   return {
     referenceChosen,
     referenceRejected,
-    policyChosen: column((p) => (referenceChosen[p] as number) + (ratio[p] as number)),
-    policyRejected: column((p) => (referenceRejected[p] as number) + (other[p] as number)),
+    policyChosen: column((p) => referenceChosen[p] + ratio[p]),
+    policyRejected: column((p) => referenceRejected[p] + other[p]),
     chosenTokens: tokens(),
     rejectedTokens: tokens(),
     margin: column((p) => (p % 3 === 0 ? 0 : grid(-1, 3))),
@@ -125,7 +125,7 @@ describe('formulas on pairs', () => {
   });
 
   for (const loss of pairwise) {
-    for (const own of SETTINGS[loss.name] as Options[]) {
+    for (const own of SETTINGS[loss.name]) {
       const label = `${loss.name} ${JSON.stringify(own)}`;
       it(`${label}: ordinary rows`, async () => {
         // β and the number of tokens are not powers of two: the error of a margin of 10 is about 1e-6.
@@ -144,7 +144,7 @@ describe('formulas on pairs', () => {
       it(`${label}: one pair, and equal pairs`, async () => {
         const one = draw(8, 1, 13);
         await compare(loss, one, { ...own, beta: 0.1 }, 2e-6);
-        const repeat = (values: ArrayLike<number>) => new Float32Array(70).fill(values[0] as number);
+        const repeat = (values: ArrayLike<number>) => new Float32Array(70).fill(values[0]);
         const alike = Object.fromEntries(
           Object.entries(one).map(([name, values]) => [name, repeat(values)]),
         ) as unknown as typeof one;
@@ -221,7 +221,7 @@ describe('divergences', () => {
       for (const loss of pairwise.filter((each) => each.divergences)) {
         it(`${label}: ${loss.name}`, async () => {
           // Scores of e⁴ and more have errors of about 1e-7 of that; IPO squares what is left of their difference.
-          const own = (SETTINGS[loss.name] as Options[]).at(-1) as Options;
+          const own = SETTINGS[loss.name].at(-1)!;
           await compare(loss, draw(3, 1000, 16), { ...own, beta: 0.1 }, 1e-5, divergence);
         });
       }
@@ -246,12 +246,12 @@ describe('formulas at the ends of float32', () => {
       const pair = (value: (p: number) => number) => Float32Array.from({ length: count }, (_, p) => value(p));
       const zeros = new Float32Array(count);
       const pairs = {
-        policyChosen: pair((p) => RATIOS[p % RATIOS.length] as number),
-        policyRejected: pair((p) => RATIOS[Math.floor(p / RATIOS.length)] as number),
+        policyChosen: pair((p) => RATIOS[p % RATIOS.length]),
+        policyRejected: pair((p) => RATIOS[Math.floor(p / RATIOS.length)]),
         ...{ referenceChosen: zeros, referenceRejected: zeros, margin: zeros },
         ...{ chosenTokens: zeros.map(() => 4), rejectedTokens: zeros.map(() => 2) },
       };
-      const [own] = SETTINGS[loss.name] as Options[];
+      const [own] = SETTINGS[loss.name];
       for (const divergence of ENDS) {
         for (const beta of [0.1, 1e5]) {
           const options = { ...own, beta };
@@ -262,7 +262,7 @@ describe('formulas at the ends of float32', () => {
           for (const side of ['losses', 'dchosen', 'drejected'] as const) {
             actual[side].forEach((value, p) => {
               const where = `${side} of ${pairs.policyChosen[p]}, ${pairs.policyRejected[p]} at ${JSON.stringify({ ...divergence, beta })}`;
-              const isThere = Math.abs(expected[side][p] as number) < 1e37;
+              const isThere = Math.abs(expected[side][p]) < 1e37;
               if (isThere) expect(Number.isFinite(value), `${where} is ${value}`).to.equal(true);
             });
           }

@@ -41,7 +41,7 @@ function draw(seed: number) {
   const noise = normals(rows * cols, 0.7);
   return {
     reference,
-    policy: reference.map((z, i) => z + (noise[i] as number)),
+    policy: reference.map((z, i) => z + noise[i]),
     targets: ints(rows, cols),
   };
 }
@@ -58,7 +58,7 @@ function meanLoss(
       logprob.subarray(OFFSETS[s], OFFSETS[s + 1]).reduce((sum, value) => sum + value, 0),
     );
   });
-  const side = (which: 0 | 1, parity: 0 | 1) => (sums[which] as number[]).filter((_, s) => s % 2 === parity);
+  const side = (which: 0 | 1, parity: 0 | 1) => sums[which].filter((_, s) => s % 2 === parity);
   return reference.dpo(
     {
       policyChosen: side(0, 0),
@@ -92,7 +92,7 @@ describe('dpo on logits', () => {
       );
       const measured = samples.map(({ value }) => value);
       expectClose(
-        samples.map(({ index }) => gradient[index] as number),
+        samples.map(({ index }) => gradient[index]),
         measured,
         { absolute: 2e-7, relative: 1e-4, label: 'gradient' },
       );
@@ -135,19 +135,19 @@ describe('dpo on logits', () => {
       );
       const run = async (inPlace: boolean) => {
         const [policy, other] = logits.map((each) => Tensor.from(gpu, each, [rows, cols], 'logits'));
-        const inputs = { policy: policy as Tensor, reference: other as Tensor, targets, offsets };
+        const inputs = { policy: policy, reference: other, targets, offsets };
         const result = dpo(gpu, inputs, { options: { beta: BETA, labelSmoothing: 0.1 }, inPlace });
         const { buffer, offset } = result.gradient;
         const isThere = buffer === policy?.buffer && offset === policy.offset;
         expect(isThere).to.equal(inPlace);
         expect(policy?.grad).to.equal(undefined);
         const { gradient, records } = result;
-        const read = [gradient, records, other as Tensor].map((each) => each.toArray(gpu));
+        const read = [gradient, records, other].map((each) => each.toArray(gpu));
         return await Promise.all(read);
       };
       const [expected, actual] = [await run(false), await run(true)];
       ['gradient', 'records', 'reference'].forEach((what, i) => {
-        requireSameBytes(actual[i] as Float32Array, expected[i] as Float32Array, what);
+        requireSameBytes(actual[i], expected[i], what);
       });
       await check();
     });
@@ -158,8 +158,8 @@ describe('dpo on logits', () => {
     const { rows, cols } = { rows: 64, cols: 1 << 16 };
     const [policy, other] = [1, 2].map(() => Tensor.reserve(gpu, [rows, cols], 'f32', 'logits'));
     const inputs = {
-      policy: policy as Tensor,
-      reference: other as Tensor,
+      policy: policy,
+      reference: other,
       targets: new Uint32Array(rows),
       offsets: Uint32Array.of(0, 20, rows),
     };

@@ -44,8 +44,8 @@ async function run(
 ) {
   const { gpu, check } = guards(await testGpu());
   const offsets = [0];
-  for (const { logp } of completions) offsets.push((offsets.at(-1) as number) + logp.length);
-  const rows = offsets.at(-1) as number;
+  for (const { logp } of completions) offsets.push(offsets.at(-1)! + logp.length);
+  const rows = offsets.at(-1)!;
   const column = (values: Float32Array, name: string) => Tensor.from(gpu, values, [values.length], name);
   const old = joined(completions.map((each) => each.old));
   const perSequence = loss.reads?.advantage?.per === 'sequence';
@@ -63,7 +63,7 @@ async function run(
       columns: {
         oldLogprobs: column(atRatio1 ? new Float32Array(rows).fill(POLICYS_OWN) : old, 'old'),
         advantage: column(
-          joined(completions.map(({ advantage }) => (perSequence ? [advantage[0] as number] : advantage))),
+          joined(completions.map(({ advantage }) => (perSequence ? [advantage[0]] : advantage))),
           'advantage',
         ),
       },
@@ -166,9 +166,9 @@ describe('losses on sampled tokens', () => {
 
   it('∇(ρ k3) at ratio 1 is ∇(k1²/2), token by token', async () => {
     const completions = drawn(LENGTHS, 4, 0).map((each) => ({ ...each, advantage: each.logp.map(() => 0) }));
-    const { slopes } = await run(LOSSES.luspo as Loss, completions, { beta: 1 });
+    const { slopes } = await run(LOSSES.luspo, completions, { beta: 1 });
     const k1 = completions.flatMap(({ logp, reference }) =>
-      Array.from(logp, (value, t) => value - (reference[t] as number)),
+      Array.from(logp, (value, t) => value - reference[t]),
     );
     // Rounding errors of exp and expm1 in float32.
     expectClose(slopes, k1, { absolute: 1e-6, relative: 1e-5 });
@@ -180,7 +180,7 @@ describe('losses on sampled tokens', () => {
       logp: each.logp.map((value) => value + (c === 0 ? 0.5 : 0)),
       advantage: each.logp.map(() => 1),
     }));
-    const loss = LOSSES.grpo as Loss;
+    const loss = LOSSES.grpo;
     const metrics = async (options: Record<string, string>) =>
       recordMeans(loss.metrics, (await run(loss, completions, options)).table, TOKEN_RECORD.width);
     const ofTokens = await metrics({});
@@ -193,7 +193,7 @@ describe('losses on sampled tokens', () => {
   });
 
   it('accepts names for numbers, null for nothing, and epsilon for epsilonHigh, and rejects other names', () => {
-    const grpo = LOSSES.grpo as Loss;
+    const grpo = LOSSES.grpo;
     const options = lossOptions(grpo, {
       importanceSamplingLevel: 'sequence',
       useBiasCorrectionKl: false,

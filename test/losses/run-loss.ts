@@ -38,7 +38,7 @@ async function run(
   const { gpu, check } = guards(device ?? (await testGpu()));
   const count = columns.sums.length;
   const offsets = new Uint32Array(count + 1);
-  for (let s = 0; s < count; s++) offsets[s + 1] = (offsets[s] as number) + (columns.tokens[s] as number);
+  for (let s = 0; s < count; s++) offsets[s + 1] = offsets[s] + columns.tokens[s];
   const completions = {
     sums: Tensor.from(gpu, columns.sums, [count], 'sums'),
     reference: Tensor.from(gpu, columns.reference, [count], 'reference'),
@@ -75,7 +75,7 @@ export async function runPairs(
   const count = pairs.policyChosen.length;
   const threes = new Float32Array(count).fill(3);
   const interleaved = (chosen: Reals, rejected: Reals) =>
-    Float32Array.from({ length: 2 * count }, (_, s) => (s % 2 ? rejected : chosen)[s >> 1] as number);
+    Float32Array.from({ length: 2 * count }, (_, s) => (s % 2 ? rejected : chosen)[s >> 1]);
   const { derivative, ...records } = await run(
     loss,
     options,
@@ -104,7 +104,7 @@ export async function runLabelled(
   const stride = unitOf(loss).completions;
   const spread = (values: Reals, others?: Reals) =>
     Float32Array.from({ length: stride * values.length }, (_, s) =>
-      s % stride ? (others?.[s >> 1] ?? 0) : (values[Math.floor(s / stride)] as number),
+      s % stride ? (others?.[s >> 1] ?? 0) : values[Math.floor(s / stride)],
     );
   const ones = new Float32Array(examples.policy.length).fill(1);
   const { derivative, ...records } = await run(

@@ -107,17 +107,17 @@ const eachCompletion = ({ lengths }: Rows, losses: (start: number, end: number, 
 const tokenRatios: Reference = (rows, logp, { beta = 0.04, epsilon = 0.2 }) =>
   eachCompletion(rows, (start, end, s) =>
     Array.from(logp.subarray(start, end), (value, i) => {
-      const k1 = value - (rows.reference[start + i] as number);
-      const ratio = Math.exp(value - (rows.old[start + i] as number));
-      return clip(ratio, rows.advantage[s] as number, epsilon) + beta * (Math.expm1(-k1) + k1);
+      const k1 = value - rows.reference[start + i];
+      const ratio = Math.exp(value - rows.old[start + i]);
+      return clip(ratio, rows.advantage[s], epsilon) + beta * (Math.expm1(-k1) + k1);
     }),
   );
 
 const completionRatios: Reference = (rows, logp, { epsilon = 0.2 }) =>
   eachCompletion(rows, (start, end, s) => {
     let sum = 0;
-    for (let row = start; row < end; row++) sum += (logp[row] as number) - (rows.old[row] as number);
-    const loss = clip(Math.exp(sum), rows.advantage[s] as number, epsilon);
+    for (let row = start; row < end; row++) sum += logp[row] - rows.old[row];
+    const loss = clip(Math.exp(sum), rows.advantage[s], epsilon);
     return Array.from({ length: end - start }, () => loss / (end - start));
   });
 
@@ -127,7 +127,7 @@ async function run(terms: readonly Term[], rows: Rows, step = rows.lengths, rowT
   const tensor = (values: Float32Array | Uint32Array, label: string) =>
     Tensor.from(gpu, values, [values.length], label);
   const starts = new Uint32Array(rows.lengths.length + 1);
-  for (const [s, length] of rows.lengths.entries()) starts[s + 1] = (starts[s] as number) + length;
+  for (const [s, length] of rows.lengths.entries()) starts[s + 1] = starts[s] + length;
   const logprobs = tensor(Float32Array.from(rows.logp), 'log-probabilities');
   logprobs.requiresGrad = true;
   const tape = Tape.forTraining(gpu);
@@ -181,7 +181,7 @@ describe('tokenLoss', () => {
               { samples: 60, step: 1e-6 },
             );
             expectClose(
-              slopes.map(({ index }) => actual.slopes[index] as number),
+              slopes.map(({ index }) => actual.slopes[index]),
               slopes.map(({ value }) => value),
               { ...wide, label: 'slope' },
             );
@@ -211,7 +211,7 @@ describe('tokenLoss', () => {
       run([{ loss: whole }], rows),
       run([{ loss: clipped }, { loss: whole, weight: 0.25 }], rows),
     ]);
-    const sum = (a: Float32Array, b: Float32Array) => a.map((value, i) => value + 0.25 * (b[i] as number));
+    const sum = (a: Float32Array, b: Float32Array) => a.map((value, i) => value + 0.25 * b[i]);
     expectClose(both.losses, sum(first.losses, second.losses), { absolute: 1e-6 });
     expectClose(both.slopes, sum(first.slopes, second.slopes), { absolute: 1e-6 });
     expect(both.column(TOKEN_RECORD.firstNote)).to.deep.equal(first.column(TOKEN_RECORD.firstNote));

@@ -39,7 +39,7 @@ describe("TRL's losses", () => {
     it(`kto ${JSON.stringify(options)}, KL ${kl}`, async () => {
       const examples = pairs.map((pair, e) => ({
         policy: e % 2 ? pair.policyRejected : pair.policyChosen,
-        reference: (e % 2 ? pair.referenceRejected : pair.referenceChosen) as number,
+        reference: (e % 2 ? pair.referenceRejected : pair.referenceChosen)!,
         desirable: e % 2 === 0,
       }));
       const input = { loss: 'kto', options, examples, ...(options.lossType === 'kto' && { kl }) };
@@ -49,7 +49,7 @@ describe("TRL's losses", () => {
       expectClose(values.dPolicy ?? [], dPolicy, { relative: 1e-5, absolute: 1e-16, label: 'd policy' });
       for (const name of ['rewards/chosen', 'rewards/rejected', 'rewards/margins', 'logps/chosen', 'kl']) {
         const close = { relative: 1e-6, label: name };
-        expectClose([values.metrics[name] as number], [metrics[name as keyof typeof metrics]], close);
+        expectClose([values.metrics[name]], [metrics[name as keyof typeof metrics]], close);
       }
     });
   }
@@ -65,7 +65,7 @@ describe("TRL's losses", () => {
       const logged = options.lossType === 'ipo' ? [] : ofMeans;
       for (const name of [...logged, ...(each.family === 'orpo' ? names.slice(1) : [])]) {
         const close = { relative: 1e-5, absolute: 1e-6, label: `${each.family} ${name}` };
-        expectClose([values.metrics[name] as number], [expected[name] as number], close);
+        expectClose([values.metrics[name]], [expected[name]], close);
       }
     }
   });

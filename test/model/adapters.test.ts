@@ -4,8 +4,8 @@ import { Random } from '../../src/data/random.ts';
 import { combineAdapters } from '../../src/io/combine-adapters.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import { toFloat32 } from '../../src/io/float.ts';
-import { type Adapter, type LoraWeights, otherBaseNotice } from '../../src/io/peft.ts';
-import { parseSafetensors, type StoredTensor } from '../../src/io/safetensors.ts';
+import { type Adapter, otherBaseNotice } from '../../src/io/peft.ts';
+import { parseSafetensors } from '../../src/io/safetensors.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { generate } from '../../src/model/generation.ts';
 import { mergedModelFiles } from '../../src/model/merged-model.ts';
@@ -36,7 +36,7 @@ describe('ranks and alphas of single layers', () => {
   /** The fixture's adapter, in which one layer has half the rank and an α of its own. */
   function patterned(model: CausalLM): Adapter {
     const adapter = fixtureAdapter(model);
-    const { a, b, in: width, out, r } = adapter.weights.get(MODULE) as LoraWeights;
+    const { a, b, in: width, out, r } = adapter.weights.get(MODULE)!;
     const narrow = { a: a.slice(0, 2 * width), b: b.filter((_, i) => i % r < 2), r: 2, in: width, out };
     adapter.weights.set(MODULE, { ...narrow, alpha: 3 });
     return adapter;
@@ -45,7 +45,7 @@ describe('ranks and alphas of single layers', () => {
   /** The same with zeros for what the layer lacks, and B scaled to the common factor. */
   function plain(model: CausalLM): Adapter {
     const adapter = fixtureAdapter(model);
-    const pair = adapter.weights.get(MODULE) as LoraWeights;
+    const pair = adapter.weights.get(MODULE)!;
     const { r, loraAlpha } = adapter.config;
     const factor = 3 / 2 / (loraAlpha / r);
     adapter.weights.set(MODULE, { ...pair, b: pair.b.map((value, i) => (i % r < 2 ? factor * value : 0)) });
@@ -75,7 +75,7 @@ describe('ranks and alphas of single layers', () => {
     const merged = async (adapter: Adapter) => {
       const written = await mergedModelFiles(files, [{ adapter, factor: 1 }]);
       const weight = parseSafetensors(written['model.safetensors'] as Uint8Array<ArrayBuffer>, 'merged');
-      return toFloat32(weight.tensors.get(`${MODULE}.weight`) as StoredTensor);
+      return toFloat32(weight.tensors.get(`${MODULE}.weight`)!);
     };
     expect(relativeL2(await merged(adapters.patterned), await merged(adapters.plain))).to.be.below(1e-7);
     model.dispose();
@@ -117,9 +117,7 @@ describe('adapters by name', () => {
     expect([b.uploaded, again.uploaded]).to.deep.equal([a.uploaded, a.uploaded]);
     expect(a.uploaded).to.be.below(64 * 1024);
 
-    expect(relativeL2(a.logprobs, tinyLlama.reference.lora.logprobs[0] as number[])).to.be.below(
-      1e-5 + COARSE_PASS,
-    );
+    expect(relativeL2(a.logprobs, tinyLlama.reference.lora.logprobs[0])).to.be.below(1e-5 + COARSE_PASS);
     for (const other of [base, b.logprobs]) expect(relativeL2(other, a.logprobs)).to.be.above(1e-2);
     expect((await swapTo([])).logprobs).to.deep.equal(base);
     gpu.dispose();

@@ -122,7 +122,7 @@ describe('architectures', () => {
       }
       const half = results.length / 2;
       results.slice(half).forEach(({ value, gradient }, i) => {
-        const exact = results[i] as (typeof results)[0];
+        const exact = results[i];
         expect(value).to.deep.equal(exact.value);
         // On average a number is rounded by 2^−12.8 of its value, 1.4e-4, and a gradient combines several of them from each
         // layer.
@@ -147,7 +147,7 @@ describe('architectures', () => {
       const options = { maxNewTokens: 20, seed: 3, numReturnSequences: 4, eosTokenIds: [3, 5] };
       const found = await generate(model, from, { ...options, returnLogprobs: true });
       const sequences = found.map((generation, i) => ({
-        prompt: from[Math.floor(i / 4)] as number[],
+        prompt: from[Math.floor(i / 4)],
         completion: sampledTokens(generation),
       }));
       for (const [i, scores] of (await sequenceLogprobs(model, sequences)).entries()) {

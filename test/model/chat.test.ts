@@ -55,7 +55,7 @@ describe('model/chat', () => {
 
     const halted = chat.send('sky');
     await halted.next();
-    await halted.return(undefined as never);
+    await halted.return(undefined!);
     expect(chat.messages.at(-1)?.role).to.equal('assistant');
     expect((await heard(streamText(model, tokenizer, prompt('sky is the end'), OPTIONS))).ids).to.deep.equal(
       first.ids,

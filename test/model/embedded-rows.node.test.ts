@@ -19,7 +19,7 @@ describe('embedded rows', () => {
       .trim()
       .split('\n');
     const prompts = lines.slice(0, 64).map((line) => tokenizer.encode(line));
-    const eosTokenIds = [2, tokenizer.encode('.').at(-1) as number];
+    const eosTokenIds = [2, tokenizer.encode('.').at(-1)!];
     const { texts, rowSteps, tokens } = await counted(model, prompts, {
       ...{ maxNewTokens: 48, numReturnSequences: 8, seed: 3 },
       ...{ eosTokenIds, batchSize: 64 },

@@ -96,9 +96,9 @@ describe('end tokens', () => {
     const [tokens] = await greedy(gpu, plain, [prompt], 12);
     plain.dispose();
     // The token at position 5, and one that is never generated.
-    const end = (tokens as number[])[5] as number;
-    const first = (tokens as number[]).indexOf(end);
-    const other = Array.from({ length: 97 }, (_, id) => id).find((id) => !tokens?.includes(id)) as number;
+    const end = tokens[5];
+    const first = tokens.indexOf(end);
+    const other = Array.from({ length: 97 }, (_, id) => id).find((id) => !tokens?.includes(id))!;
     const model = await CausalLM.load(gpu, withConfig({ eos_token_id: [other, end] }));
     const options = { maxNewTokens: 12, temperature: 0 };
     expect(await generate(model, [prompt], options)).to.deep.equal([

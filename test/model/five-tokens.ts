@@ -61,12 +61,11 @@ export async function fiveTokens(gpu: Gpu, ends: readonly number[], seed = 6): P
     );
   }
   const stored = [...weightShapes(architecture, config)].map(
-    ([name, shape]) =>
-      [name, { dtype: 'F32', shape, data: toFloat32Bytes(weights.get(name) as Float32Array) }] as const,
+    ([name, shape]) => [name, { dtype: 'F32', shape, data: toFloat32Bytes(weights.get(name)!) }] as const,
   );
   const files = memoryFiles({ ...texts, 'model.safetensors': writeSafetensors(new Map(stored)) }, 'five');
   const { normEps: rmsNormEps, layers, ...sizes } = config;
-  const ropeTheta = layers[0]?.rotary?.theta as number;
+  const ropeTheta = layers[0].rotary!.theta;
   return {
     model: await CausalLM.load(gpu, files),
     exact: { config: { ...sizes, rmsNormEps, ropeTheta }, weights },
@@ -95,7 +94,7 @@ export function allTexts(exact: DecoderModel, ends: readonly number[], longest =
   let open: Text[] = [{ tokens: [], logprob: 0 }];
   while (open.length > 0) {
     const longer = continued(exact, open);
-    const isWhole = ({ tokens }: Text) => tokens.length === longest || ends.includes(tokens.at(-1) as number);
+    const isWhole = ({ tokens }: Text) => tokens.length === longest || ends.includes(tokens.at(-1)!);
     texts.push(...longer.filter(isWhole));
     open = longer.filter((text) => !isWhole(text));
   }
@@ -109,7 +108,7 @@ function continued(exact: DecoderModel, texts: readonly Text[]): Text[] {
   const logits = decoderLogits(exact, packed);
   let row = -1;
   return texts.flatMap(({ tokens, logprob }, i) => {
-    row += (prompts[i] as number[]).length;
+    row += prompts[i].length;
     const next = logSoftmax(logits.subarray(row * VOCABULARY, (row + 1) * VOCABULARY), {
       rows: 1,
       cols: VOCABULARY,

@@ -66,10 +66,7 @@ describe('folded-pass', () => {
       expect(found.map(({ ids }) => ids)).to.deep.equal(expected.map(({ ids }) => ids));
       found.forEach(({ logprobs }, i) => {
         logprobs?.model.forEach((value, t) => {
-          expect(value, `sequence ${i}, token ${t}`).to.be.closeTo(
-            expected[i]?.logprobs?.model[t] as number,
-            1e-4,
-          );
+          expect(value, `sequence ${i}, token ${t}`).to.be.closeTo(expected[i].logprobs!.model[t], 1e-4);
         });
       });
     }

@@ -53,7 +53,7 @@ async function asGguf(source: Files, inBlocks = false): Promise<Uint8Array<Array
   for (const [name, tensor] of toGguf(description, await mergedTensors(source, description, []))) {
     tensors.set(name, { ...tensor, dtype: 'F32' });
     const dtype = tensors.size % 2 === 0 ? 'Q8_0' : 'Q4_0';
-    if (inBlocks && tensor.shape.length === 2 && (tensor.shape[1] as number) % 32 === 0) {
+    if (inBlocks && tensor.shape.length === 2 && tensor.shape[1] % 32 === 0) {
       tensors.set(name, { ...tensor, dtype, data: quantise(dtype, toFloat32(tensor)) });
     }
   }
@@ -165,7 +165,7 @@ describe('model/gguf-layout', () => {
     const description = await describeModel(files);
     const stored = new Map<string, TensorSource>();
     for (const [name, tensor] of await openWeights(files)) {
-      const data = Uint8Array.from({ length: 2 * (tensor.shape[0] as number) }, (_, byte) => byte);
+      const data = Uint8Array.from({ length: 2 * tensor.shape[0] }, (_, byte) => byte);
       stored.set(name, name.endsWith('.bias') ? { ...tensor, read: async () => data } : tensor);
     }
     const { shapes: needed } = await openModelWeights(files, description);

@@ -30,8 +30,8 @@ const tokenizer = ggufTokenizer(new GgufMetadata(ggufMetadata(BYTE_TOKENIZER), '
 /** The fixture model with a tokenizer that has merges. */
 function folder(more: Record<string, Uint8Array> = {}): Files {
   const files = {
-    'config.json': model!,
-    'model.safetensors': weights!,
+    'config.json': model,
+    'model.safetensors': weights,
     'tokenizer.json': json(tokenizer.tokenizer),
     'tokenizer_config.json': json(tokenizer.config),
   };
@@ -124,7 +124,7 @@ describe('model/gguf-model', () => {
     const source = new Map<string, GgufTensor>();
     for (const [name, { shape, dtype, read, where }] of tensors) {
       const data = await read();
-      const blocks = shape.length > 1 && (shape[1] as number) % 32 === 0;
+      const blocks = shape.length > 1 && shape[1] % 32 === 0;
       const packed = blocks ? quantise('Q8_0', toFloat32({ dtype, data, where })) : data;
       source.set(name, { shape, dtype: blocks ? 'Q8_0' : (dtype as 'F16' | 'F32'), data: packed });
     }

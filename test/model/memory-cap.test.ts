@@ -53,8 +53,7 @@ async function loadUnder(memoryCap: number, files: Files, options: LoadOptions) 
   return { failure, before, after, bytesRead: source.bytesRead() };
 }
 
-const weightsOf = (fixture: Pick<typeof tinyLlama, 'files'>) =>
-  fixture.files.get(MODEL_WEIGHTS) as Uint8Array<ArrayBuffer>;
+const weightsOf = (fixture: Pick<typeof tinyLlama, 'files'>) => fixture.files.get(MODEL_WEIGHTS)!;
 
 /** The tied fixture with its embedding stored as a head too, which is compared with it when the model loads. */
 function withBothHeads(): Files {
@@ -62,7 +61,7 @@ function withBothHeads(): Files {
   const tensors = new Map<string, TensorToWrite>(
     [...stored].map(([name, tensor]) => [name, { ...tensor, shape: [...tensor.shape] }] as const),
   );
-  tensors.set('lm_head.weight', tensors.get('model.embed_tokens.weight') as TensorToWrite);
+  tensors.set('lm_head.weight', tensors.get('model.embed_tokens.weight')!);
   return filesOf(tinyLlamaTied, { [MODEL_WEIGHTS]: writeSafetensors(tensors) });
 }
 

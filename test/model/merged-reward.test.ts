@@ -48,7 +48,7 @@ describe('merged-reward', function () {
 
   for (const { config, weights } of Object.values<ArchitectureFixture>(MODELS)) {
     const type = config.model_type;
-    if (!ARCHITECTURES[type]!.classifier) {
+    if (!ARCHITECTURES[type].classifier) {
       it(`${type}: is rejected, since transformers has no such model`, async () => {
         const files = { 'config.json': json(config), 'model.safetensors': decodeBytes(weights) };
         const base = memoryFiles(files, 'base');
@@ -66,7 +66,7 @@ describe('merged-reward', function () {
       const adapter = await adapterFor(base);
       const files = await mergedModelFiles(base, [{ adapter, factor: 1 }]);
       const { architectures, id2label, label2id } = await configOf(files);
-      expect(architectures).to.deep.equal([ARCHITECTURES[type]!.classifier]);
+      expect(architectures).to.deep.equal([ARCHITECTURES[type].classifier]);
       expect([id2label, label2id]).to.deep.equal([{ 0: 'LABEL_0' }, { LABEL_0: 0 }]);
       const { tensors } = parseSafetensors(files['model.safetensors'] as Uint8Array<ArrayBuffer>, 'merged');
       expect([...tensors.keys()])

@@ -41,9 +41,9 @@ const gpt2Files = memoryFiles(
 
 /** The fixture's weights, one of them changed. */
 function withWeight(name: string, change: (tensor: TensorToWrite) => TensorToWrite): Files {
-  const bytes = tinyLlama.files.get('model.safetensors') as Uint8Array<ArrayBuffer>;
+  const bytes = tinyLlama.files.get('model.safetensors')!;
   const tensors = new Map<string, TensorToWrite>(parseSafetensors(bytes, 'model.safetensors').tensors);
-  tensors.set(name, change(tensors.get(name) as TensorToWrite));
+  tensors.set(name, change(tensors.get(name)!));
   return filesOf(tinyLlama, { 'model.safetensors': writeSafetensors(tensors) });
 }
 

@@ -32,7 +32,7 @@ describe('prompt-rows', () => {
           expect(from % alignment).to.equal(0);
           let at = from;
           for (let p = first; p < first + count; p++) {
-            const end = at + (lengths[p] as number);
+            const end = at + lengths[p];
             for (const other of held.values()) expect(end <= other.from || at >= other.end).to.equal(true);
             expect(end).to.be.at.most(27);
             held.set(p, { from: at, end, open: Array.from({ length: copies }, (_, i) => p * copies + i) });
@@ -45,7 +45,7 @@ describe('prompt-rows', () => {
           expect(held.size).to.be.above(0);
           expect(rows.ready).to.equal(seen.length * copies);
           const [p, { open }] = [...held][int(held.size)] as [number, { open: number[] }];
-          rows.end(open.splice(int(open.length), 1)[0] as number);
+          rows.end(open.splice(int(open.length), 1)[0]);
           if (open.length === 0) held.delete(p);
         }
         expect(seen).to.deep.equal(lengths.map((_, i) => i));

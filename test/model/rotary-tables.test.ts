@@ -28,7 +28,7 @@ describe('rotary-tables', () => {
       expect(new Set(found).size).to.equal(bases.size).and.to.equal(2);
       for (const [layer, table] of found.entries()) {
         expect(table!.shape).to.deep.equal([rows, config.headDim / 2, 2]);
-        const { rotary } = config.layers[layer]!;
+        const { rotary } = config.layers[layer];
         expect(await table!.toArray(gpu)).to.deep.equal(
           ropeTable(rows, rotaryFrequencies(config.headDim, rotary!)),
         );

@@ -13,15 +13,15 @@ function device(texts: readonly (readonly number[])[], rows: number, ready: (ste
   const steps: { tokens: number[]; ready: number }[] = [];
   for (
     let step = 0;
-    seats.some(({ sequence, start }) => step - start < texts[sequence]!.length) || next < texts.length;
+    seats.some(({ sequence, start }) => step - start < texts[sequence].length) || next < texts.length;
     step++
   ) {
     for (const seat of seats) {
-      if (step - seat.start < texts[seat.sequence]!.length || next >= ready(step)) continue;
+      if (step - seat.start < texts[seat.sequence].length || next >= ready(step)) continue;
       Object.assign(seat, { sequence: next++, start: step });
     }
     const tokens = seats.map(
-      ({ sequence, start }) => texts[sequence]![step - start] ?? texts[sequence]!.at(-1)!,
+      ({ sequence, start }) => texts[sequence][step - start] ?? texts[sequence].at(-1)!,
     );
     steps.push({ tokens, ready: ready(step) });
   }
@@ -53,13 +53,13 @@ describe('row-schedule', () => {
         for (const { ready } of some) schedule.record(ready);
         const tokens = Uint32Array.from(some.flatMap((step) => step.tokens));
         for (const { ids, ...update } of schedule.follow({ tokens })) {
-          found[update.sequence]!.ids.push(...ids);
-          Object.assign(found[update.sequence]!, update);
+          found[update.sequence].ids.push(...ids);
+          Object.assign(found[update.sequence], update);
         }
       }
       expect(schedule.open).to.deep.equal([]);
       for (const [i, { ids, finished, endId }] of found.entries()) {
-        const text = texts[i]!;
+        const text = texts[i];
         const isEnded = text.at(-1) === EOS;
         expect([ids, finished, endId]).to.deep.equal(
           isEnded ? [text.slice(0, -1), 'eos', EOS] : [text, 'length', undefined],

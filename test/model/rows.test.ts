@@ -29,7 +29,7 @@ function expectSame(found: readonly Generation[], expected: readonly Generation[
     const values = (texts: readonly Generation[]) => texts.flatMap(({ logprobs }) => logprobs?.[kind] ?? []);
     const all = values(expected);
     // Prompts that are computed together, and rows of a product, may be added up in another order.
-    for (const [i, value] of values(found).entries()) expect(value).to.be.closeTo(all[i] as number, 1e-4);
+    for (const [i, value] of values(found).entries()) expect(value).to.be.closeTo(all[i], 1e-4);
   }
 }
 

@@ -22,7 +22,7 @@ const DRAWS = 20_000;
 const CLOSE = 1e-4 + 4 * COARSE_PASS;
 
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-const logprobsOf = ({ logprobs }: Generation) => logprobs as NonNullable<Generation['logprobs']>;
+const logprobsOf = ({ logprobs }: Generation) => logprobs!;
 
 /** For each sampled token its values in float64: under the distribution that it was drawn from, and under the model. */
 function exactLogprobs(
@@ -44,8 +44,8 @@ function exactLogprobs(
     const row = logits.subarray(at * cols, (at + 1) * cols);
     const scores = penalized(row, whole.slice(0, at + 1), repetitionPenalty);
     const probabilities = samplingProbabilities(scores, { temperature, topK, topP, minP });
-    result.sampling.push(Math.log(probabilities[token] as number));
-    result.model.push(logSoftmax(row, { rows: 1, cols })[token] as number);
+    result.sampling.push(Math.log(probabilities[token]));
+    result.model.push(logSoftmax(row, { rows: 1, cols })[token]);
   });
   return result;
 }
@@ -71,7 +71,7 @@ describe('sampled texts', () => {
       const places = new Map(texts.map(({ tokens }, i) => [tokens.join(), i]));
       const counts = texts.map(() => 0);
       for (const generation of drawn) {
-        const place = places.get(sampledTokens(generation).join()) as number;
+        const place = places.get(sampledTokens(generation).join())!;
         counts[place]++;
         const { tokens, logprob } = texts[place];
         expect(ends.includes(tokens.at(-1) as never)).to.equal(generation.finished === 'eos');
@@ -103,16 +103,16 @@ describe('sampled texts', () => {
     const scored = await sequenceLogprobs(
       model,
       drawn.map((generation, i) => ({
-        prompt: prompts[Math.floor(i / 6)] as number[],
+        prompt: prompts[Math.floor(i / 6)],
         completion: sampledTokens(generation),
       })),
     );
     drawn.forEach((generation, i) => {
       const { sampling, model: own } = logprobsOf(generation);
-      expect(own).to.have.length((scored[i] as Float32Array).length);
+      expect(own).to.have.length(scored[i].length);
       own.forEach((value, t) => {
-        expect(value, `sequence ${i}, token ${t}`).to.be.closeTo(scored[i]?.[t] as number, CLOSE);
-        expect(value).to.be.closeTo(sampling[t] as number, 1e-5);
+        expect(value, `sequence ${i}, token ${t}`).to.be.closeTo(scored[i]?.[t], CLOSE);
+        expect(value).to.be.closeTo(sampling[t], 1e-5);
       });
     });
     // They are returned on request, and change nothing else.
@@ -138,14 +138,14 @@ describe('sampled texts', () => {
       const options = { maxNewTokens: 12, numReturnSequences: 3, seed: 6, eosTokenIds: [2, 11, 40] };
       const drawn = await generate(model, prompts, { ...options, ...setting, returnLogprobs: true });
       drawn.forEach((generation, i) => {
-        const exact = exactLogprobs(prompts[Math.floor(i / 3)] as number[], generation, setting);
+        const exact = exactLogprobs(prompts[Math.floor(i / 3)], generation, setting);
         const { sampling, model: own } = logprobsOf(generation);
         const label = `sequence ${i}`;
         expect(sampling, label).to.have.length(exact.sampling.length);
         // With half-precision products, tokens near the limit of what is kept may be on either side of it.
         sampling.forEach((value, t) => {
-          expect(own[t], label).to.be.closeTo(exact.model[t] as number, CLOSE);
-          if (!isCoarse) expect(value, label).to.be.closeTo(exact.sampling[t] as number, 1e-4);
+          expect(own[t], label).to.be.closeTo(exact.model[t], CLOSE);
+          if (!isCoarse) expect(value, label).to.be.closeTo(exact.sampling[t], 1e-4);
         });
       });
       expect(await generate(model, prompts, { ...options, ...setting })).to.deep.equal(
@@ -160,9 +160,9 @@ describe('sampled texts', () => {
     const options = { maxNewTokens: 6, temperature: 0, eosTokenIds: [], returnLogprobs: true };
     const [drawn] = await generate(model, [[5, 9, 40]], options);
     expect(drawn?.logprobs?.sampling).to.deep.equal([0, 0, 0, 0, 0, 0]);
-    const exact = exactLogprobs([5, 9, 40], drawn as Generation, {}, new Map());
+    const exact = exactLogprobs([5, 9, 40], drawn, {}, new Map());
     drawn?.logprobs?.model.forEach((value, t) => {
-      expect(value).to.be.closeTo(exact.model[t] as number, CLOSE);
+      expect(value).to.be.closeTo(exact.model[t], CLOSE);
     });
     model.dispose();
   });

@@ -37,7 +37,7 @@ export function filesOf(fixture: ModelFixture, others: Record<string, Uint8Array
 
 /** The folder of tiny-llama, its matrices stored in float32 with the values that they have in another precision. */
 export function roundedTo(dtype: LoadDtype): Files {
-  const weights = tinyLlama.files.get('model.safetensors') as Uint8Array<ArrayBuffer>;
+  const weights = tinyLlama.files.get('model.safetensors')!;
   const { tensors } = parseSafetensors(weights, 'model.safetensors');
   const rounded = [...tensors].map(([name, tensor]): [string, TensorToWrite] => {
     if (tensor.shape.length < 2) return [name, tensor];

@@ -176,7 +176,7 @@ describe('a disposed device in Node', () => {
 
   it('frees its native memory', () => {
     const [, second, ...later] = rounds.map(({ resident }) => resident);
-    expect(Math.max(...later) - (second as number)).to.be.at.most(MOST_RESIDENT_GROWTH);
+    expect(Math.max(...later) - second).to.be.at.most(MOST_RESIDENT_GROWTH);
   });
 
   it('ends its threads', function () {
@@ -189,7 +189,7 @@ describe('a disposed device in Node', () => {
 /** Runs the test's own shader, and combines another with the source of a driver, as a formula is. */
 async function ownShaders(gpu: Gpu): Promise<WeakRef<Shader>[]> {
   const [own, formula] = [{ ...affine, path: 'own.wgsl' }, shaderOf('// a formula', 'formula.wgsl')];
-  const { fill } = kernels(own, { fill: { groups: (p) => p.count as number } });
+  const { fill } = kernels(own, { fill: { groups: (p) => p.count } });
   const y = gpu.pool.allocate(16, 'y');
   fill(gpu, { y }, { count: 4, a: 1, b: 0 });
   await gpu.finish();

@@ -104,13 +104,13 @@ describe('node/hub-cache', () => {
 
   it('links files of another commit, and downloads a file with the wrong size again', async () => {
     await load();
-    hub.repositories['org/tiny']!.commit = 'beef'.padEnd(40, '0');
+    hub.repositories['org/tiny'].commit = 'beef'.padEnd(40, '0');
     hub.take();
     try {
       expect(await load({ refresh: true })).to.deep.equal(WEIGHTS);
       expect(hub.take().every(({ path }) => path.startsWith('/api/'))).to.equal(true);
     } finally {
-      hub.repositories['org/tiny']!.commit = COMMIT;
+      hub.repositories['org/tiny'].commit = COMMIT;
     }
     await writeFile(join(folder, 'blobs', sha256(WEIGHTS)), 'cut');
     expect(await load({ revision: COMMIT })).to.deep.equal(WEIGHTS);
@@ -134,7 +134,7 @@ describe('node/hub-cache', () => {
     while (!hub.seen.some(isContent)) await new Promise((go) => setTimeout(go, 20));
     await new Promise((go) => setTimeout(go, 100));
     for (const index of [1, 0]) {
-      stops[index]!.abort(new Error(`enough of ${index}`));
+      stops[index].abort(new Error(`enough of ${index}`));
       const late = new Promise((go) => setTimeout(go, 1000, 'late'));
       expect(await Promise.race([loads[index], late])).to.include(`enough of ${index}`);
     }
@@ -155,7 +155,7 @@ describe('node/hub-cache', () => {
       hub.faults.length = 0;
       hub.take();
       const [partial] = (await names('blobs')).filter((name) => name.endsWith('.incomplete'));
-      const { size } = await stat(join(folder, 'blobs', partial!));
+      const { size } = await stat(join(folder, 'blobs', partial));
       expect(size).to.be.greaterThan(0).and.at.most(at);
       expect(await load()).to.deep.equal(WEIGHTS);
       const [first] = hub.take().filter(isContent);

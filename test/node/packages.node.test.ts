@@ -12,7 +12,7 @@ const { dependencies, devDependencies, peerDependencies, peerDependenciesMeta } 
 
 describe('packages that only Node needs', () => {
   it('are optional peers, in a tested version', () => {
-    for (const [name, range] of Object.entries(peerDependencies as Record<string, string>)) {
+    for (const [name, range] of Object.entries(peerDependencies)) {
       expect(peerDependenciesMeta[name]?.optional, name).equal(true);
       expect(devDependencies?.[name], name).match(new RegExp(`^\\^${range}\\.`));
       expect(dependencies, 'installed for a page').not.property(name);

@@ -45,7 +45,7 @@ describe('adamw', () => {
         for (const [label, expected] of named(step.parameters)) {
           // Each step rounds the value once more, and moments by three units in the last place: for steps of 1e-2, less
           // than 1e-7 per step.
-          expectClose(values.get(label) as Float32Array, expected, {
+          expectClose(values.get(label)!, expected, {
             absolute: 1e-7 * (at + 2),
             relative: 1e-6,
             label: `${label} after step ${at + 1}`,
@@ -54,8 +54,8 @@ describe('adamw', () => {
       }
       const [first, second] = [await store.read('firstMoments'), await store.read('secondMoments')];
       run.finalState.forEach(({ m, v }, i) => {
-        expectClose(first.get(name(i)) as Float32Array, m, { absolute: 1e-9, relative: 2e-5, label: 'm' });
-        expectClose(second.get(name(i)) as Float32Array, v, { absolute: 1e-12, relative: 2e-5, label: 'v' });
+        expectClose(first.get(name(i))!, m, { absolute: 1e-9, relative: 2e-5, label: 'm' });
+        expectClose(second.get(name(i))!, v, { absolute: 1e-12, relative: 2e-5, label: 'v' });
       });
       await check();
     });
@@ -65,7 +65,7 @@ describe('adamw', () => {
     const run = optimizer.adamw[1];
     const { gpu, check, store, clip } = await storeFor(run);
     const gradients = named(run.steps[0].gradients);
-    (gradients.get(name(0)) as Float32Array)[2] = Number.NaN;
+    gradients.get(name(0))![2] = Number.NaN;
     store.write('gradients', gradients);
     gradNorm(gpu, store.slab('gradients'), clip, 1);
     adamw(gpu, store, clip, 1, options(run));
@@ -90,7 +90,7 @@ describe('adamw', () => {
     adamw(gpu, store, clip, 1, decay);
     const after = await store.read('values');
     expectClose(
-      after.get('weight') as Float32Array,
+      after.get('weight')!,
       values.map((value) => value * 0.95),
       { relative: 1e-6 },
     );

@@ -79,7 +79,7 @@ describe('attention in pieces', () => {
             const pieces = await run(restricted(gpu, FEW), heads, before);
             expect(pieces.dispatches).to.be.above(whole.dispatches + 6);
             for (const [at, result] of ['y', 'dq', 'dk', 'dv'].entries())
-              requireSameBytes(pieces.results[at]!, whole.results[at]!, result);
+              requireSameBytes(pieces.results[at], whole.results[at], result);
           }
         });
       }
@@ -118,9 +118,9 @@ describe('decode attention in pieces', () => {
             const dispatches = gpu.recorder.report.dispatches;
             const y = decodeAttention(
               Tape.forInference(gpu),
-              query!,
-              key!,
-              value!,
+              query,
+              key,
+              value,
               cache,
               placesOf(gpu, places),
               { heads, kvHeads, headDim, window, step: 1 + CACHED, longest: 239 + CACHED, wide },
@@ -136,7 +136,7 @@ describe('decode attention in pieces', () => {
         // The window fits into one tile of the wide kernel.
         if (!(wide && window)) expect(pieces.count).to.be.above(2);
         for (const [at, result] of ['y', 'keys', 'values'].entries())
-          requireSameBytes(pieces.results[at]!, whole.results[at]!, result);
+          requireSameBytes(pieces.results[at], whole.results[at], result);
       });
     }
   }

@@ -131,7 +131,7 @@ describe('attention', () => {
       [{ heads: 2, kvHeads: 1, headDim: 20, softCap: 5 }, 4],
     ] as const) {
       it(`a soft cap of ${heads.softCap} on scores, heads of ${heads.headDim}, by ${variant}`, async () => {
-        const pairs = LAYOUTS['pairs and single tokens']!;
+        const pairs = LAYOUTS['pairs and single tokens'];
         const asked = { name: variant, gpu: asking(await testGpu(), variant) };
         await check(makeCase(pairs, heads, scale), heads, [asked]);
       });
@@ -146,7 +146,7 @@ describe('attention', () => {
     it(`by registers of a software adapter, heads of ${headDim}: ${name}`, async () => {
       const heads = { heads: 2, kvHeads: 1, headDim, window: 9 };
       const [software] = asDevices(asking(await testGpu(), 'register'));
-      await check(makeCase(LAYOUTS[name], heads), heads, [software!]);
+      await check(makeCase(LAYOUTS[name], heads), heads, [software]);
     });
   }
 
@@ -237,7 +237,7 @@ describe('attention', () => {
         const spans = spansOf(pairs);
         const tokens = spans.length / 4;
         const [q, k, v, dy] = widths.map((width, which) => {
-          const all = Float32Array.from(packed.flatMap((part) => [...part[which]!]));
+          const all = Float32Array.from(packed.flatMap((part) => [...part[which]]));
           const tensor = Tensor.from(gpu, all, [tokens, width]);
           tensor.requiresGrad = true;
           return tensor;
@@ -249,18 +249,18 @@ describe('attention', () => {
         const gradients = await Promise.all([q, k, v].map(({ grad }) => grad!.toArray(gpu)));
         return [value, ...gradients].map((all) => all.slice((-length * all.length) / tokens));
       };
-      const beside = await run([[prompt, chosen, length]], [parts[0]!, parts[1]!, parts[2]!]);
+      const beside = await run([[prompt, chosen, length]], [parts[0], parts[1], parts[2]]);
       const alone = await run(
         [
           [before, 0, 0],
           [prompt, length, 0],
         ],
-        [parts[3]!, parts[0]!, parts[2]!],
+        [parts[3], parts[0], parts[2]],
       );
       // Workgroups add up the gradient of a key by tiles of queries that begin anywhere.
       const names = variant === 'workgroup' ? ['value', 'dq'] : ['value', 'dq', 'dk', 'dv'];
       for (const [at, name] of names.entries()) {
-        requireSameBytes(beside[at]!, alone[at]!, name);
+        requireSameBytes(beside[at], alone[at], name);
       }
     });
   }

@@ -37,11 +37,9 @@ describe('chosen-logprob', () => {
         values.set(row, r * stride);
       });
       const tokens = new Uint32Array(steps * sequences).fill(INVALID_TOKEN);
-      const chosen = rows.map(() =>
-        vocabulary > 5 ? 3 + (ints(1, vocabulary - 3)[0] as number) : vocabulary - 1,
-      );
+      const chosen = rows.map(() => (vocabulary > 5 ? 3 + ints(1, vocabulary - 3)[0] : vocabulary - 1));
       chosen.forEach((token, r) => {
-        tokens[step * sequences + (owners[firstRow + r] as number)] = token;
+        tokens[step * sequences + owners[firstRow + r]] = token;
       });
       const live = {
         places: placesOf(
@@ -60,11 +58,11 @@ describe('chosen-logprob', () => {
       const expected = Array.from(untouched);
       rows.forEach((row, r) => {
         const exact = logSoftmax(row, { rows: 1, cols: vocabulary });
-        expected[step * sequences + (owners[firstRow + r] as number)] = exact[chosen[r] as number] as number;
+        expected[step * sequences + owners[firstRow + r]] = exact[chosen[r]];
       });
       // The sum is added in blocks of 256; the difference of logits up to 40 is rounded once.
       found.forEach((value, i) => {
-        expect(value, `place ${i}`).to.be.closeTo(expected[i] as number, 1e-5);
+        expect(value, `place ${i}`).to.be.closeTo(expected[i], 1e-5);
       });
     });
   }

@@ -27,8 +27,7 @@ describe('fold', () => {
           ];
           for (let at = 0; at < sums.length; at++) {
             const [row, column] = [Math.floor(at / k), at % k];
-            for (let r = 0; r < rank; r++)
-              sums[at] += 0.5 * (b[row * rank + r] as number) * (a[r * k + column] as number);
+            for (let r = 0; r < rank; r++) sums[at] += 0.5 * b[row * rank + r] * a[r * k + column];
           }
           return { a: Tensor.from(gpu, a, [rank, k]), b: Tensor.from(gpu, b, [rows, rank]), scale: 0.5 };
         });
@@ -36,7 +35,7 @@ describe('fold', () => {
         const bias = Float32Array.from(normals(rows));
         const weight = weightsFrom(gpu, data, [rows, k], dtype);
         parts.push({ weight, adapters, bias: part === 1 ? Tensor.from(gpu, bias, [rows]) : undefined });
-        expected.push(...sums.map((value, at) => value * ((gain[at % k] as number) + (offset ? 1 : 0))));
+        expected.push(...sums.map((value, at) => value * (gain[at % k] + (offset ? 1 : 0))));
         biases.push(...(part === 1 ? bias : new Float32Array(rows)));
       }
       const stack = Tensor.from(gpu, new Float32Array(stackLength(parts)), [stackLength(parts)]);

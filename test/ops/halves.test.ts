@@ -15,7 +15,7 @@ const LARGEST = 3.4028234663852886e38;
 async function thereAndBack(real: Gpu, values: Float32Array, shape: readonly [number, number]) {
   const { gpu, check } = guards(real);
   const x = Tensor.from(gpu, values, shape, 'x');
-  const words = HALVES.words(x) as number;
+  const words = HALVES.words(x)!;
   const packed = gpu.pool.allocate(4 * words, 'packed');
   HALVES.pack(gpu, x, packed);
   const y = new Tensor(gpu.pool.allocate(x.size, 'y'), shape);
@@ -33,7 +33,7 @@ async function checkRows(values: Float32Array, shape: readonly [number, number])
     requireSameBytes(found, expected, name);
     results.push(found);
   }
-  return results[0] as Float32Array;
+  return results[0];
 }
 
 describe('halves', () => {

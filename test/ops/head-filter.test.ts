@@ -38,8 +38,8 @@ const FILTERED: readonly (Shape & { wanted: number })[] = [
 function between(numbers: readonly Float64Array[], wanted: number): number {
   const near = numbers.flatMap((some) => [...some.filter((p) => Math.abs(p / wanted - 1) < 0.1)]);
   const sorted = near.sort((a, b) => a - b);
-  const gaps = sorted.slice(1).map((p, i) => [p - (sorted[i] as number), (p + (sorted[i] as number)) / 2]);
-  return gaps.reduce((a, b) => ((b[0] as number) > (a[0] as number) ? b : a), [0, wanted])[1] as number;
+  const gaps = sorted.slice(1).map((p, i) => [p - sorted[i], (p + sorted[i]) / 2]);
+  return gaps.reduce((a, b) => (b[0] > a[0] ? b : a), [0, wanted])[1];
 }
 
 describe('headLogprobs without negligible tokens', () => {
@@ -59,11 +59,11 @@ describe('headLogprobs without negligible tokens', () => {
         const tolerance = tolerances(data, shape);
         const longest = Math.sqrt(Math.max(...squares(Float64Array.from(head), width)));
         const off = squares(
-          dhidden.map((d, i) => d - (exact.slopes.dhidden[i] as number)),
+          dhidden.map((d, i) => d - exact.slopes.dhidden[i]),
           width,
         );
         for (const [n, square] of off.entries()) {
-          const bound = Math.abs(upstream[n] as number) * (leftOut[n] as number) * longest;
+          const bound = Math.abs(upstream[n]) * leftOut[n] * longest;
           expect(Math.sqrt(square)).to.be.at.most(bound + 1e-12);
         }
 
@@ -77,7 +77,7 @@ describe('headLogprobs without negligible tokens', () => {
           expectValues(result, exact.values, tolerance.value);
           expectClose(result.dhidden, dhidden, { ...tolerance.gradient, label: `d hidden ${label}` });
           if (dhead) {
-            const added = dweight.map((d, i) => d + (head[i] as number));
+            const added = dweight.map((d, i) => d + head[i]);
             expectClose(await dhead.toArray(gpu), added, { ...tolerance.gradient, label: 'd head' });
           }
           await check();

@@ -77,7 +77,7 @@ describe('headLogprobs', () => {
   }
 
   // Logits near a cap: with a trained head, a frozen one, and gradients of likely tokens only.
-  for (const shape of [SHAPES[1]!, SHAPES[3]!, SHAPES[4]!]) {
+  for (const shape of [SHAPES[1], SHAPES[3], SHAPES[4]]) {
     const { rows, width, vocabulary } = shape;
     for (const [kind, options] of [
       ['a trained head', {}],

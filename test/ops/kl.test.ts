@@ -58,8 +58,7 @@ describe('kl', () => {
               run: (tape, policy, gpu) =>
                 kl(tape, policy, Tensor.from(gpu, other, [shape.rows, shape.cols], 'reference'), direction),
               value: () => expected.kl,
-              gradient: (dy) =>
-                expected.dpolicy.map((d, i) => d * (dy[Math.floor(i / shape.cols)] as number)),
+              gradient: (dy) => expected.dpolicy.map((d, i) => d * dy[Math.floor(i / shape.cols)]),
             };
           });
         });

@@ -143,7 +143,7 @@ describe('linear', () => {
             const dy = Float32Array.from(upstream, (value) => factor * value);
             const { dx, da, db } = loraLinearBackward(dy, x, narrow, weight, adapter, shape);
             const dbias = new Float64Array(outFeatures);
-            for (let i = 0; i < dy.length; i++) dbias[i % outFeatures]! += dy[i]!;
+            for (let i = 0; i < dy.length; i++) dbias[i % outFeatures] += dy[i];
             const dweight = linearBackwardWeight(dy, x, shape);
             return {
               ...{ x: dx, a: da, b: db, residual: upstream },
@@ -158,10 +158,10 @@ describe('linear', () => {
   }
 
   it('computes layer, adapter and residual in one pass over the result, on a GPU', async () => {
-    const { gpu } = asDevices(await testGpu())[1]!;
+    const { gpu } = asDevices(await testGpu())[1];
     const tape = Tape.forInference(gpu);
     const tensor = (seed: number, shape: readonly number[]) =>
-      Tensor.from(gpu, normals(seed, shape[0]! * shape[1]!), shape);
+      Tensor.from(gpu, normals(seed, shape[0] * shape[1]), shape);
     const adapter = { a: tensor(1, [4, 16]), b: tensor(2, [12, 4]), scale: 1 };
     const terms = { adapters: [adapter], residual: tensor(3, [6, 12]) };
     const before = gpu.recorder.report.dispatches;
@@ -177,10 +177,8 @@ describe('linear', () => {
       [2, 6],
       [3, 6],
       [2, 4],
-    ].map((shape) => Tensor.from(gpu, new Float32Array(shape[0]! * shape[1]!), shape, 'r'));
-    expect(() => linearLayer(tape, x!, weight!, { residual: residual! })).to.throw(
-      'the residual is r (2, 4)',
-    );
+    ].map((shape) => Tensor.from(gpu, new Float32Array(shape[0] * shape[1]), shape, 'r'));
+    expect(() => linearLayer(tape, x, weight, { residual: residual })).to.throw('the residual is r (2, 4)');
   });
 
   it('adds up several adapters', async () => {

@@ -22,7 +22,7 @@ describe('logSumExp', () => {
           run: logSumExp,
           value: () => reference.logSumExp(logits, shape),
           gradient: (dy) =>
-            reference.softmax(logits, shape).map((p, i) => p * (dy[Math.floor(i / shape.cols)] as number)),
+            reference.softmax(logits, shape).map((p, i) => p * dy[Math.floor(i / shape.cols)]),
         }));
       });
     }

@@ -57,8 +57,7 @@ const OPERATIONS: Readonly<Record<string, Make>> = {
   'log-sum-exp': (logits, shape) => ({
     run: logSumExp,
     value: () => softmaxes.logSumExp(logits, shape),
-    gradient: (dy) =>
-      softmaxes.softmax(logits, shape).map((p, i) => p * (dy[Math.floor(i / shape.cols)] as number)),
+    gradient: (dy) => softmaxes.softmax(logits, shape).map((p, i) => p * dy[Math.floor(i / shape.cols)]),
   }),
   entropy: (logits, shape) => ({
     run: entropy,
@@ -95,7 +94,7 @@ function divergence(
   return {
     run: (tape, z, gpu) => kl(tape, z, tensorOf(gpu, other, shape), direction),
     value: () => expected.kl,
-    gradient: (dy) => expected.dpolicy.map((d, i) => d * (dy[Math.floor(i / shape.cols)] as number)),
+    gradient: (dy) => expected.dpolicy.map((d, i) => d * dy[Math.floor(i / shape.cols)]),
   };
 }
 
@@ -176,7 +175,7 @@ fn count() {
       const best = await optimum.toArray(ending);
       // Rewards are up to 10⁴ β.
       for (const [n, value] of best.entries())
-        expect(Math.abs(value - truth.optimum[n]!)).to.be.below(1e-5 * 1e4 * cases.beta[n]!);
+        expect(Math.abs(value - truth.optimum[n])).to.be.below(1e-5 * 1e4 * cases.beta[n]);
       tape.dispose();
     });
   }
@@ -209,7 +208,7 @@ fn count() {
             const p = samplingProbabilities(z, setting);
             expect(p[token], `${JSON.stringify(setting)}, token ${token}`).to.be.above(0);
             const below = p.subarray(0, token).reduce((a, b) => a + b, 0);
-            expect(uniformNumber(5, row, 0)).to.be.within(below - 1e-4, below + p[token]! + 1e-4);
+            expect(uniformNumber(5, row, 0)).to.be.within(below - 1e-4, below + p[token] + 1e-4);
           }
         }
       }
@@ -231,7 +230,7 @@ fn count() {
           expectValues(result, expected.values, tolerance.value);
           // A sequential sum over all tokens, twice as long as in the head's own tests.
           const { l2 } = tolerance.gradient;
-          expectClose(result.dhidden, expected.slopes.dhidden, { l2: 2 * (l2 as number), label: 'd hidden' });
+          expectClose(result.dhidden, expected.slopes.dhidden, { l2: 2 * l2!, label: 'd hidden' });
         }
       });
     }

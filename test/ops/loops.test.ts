@@ -184,14 +184,14 @@ function attentionCases(): Record<string, Run> {
     const name = `${heads} heads of ${headDim}, ${kvHeads} of keys`;
     cases[`attention, ${name}`] = (tape, make) => {
       const [query, key, value] = [heads, kvHeads, kvHeads].map((h) => make([TOKENS, h * headDim], true));
-      return attention(tape, query!, key!, value!, make([TOKENS, 4], false, 'u32'), shape);
+      return attention(tape, query, key, value, make([TOKENS, 4], false, 'u32'), shape);
     };
     for (const wide of [false, true]) {
       cases[`decodeAttention${wide ? ', wide' : ''}, ${name}`] = (tape, make) => {
         const [query, key, value] = [heads, kvHeads, kvHeads].map((h) => make([16, h * headDim]));
         const cache = { keys: make([TOKENS, kvHeads * headDim]), values: make([TOKENS, kvHeads * headDim]) };
         const options = { ...shape, step: TOKENS, longest: TOKENS, wide };
-        decodeAttention(tape, query!, key!, value!, cache, make([16, 8], false, 'u32'), options);
+        decodeAttention(tape, query, key, value, cache, make([16, 8], false, 'u32'), options);
       };
     }
   }
@@ -208,7 +208,7 @@ function pairCases(...names: string[]): Record<string, Run> {
           reference: make([200_000]),
           offsets: make([200_001], false, 'u32'),
         };
-        completionLoss(tape, [{ loss: LOSSES[name]! }], completions);
+        completionLoss(tape, [{ loss: LOSSES[name] }], completions);
       },
     ]),
   );

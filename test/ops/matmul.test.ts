@@ -132,8 +132,8 @@ async function checkEnds(gpu: Gpu, layout: Layout, size: ProductSize, ends: Ends
       : undefined;
     const c = gpu.pool.allocate(before.byteLength, 'c');
     product(gpu, layout, left, right, c, { m, n, k }, { lowRank, addend });
-    const added = (i: number) => (addend ? (before[i % addend.length] as number) : 0);
-    const expected = sum.map((value, i) => value + (more[i] as number) + added(i));
+    const added = (i: number) => (addend ? before[i % addend.length] : 0);
+    const expected = sum.map((value, i) => value + more[i] + added(i));
     const absolute = tolerance.absolute + 1e-6 * rank + loss * Math.max(0, ...magnitude);
     const what = `${label}: rank ${rank}, added to ${addend?.label ?? 'nothing'}`;
     expectClose(new Float32Array(await gpu.read(c), 0, m * n), expected, {

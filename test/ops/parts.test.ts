@@ -65,13 +65,13 @@ describe('with a low loop limit', () => {
           bias: { values: bias, shape: [outFeatures], trained: true },
         },
         run: (tape, t) => linear(tape, t.x, t.weight, { bias: t.bias }),
-        value: () => linears.linear(x, weight, shape).map((y, i) => y + (bias[i % outFeatures] as number)),
+        value: () => linears.linear(x, weight, shape).map((y, i) => y + bias[i % outFeatures]),
         gradients: (dy) => ({
           x: linears.linearBackwardInput(dy, weight, shape),
           weight: linears.linearBackwardWeight(dy, x, shape),
           bias: bias.map((_, i) => {
             let sum = 0;
-            for (let row = 0; row < rows; row++) sum += dy[row * outFeatures + i] as number;
+            for (let row = 0; row < rows; row++) sum += dy[row * outFeatures + i];
             return sum;
           }),
         }),
@@ -221,8 +221,7 @@ describe('products with more terms than a thread may sum', () => {
     it(`${layout}, by every variant`, async () => {
       const [a, b] = [normals(11, m * k), normals(12, k * n)] as const;
       const at = (i: number, j: number, t: number) =>
-        (a[layout === 'tn' ? t * m + i : i * k + t] as number) *
-        (b[layout === 'nt' ? j * k + t : t * n + j] as number);
+        a[layout === 'tn' ? t * m + i : i * k + t] * b[layout === 'nt' ? j * k + t : t * n + j];
       const expected = Float64Array.from({ length: m * n }, (_, e) => {
         let sum = 0;
         for (let t = 0; t < k; t++) sum += at(Math.floor(e / n), e % n, t);
@@ -247,11 +246,11 @@ describe('products with more terms than a thread may sum', () => {
   it('take no memory for slices where they run over tokens', async () => {
     // A GPU uses slices here to have enough threads.
     const [software] = asDevices(await testGpu());
-    const gpu = software!.gpu.countingCopy();
+    const gpu = software.gpu.countingCopy();
     const [m, n, k] = [256, 256, 2 * MOST_TERMS];
     const [a, b, c] = [k * m, k * n, m * n].map((length) => gpu.pool.allocate(4 * length, 'matrix'));
     const { peak } = gpu.memory();
-    product(gpu, 'tn', a!, b!, c!, { m, n, k });
+    product(gpu, 'tn', a, b, c, { m, n, k });
     expect(gpu.memory().peak).to.equal(peak);
   });
 
@@ -277,7 +276,7 @@ describe('objectives that rank a large batch', () => {
         referenceRejected: column(),
       };
       const options = { beta: 0.5, labelSmoothing: 0 };
-      const found = await runPairs(LOSSES[name]!, pairs, options, { gpu });
+      const found = await runPairs(LOSSES[name], pairs, options, { gpu });
       const expected = losses.pairwise(name, pairs, options);
       expectClose(found.losses, expected.losses, { absolute: 1e-5, relative: 1e-5 });
       gpu.dispose();

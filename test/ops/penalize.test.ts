@@ -30,8 +30,8 @@ async function run({ vocabulary, prompts, rows, sequences, tokens, penalty, firs
   const { gpu, check } = guards(await testGpu());
   const starts = prompts.map((_, p) => prompts.slice(0, p).reduce((sum, { length }) => sum + length, 0));
   const places = rows.map(([p, slot]) => {
-    const prompt = starts[p] as number;
-    return { prompt, promptEnd: prompt + (prompts[p] as readonly number[]).length, slot };
+    const prompt = starts[p];
+    return { prompt, promptEnd: prompt + prompts[p].length, slot };
   });
   const stride = vocabulary + 3;
   const count = rows.length - firstRow;
@@ -69,11 +69,11 @@ async function expectPenalized(given: Case): Promise<void> {
   const { before, after } = await run(given);
   const { vocabulary, prompts, rows, tokens, penalty, firstRow = 0 } = given;
   before.forEach((row, r) => {
-    const [p, sequence] = rows[firstRow + r] as readonly [number, number];
-    const written = tokens.map((step) => step[sequence] as number).filter((id) => id < vocabulary);
-    const found = after[r] as Float32Array;
+    const [p, sequence] = rows[firstRow + r];
+    const written = tokens.map((step) => step[sequence]).filter((id) => id < vocabulary);
+    const found = after[r];
     // One multiplication or division.
-    const expected = penalized(row, [...(prompts[p] as readonly number[]), ...written], penalty);
+    const expected = penalized(row, [...prompts[p], ...written], penalty);
     expectClose(found.subarray(0, vocabulary), expected, { relative: 3e-7 });
     expect([...found.subarray(vocabulary)].every(Number.isNaN)).to.equal(true);
   });

@@ -26,7 +26,7 @@ interface Given {
 function expected(places: Place[], last: readonly number[], given: Given, prompts: number[][]) {
   let { next } = given;
   const after = places.map((place, row) => {
-    const hasEnded = place.start < STEP && [...EOS, INVALID_TOKEN].includes(last[row]!);
+    const hasEnded = place.start < STEP && [...EOS, INVALID_TOKEN].includes(last[row]);
     if (!(hasEnded || STEP - place.start >= LONGEST) || next >= given.ready) return place;
     const [prompt, promptEnd, first] = prompts[Math.floor(next / given.copies)] as [number, number, number];
     return { ...place, prompt, promptEnd, first, start: STEP, sequence: next++ };
@@ -52,11 +52,10 @@ describe('refill', () => {
           ...{ prompt: int(50), promptEnd: 60, own: 100 + row, ownEnd: 101 + row },
           ...{ start: STEP - int(LONGEST + 2), slot: slots - 1 - row, sequence: row, first: int(9) },
         }));
-        const last = places.map(() => [1, 5, 9, INVALID_TOKEN, 2][int(5)] as number);
+        const last = places.map(() => [1, 5, 9, INVALID_TOKEN, 2][int(5)]);
         const ring = 5;
         const words = new Uint32Array(ring * slots);
-        for (const [row, { slot }] of places.entries())
-          words[((STEP - 1) % ring) * slots + slot] = last[row]!;
+        for (const [row, { slot }] of places.entries()) words[((STEP - 1) % ring) * slots + slot] = last[row];
         const prompts = Array.from({ length: 120 }, (_, i) => [i, i + 3, 7 * i]);
         const live = {
           places: placesOf(gpu, places),

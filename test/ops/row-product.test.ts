@@ -42,8 +42,8 @@ function exact(x: ArrayLike<number>, w: ArrayLike<number>, { rows, n, k, normed,
   const from = normed ? rmsNorm(x as Float32Array, ones, { rows, cols: k, eps: EPS }).y : x;
   return Float64Array.from({ length: rows * n }, (_, at) => {
     const [row, column] = [Math.floor(at / n), at % n];
-    let sum = biased ? (w[n * k + column] as number) : 0;
-    for (let i = 0; i < k; i++) sum += (from[row * k + i] as number) * (w[column * k + i] as number);
+    let sum = biased ? w[n * k + column] : 0;
+    for (let i = 0; i < k; i++) sum += from[row * k + i] * w[column * k + i];
     return scale * sum;
   });
 }
@@ -93,7 +93,7 @@ describe('row-product', () => {
       expectClose(found, expected, close(k, 'plain'));
       expectClose(
         foundSum,
-        expected.map((value, i) => value + (residual[i] as number)),
+        expected.map((value, i) => value + residual[i]),
         close(k, 'residual'),
       );
     });
@@ -161,7 +161,7 @@ describe('row-product', () => {
       const places = prompts.map((length, i) => ({
         prompt: 3,
         promptEnd: 3 + length,
-        own: own[i] as number,
+        own: own[i],
       }));
       const cacheRows = 24 + 5 * 7;
       const untouched = Float32Array.from(random(1).normals(cacheRows * width));
@@ -184,7 +184,7 @@ describe('row-product', () => {
       const columns = (first: number, count: number) =>
         Float64Array.from(
           { length: rows * count },
-          (_, i) => all[Math.floor(i / count) * n + first + (i % count)] as number,
+          (_, i) => all[Math.floor(i / count) * n + first + (i % count)],
         );
       const turned = (part: Float64Array, count: number) =>
         pairs > 0 ? rope(part, positions, { rows, heads: count, headDim, frequencies }) : part;

@@ -216,7 +216,7 @@ describe('sample', () => {
       expect([...tokens]).to.deep.equal([1, 1, 0, 3]);
       rows.forEach((row, i) => {
         const exact = logSoftmax(row, { rows: 1, cols: row.length });
-        expect(modelLogprobs[i], `model, row ${i}`).to.be.closeTo(exact[tokens[i]] as number, 1e-6);
+        expect(modelLogprobs[i], `model, row ${i}`).to.be.closeTo(exact[tokens[i]], 1e-6);
       });
       // There is no other token to draw.
       expect([...logprobs]).to.deep.equal([0, 0, 0, 0]);
@@ -258,7 +258,7 @@ describe('sample', () => {
       const ofModel = logSoftmax(row, { rows: 1, cols: row.length });
       // Sums in blocks of 256, and logits around 10 that are rounded.
       for (const [sequence, token] of tokens.entries())
-        expect(modelLogprobs[sequence]).to.be.closeTo(ofModel[token] as number, 5e-6);
+        expect(modelLogprobs[sequence]).to.be.closeTo(ofModel[token], 5e-6);
       // So many terms are added in a row of each thread: the sum is off by some 1e-5 of itself.
       expectScores({ tokens, logprobs }, probabilities, 1e-4, `${kept} tokens stay`);
       for (const [sequence, token] of tokens.entries()) {

@@ -11,7 +11,7 @@ import { guards } from '../support/guard.ts';
 function offsetsOf(lengths: readonly number[]): Uint32Array {
   const offsets = new Uint32Array(lengths.length + 1);
   lengths.forEach((length, s) => {
-    offsets[s + 1] = (offsets[s] as number) + length;
+    offsets[s + 1] = offsets[s] + length;
   });
   return offsets;
 }
@@ -19,7 +19,7 @@ function offsetsOf(lengths: readonly number[]): Uint32Array {
 function sumsOf(values: ArrayLike<number>, offsets: Uint32Array): Float64Array {
   return Float64Array.from({ length: offsets.length - 1 }, (_, s) => {
     let sum = 0;
-    for (let i = offsets[s] as number; i < (offsets[s + 1] as number); i++) sum += values[i] as number;
+    for (let i = offsets[s]; i < offsets[s + 1]; i++) sum += values[i];
     return sum;
   });
 }
@@ -29,7 +29,7 @@ describe('sequenceSums', () => {
     it(`values and gradients, ${threads} threads a sequence`, async () => {
       const { gpu, check } = guards(await testGpu(), threads);
       const offsets = offsetsOf([1, 6, 0, 42, 123, 431, 1]);
-      const rows = offsets.at(-1) as number;
+      const rows = offsets.at(-1)!;
       const { normals } = random(threads);
       const [values, upstream, before] = [rows, 7, rows].map((n) => Float32Array.from(normals(n, 3)));
       const logprobs = Tensor.from(gpu, values as Float32Array, [rows], 'log-probabilities');
@@ -45,7 +45,7 @@ describe('sequenceSums', () => {
         expectClose(forward, sumsOf(values as Float32Array, offsets), { absolute: 1e-4, relative: 1e-6 });
         const expected = Float32Array.from({ length: rows }, (_, i) => {
           const sequence = offsets.findIndex((end) => end > i) - 1;
-          return (upstream?.[sequence] as number) + (start?.[i] ?? 0);
+          return upstream?.[sequence] + (start?.[i] ?? 0);
         });
         const gradient = await (logprobs.grad as unknown as Tensor).toArray(gpu);
         expectClose(gradient, expected, { absolute: 1e-6 });
@@ -64,7 +64,7 @@ describe('sequenceSums', () => {
         Tensor.from(gpu, values, [values.length]),
         Tensor.from(gpu, offsets, [offsets.length]),
       ];
-      const result = await sequenceSums(tape, tensors[0] as Tensor, tensors[1] as Tensor).toArray(gpu);
+      const result = await sequenceSums(tape, tensors[0], tensors[1]).toArray(gpu);
       for (const tensor of tensors) gpu.pool.release(tensor);
       return result;
     };

@@ -105,7 +105,7 @@ describe('softmax', () => {
       trial.run(variant);
       results.push(new Float32Array(await gpu.read(trial.result), 0, 9 * 431));
     }
-    expectClose(results[1] as Float32Array, results[0] as Float32Array, PROBABILITIES.value);
+    expectClose(results[1], results[0], PROBABILITIES.value);
     trial.dispose();
     expect(gpu.memory().live).to.equal(live);
   });

@@ -23,7 +23,7 @@ describe('weighGradient', () => {
         },
         run: (tape, t) => weighGradient(tape, t.x, t.weights),
         value: () => x,
-        gradients: (dy) => ({ x: Float64Array.from(dy, (g, i) => g * (weights[i] as number)) }),
+        gradients: (dy) => ({ x: Float64Array.from(dy, (g, i) => g * weights[i]) }),
         // A value is copied; a gradient is rounded once.
         tolerance: { value: { relative: 0 }, gradient: { relative: 1e-7 } },
       });

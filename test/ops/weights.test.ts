@@ -139,7 +139,7 @@ async function tinyModel(gpu: Gpu, dtype: WeightDtype, dense: boolean) {
   const values = await logprobs.toArray(gpu);
   const given = logprobs.grad;
   tape.backward();
-  const slots = [a, b, x].map(({ grad }) => grad as Tensor);
+  const slots = [a, b, x].map(({ grad }) => grad!);
   const gradients = await Promise.all(slots.map((grad) => grad.toArray(gpu)));
   const dead = [table, weight, head, a, b, indices, targets, given, ...slots];
   for (const tensor of dead) gpu.pool.release(tensor);

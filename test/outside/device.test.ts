@@ -52,7 +52,7 @@ describe('outside/device', () => {
     events = [];
     device = await ownDevice();
     device.addEventListener('uncapturederror', (event) => {
-      events.push((event as GPUUncapturedErrorEvent).error.message);
+      events.push(event.error.message);
     });
   });
   afterEach(() => device.destroy());
@@ -71,7 +71,7 @@ describe('outside/device', () => {
   });
 
   it('reports nothing missing if everything that the adapter offers was requested', async () => {
-    const adapter = (await (await platformGpu()).requestAdapter()) as GPUAdapter;
+    const adapter = (await (await platformGpu()).requestAdapter())!;
     const whole = await adapter.requestDevice(deviceDescriptor(adapter));
     const gpu = await Gpu.on(whole);
     const lost = await Gpu.request(await platformGpu());
@@ -133,8 +133,7 @@ describe('outside/device', () => {
       trainDataset: [1, 2].map((n) => ({ ...row, where: `row ${n}` })),
     });
     const losses: number[] = [];
-    for await (const event of trainer.train())
-      if (event.type === 'step') losses.push(event.metrics.loss as number);
+    for await (const event of trainer.train()) if (event.type === 'step') losses.push(event.metrics.loss);
     expect(losses[0]).to.be.closeTo(Math.LN2, 1e-6);
     const [written] = await generate(model, [tokenizer.encode('One day')], { maxNewTokens: 4, seed: 1 });
     expect(written?.ids.length).to.equal(4);
@@ -210,17 +209,17 @@ function derivative(policy: Float32Array, reference: Float32Array) {
     Array.from({ length: ROWS }, (_, row) => {
       const own = [...logits.subarray(row * VOCABULARY, (row + 1) * VOCABULARY)];
       const sum = own.reduce((total, value) => total + Math.exp(value), 0);
-      const target = TARGETS[row] as number;
+      const target = TARGETS[row];
       return {
-        logp: (own[target] as number) - Math.log(sum),
+        logp: own[target] - Math.log(sum),
         shares: own.map((value) => Math.exp(value) / sum),
       };
     });
   const [ours, theirs] = [scores(policy), scores(reference)];
   const ratio = (sequence: number) => {
     let sum = 0;
-    for (let row = OFFSETS[sequence]!; row < OFFSETS[sequence + 1]!; row++)
-      sum += ours[row]!.logp - theirs[row]!.logp;
+    for (let row = OFFSETS[sequence]; row < OFFSETS[sequence + 1]; row++)
+      sum += ours[row].logp - theirs[row].logp;
     return sum;
   };
   let loss = 0;
@@ -231,8 +230,8 @@ function derivative(policy: Float32Array, reference: Float32Array) {
     const slope = -0.1 / (1 + Math.exp(margin)) / PAIRS;
     for (const side of [0, 1]) {
       const sign = side === 0 ? 1 : -1;
-      for (let row = OFFSETS[2 * pair + side]!; row < OFFSETS[2 * pair + side + 1]!; row++) {
-        ours[row]!.shares.forEach((share, v) => {
+      for (let row = OFFSETS[2 * pair + side]; row < OFFSETS[2 * pair + side + 1]; row++) {
+        ours[row].shares.forEach((share, v) => {
           gradient[row * VOCABULARY + v] = sign * slope * ((v === TARGETS[row] ? 1 : 0) - share);
         });
       }

@@ -7,7 +7,7 @@ import { DPOTrainer, type Gpu } from 'webalign';
 import { InputError } from 'webalign/files';
 import { Tensor } from 'webalign/gpu';
 import { dpo } from 'webalign/logits';
-import { evaluateLoss, type Loss, type LossValues, lossShader, PAIR_METRICS } from 'webalign/losses';
+import { evaluateLoss, type Loss, lossShader, PAIR_METRICS } from 'webalign/losses';
 import { requestGpuOf, storyteller } from './place.ts';
 
 const capped: Loss = {
@@ -84,9 +84,9 @@ describe('outside/loss', () => {
         loss: 'dpo',
         options,
         pairs: [{ policyChosen, ...others }],
-      }) as Promise<LossValues>;
+      });
     const [below, middle, above] = [await at(-3 - 1 / 64), await at(-3), await at(-3 + 1 / 64)];
-    const slope = (above.loss[0]! - below.loss[0]!) * 32;
+    const slope = (above.loss[0] - below.loss[0]) * 32;
     expect(slope).to.not.equal(0);
     expect(middle.dPolicyChosen![0]).to.be.closeTo(slope, 1e-4);
     // A file cannot contain WGSL code.
@@ -111,10 +111,9 @@ describe('outside/loss', () => {
     const run = trainer({ cap: 3 });
     expect(run.config).to.include({ cap: 3, beta: 0.1 });
     const losses: number[] = [];
-    for await (const event of run.train())
-      if (event.type === 'step') losses.push(event.metrics.loss as number);
+    for await (const event of run.train()) if (event.type === 'step') losses.push(event.metrics.loss);
     expect(losses[0]).to.be.closeTo(Math.LN2, 1e-6);
-    expect(losses[1]).to.be.below(losses[0]!);
+    expect(losses[1]).to.be.below(losses[0]);
     run.dispose();
     expect(() => trainer({ cap: -1 })).to.throw(
       InputError,

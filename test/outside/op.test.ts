@@ -9,7 +9,7 @@ import { type Grid, kernels, shader, Tape, Tensor } from 'webalign/gpu';
 import { logitsOf, softmax } from 'webalign/logits';
 import { requestGpuOf } from './place.ts';
 
-const perRow: Grid = { groups: ({ rows }) => rows as number };
+const perRow: Grid = { groups: ({ rows }) => rows };
 
 const { forward, backward } = kernels(
   shader(
@@ -101,9 +101,9 @@ const WEIGHTS = Float32Array.from({ length: ROWS }, (_, i) => i - 1.5);
 function value(logits: ArrayLike<number>): number {
   let total = 0;
   for (let row = 0; row < ROWS; row++) {
-    const own = Array.from({ length: COLS }, (_, i) => Math.exp(logits[row * COLS + i]!));
+    const own = Array.from({ length: COLS }, (_, i) => Math.exp(logits[row * COLS + i]));
     const sum = own.reduce((a, b) => a + b, 0);
-    total += WEIGHTS[row]! * own.reduce((squared, each) => squared + (each / sum) ** 2, 0);
+    total += WEIGHTS[row] * own.reduce((squared, each) => squared + (each / sum) ** 2, 0);
   }
   return total;
 }
@@ -124,7 +124,7 @@ describe('outside/op', () => {
     const weights = Tensor.from(gpu, WEIGHTS, [ROWS], 'weights');
     y.grad = weights;
     const squared = await y.toArray(gpu);
-    expect(squared.reduce((sum, each, row) => sum + each * WEIGHTS[row]!, 0)).to.be.closeTo(
+    expect(squared.reduce((sum, each, row) => sum + each * WEIGHTS[row], 0)).to.be.closeTo(
       value(LOGITS),
       1e-6,
     );

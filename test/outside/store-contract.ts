@@ -103,7 +103,7 @@ export function keepsItsPromises(make: (name: string) => CheckpointStore, gpu: (
     const bytes = (await store.read())!;
     for (const at of [3, Math.floor(bytes.length / 2), bytes.length - 1]) {
       const damaged = bytes.slice();
-      damaged[at]! ^= 4;
+      damaged[at] ^= 4;
       await store.write(damaged);
       const error = await trained(gpu(), make('run')).catch((reason) => reason);
       expect(error, `byte ${at}`).to.be.instanceOf(InputError);

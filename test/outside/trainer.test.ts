@@ -73,12 +73,12 @@ class Swaps implements ExampleSource {
 
   largest(count: number): TokenizedExample[] {
     const [longest] = this.texts.toSorted((a, b) => b.completion.length - a.completion.length);
-    return Array.from({ length: count }, () => pair(longest!, longest!.completion));
+    return Array.from({ length: count }, () => pair(longest, longest.completion));
   }
 
   shortest(count: number): TokenizedExample[] {
     const [shortest] = this.texts.toSorted((a, b) => a.completion.length - b.completion.length);
-    return Array.from({ length: count }, () => pair(shortest!, shortest!.completion));
+    return Array.from({ length: count }, () => pair(shortest, shortest.completion));
   }
 
   async *step(_step: number, _context: StepContext): AsyncGenerator<TrainEvent, SourcedStep> {
@@ -98,13 +98,13 @@ class Swaps implements ExampleSource {
   }
 
   private next(): TokenizedExample {
-    const text = this.texts[this.made % this.texts.length]!;
+    const text = this.texts[this.made % this.texts.length];
     const rejected = [...text.completion];
     for (let swap = 0; swap < this.swaps; swap++) {
       // Another pair of positions for every text and swap: multiples of primes.
       const from = (31 * this.made + 7 * swap) % rejected.length;
       const to = (17 * this.made + 11 * swap + 1) % rejected.length;
-      [rejected[from], rejected[to]] = [rejected[to]!, rejected[from]!];
+      [rejected[from], rejected[to]] = [rejected[to], rejected[from]];
     }
     this.made++;
     return pair(text, rejected);
@@ -194,7 +194,7 @@ describe('outside/trainer', () => {
   it('learns to prefer ordered text', async () => {
     const { steps } = await run(trainer());
     expect(steps.map(({ made }) => made)).to.deep.equal([2, 4, 6, 8, 10, 12]);
-    expect(steps[0]!.loss).to.be.closeTo(Math.LN2, 1e-6);
+    expect(steps[0].loss).to.be.closeTo(Math.LN2, 1e-6);
     expect(steps.at(-1)!.loss).to.be.below(0.8 * Math.LN2);
     expect(steps.at(-1)!['rewards/accuracies']).to.equal(1);
   });
@@ -206,7 +206,7 @@ describe('outside/trainer', () => {
     await run(trainer({}, store), 2);
     await anew();
     const rest = await run(trainer({}, store));
-    expect(rest.steps[0]!.made).to.equal(6);
+    expect(rest.steps[0].made).to.equal(6);
     expect(rest.bytes).to.deep.equal(whole.bytes);
   });
 

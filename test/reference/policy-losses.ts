@@ -42,7 +42,7 @@ const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 
 const logRatios = ({ old }: SampledCompletion, logp: Float64Array) =>
-  Array.from(logp, (value, t) => value - (old[t] as number));
+  Array.from(logp, (value, t) => value - old[t]);
 
 /** ρ of each token, or of the completion instead. */
 function ratios(given: SampledCompletion, logp: Float64Array, { sequence }: PolicyOptions): number[] {
@@ -60,9 +60,9 @@ function withKl(given: SampledCompletion, losses: number[], options: PolicyOptio
   const { logp, reference } = given;
   const ratio = ratios(given, logp, options);
   return losses.map((loss, t) => {
-    const k1 = (logp[t] as number) - (reference[t] as number);
+    const k1 = logp[t] - reference[t];
     const k3 = Math.expm1(-k1) + k1;
-    return loss + options.beta * k3 * (options.corrected ? (ratio[t] as number) : 1);
+    return loss + options.beta * k3 * (options.corrected ? ratio[t] : 1);
   });
 }
 
@@ -70,7 +70,7 @@ const clipped: PolicyLoss = (given, fixed, options) => {
   const { epsilon, epsilonHigh, delta } = options;
   const gains = kept(given, fixed, options);
   const losses = ratios(given, given.logp, options).map((ratio, t) => {
-    const gain = gains[t] as number;
+    const gain = gains[t];
     return -Math.min(Math.min(ratio, delta) * gain, clamp(ratio, 1 - epsilon, 1 + epsilonHigh) * gain);
   });
   return withKl(given, losses, options);
@@ -79,14 +79,14 @@ const clipped: PolicyLoss = (given, fixed, options) => {
 const cispo: PolicyLoss = (given, fixed, options) => {
   const gains = kept(given, fixed, options);
   const weights = ratios(given, fixed, options).map((ratio) => Math.min(ratio, options.epsilonHigh));
-  const losses = weights.map((weight, t) => -weight * (gains[t] as number) * (given.logp[t] as number));
+  const losses = weights.map((weight, t) => -weight * gains[t] * given.logp[t]);
   return withKl(given, losses, options);
 };
 
 const sapo: PolicyLoss = (given, fixed, options) => {
   const gains = kept(given, fixed, options);
   const losses = ratios(given, given.logp, options).map((ratio, t) => {
-    const gain = gains[t] as number;
+    const gain = gains[t];
     const temperature = gain > 0 ? 1 : 1.05;
     return (-gain * sigmoid(temperature * (ratio - 1)) * 4) / temperature;
   });
@@ -98,9 +98,9 @@ const vespo: PolicyLoss = (given, fixed, options) => {
   const sum = logRatios(given, fixed).reduce((a, b) => a + clamp(b, -20, 20), 0);
   const log = clamp(sum, Math.log(1e-8), 20);
   const losses = gains.map((gain, t) => {
-    const [k, lambda] = (given.advantage[t] as number) >= 0 ? [2, 3] : [3, 2];
+    const [k, lambda] = given.advantage[t] >= 0 ? [2, 3] : [3, 2];
     const phi = Math.exp(lambda + k * log - lambda * Math.exp(log));
-    return -phi * gain * (given.logp[t] as number);
+    return -phi * gain * given.logp[t];
   });
   return withKl(given, losses, options);
 };
@@ -110,9 +110,7 @@ const gmpo: PolicyLoss = (given, _, options) => {
   const logs = logRatios(given, given.logp);
   const parts = logs.flatMap((value, t) => {
     if (advantage[t] === 0) return [];
-    return (advantage[t] as number) > 0
-      ? Math.min(value, options.epsilonHigh)
-      : Math.max(value, -options.epsilon);
+    return advantage[t] > 0 ? Math.min(value, options.epsilonHigh) : Math.max(value, -options.epsilon);
   });
   const coefficient = parts.length > 0 ? Math.exp(mean(parts)) : 0;
   const gain = Array.from(advantage).find((value) => value !== 0) ?? 0;
@@ -125,7 +123,7 @@ const gmpo: PolicyLoss = (given, _, options) => {
 
 const rloo: PolicyLoss = (given, _, { epsilon, epsilonHigh }) => {
   const ratio = Math.exp(logRatios(given, given.logp).reduce((a, b) => a + b, 0));
-  const gain = given.advantage[0] as number;
+  const gain = given.advantage[0];
   const loss = -Math.min(ratio * gain, clamp(ratio, 1 - epsilon, 1 + epsilonHigh) * gain);
   return Array.from(given.logp, () => loss / given.logp.length);
 };
@@ -149,7 +147,7 @@ export function policyLoss(
   given: SampledCompletion,
   options: Partial<PolicyOptions> = {},
 ): { loss: number; slopes: Float64Array } {
-  const formula = POLICY_FORMULAS[name] as PolicyLoss;
+  const formula = POLICY_FORMULAS[name];
   const all = { ...POLICY_DEFAULTS, ...options };
   const fixed = given.logp.slice();
   const at: (logp: Float64Array) => number = (logp) =>

@@ -68,16 +68,16 @@ describe('rollout: A2POTrainer', () => {
     const args = { numValueSamples: 512, maxSteps: 1, perDeviceTrainBatchSize: 2 };
     const one = await trained(gpu, await starter({ args, trainDataset: ROWS.slice(0, 2) }), undefined, load);
     const [found] = eachStep(one.events, 'v_star');
-    expect(Math.abs((found as number) - BETA * Math.log(moment(1)))).to.be.below(4 * error);
+    expect(Math.abs(found - BETA * Math.log(moment(1)))).to.be.below(4 * error);
     const [metrics] = one.events.flatMap((event) => (event.type === 'step' ? [event.metrics] : []));
     const rollout = one.events.find(({ type }) => type === 'rollout');
     if (!metrics || rollout?.type !== 'rollout') throw new Error('no step');
-    expect(metrics.advantage).to.be.closeTo(metrics.reward! - metrics.v_star!, 1e-6);
+    expect(metrics.advantage).to.be.closeTo(metrics.reward - metrics.v_star, 1e-6);
     // Nothing is learned yet, so the loss is that of the advantages alone.
     expect(metrics.implicit_reward).to.be.closeTo(0, 1e-5);
     const squares = rollout.advantages.map((each) => each ** 2);
     expect(metrics.loss).to.be.closeTo(squares.reduce((a, b) => a + b, 0) / 2, 1e-5);
-    expect(metrics.objective).to.be.closeTo(metrics.reward!, 1e-6);
+    expect(metrics.objective).to.be.closeTo(metrics.reward, 1e-6);
   });
 
   it('is deterministic, and resumes between steps that share a batch and in the stage before training', async () => {

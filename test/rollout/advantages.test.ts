@@ -34,11 +34,11 @@ function expected(
       return;
     }
     const values = advantages(
-      tuple.map((y) => rewards[y] as number),
+      tuple.map((y) => rewards[y]),
       { numGenerations, baseline },
     );
     tuple.forEach((y, i) => {
-      coefficients[y] = (coefficients[y] as number) + (probability * (values[i] as number)) / numGenerations;
+      coefficients[y] = coefficients[y] + (probability * values[i]) / numGenerations;
     });
   };
   visit([], 1);
@@ -54,8 +54,8 @@ describe('rollout/advantages over all groups', () => {
     const probabilities = sequences(vocabulary, most, vocabulary);
     const { normal } = random(most);
     const rewards = probabilities.map(() => normal());
-    const mean = probabilities.reduce((sum, p, y) => sum + p * (rewards[y] as number), 0);
-    const truth = (y: number) => (probabilities[y] as number) * ((rewards[y] as number) - mean);
+    const mean = probabilities.reduce((sum, p, y) => sum + p * rewards[y], 0);
+    const truth = (y: number) => probabilities[y] * (rewards[y] - mean);
     const name = `${probabilities.length} sequences, groups of ${numGenerations}`;
 
     it(`leave_one_out is p (r − E r): ${name}`, () => {
@@ -72,7 +72,7 @@ describe('rollout/advantages over all groups', () => {
     it(`none is p r, which has the same gradient: ${name}`, () => {
       const found = expected(probabilities, rewards, numGenerations, 'none');
       for (const [y, value] of found.entries())
-        expect(value).to.be.closeTo((probabilities[y] as number) * (rewards[y] as number), 1e-12);
+        expect(value).to.be.closeTo(probabilities[y] * rewards[y], 1e-12);
     });
   }
 });

@@ -15,15 +15,15 @@ const logReference = logSoftmaxes(tree.reference);
 
 /** The states and tokens of each text, its probability, and the rewards of its tokens. */
 const walks = texts.map((text, y) => {
-  const states = text.map((_, t) => place.get(text.slice(0, t).join()) as number);
-  const at = (table: Float64Array, t: number) => table[(states[t] as number) * VOCABULARY + text[t]!]!;
+  const states = text.map((_, t) => place.get(text.slice(0, t).join())!);
+  const at = (table: Float64Array, t: number) => table[states[t] * VOCABULARY + text[t]];
   const probability = Math.exp(text.reduce((sum, _, t) => sum + at(logPolicy, t), 0));
   const logRatios = text.map((_, t) => at(logPolicy, t) - at(logReference, t));
   return {
     text,
     states,
     probability,
-    rewards: tokenRewards(logRatios, tree.rewards[y] as number, { klCoef: BETA }),
+    rewards: tokenRewards(logRatios, tree.rewards[y], { klCoef: BETA }),
   };
 });
 
@@ -40,8 +40,8 @@ describe('rollout/gae', () => {
       const rewards = normals(length, 1);
       const values = normals(length, 1);
       const found = generalizedAdvantages(rewards, values, { gamma: 1, lam: 1 });
-      for (let t = 0, left = sum(rewards); t < length; left -= rewards[t] as number, t++)
-        expect(found[t]).to.be.closeTo(left - (values[t] as number), 1e-12 * length);
+      for (let t = 0, left = sum(rewards); t < length; left -= rewards[t], t++)
+        expect(found[t]).to.be.closeTo(left - values[t], 1e-12 * length);
     }
   });
 
@@ -81,8 +81,8 @@ describe('rollout/gae', () => {
     const weights = walks.map(({ probability }) => probability);
     for (const values of ['exact', 'zero']) {
       const advantages = advantagesOf(values, 1);
-      const tokens = sum(advantages.map((list, y) => list.length * (weights[y] as number)));
-      const mean = sum(advantages.map((list, y) => sum(list) * (weights[y] as number))) / tokens;
+      const tokens = sum(advantages.map((list, y) => list.length * weights[y]));
+      const mean = sum(advantages.map((list, y) => sum(list) * weights[y])) / tokens;
       const truth = trueGradient();
       const shifted = gradient(advantages.map((list) => list.map((x) => x - mean)));
       expect(relativeL2(shifted, truth), values).to.be.below(1e-12);
@@ -98,10 +98,10 @@ describe('rollout/gae', () => {
     expect(sum(flat) / flat.length).to.be.closeTo(0, 1e-14);
     expect(sum(flat.map((x) => x * x)) / (flat.length - 1)).to.be.closeTo(1, 1e-7);
     const kept = whitened(lists, { shiftMean: false }).flatMap((list) => [...list]);
-    for (const [i, x] of kept.entries()) expect(x).to.be.closeTo((flat[i] as number) + mean, 1e-14);
+    for (const [i, x] of kept.entries()) expect(x).to.be.closeTo(flat[i] + mean, 1e-14);
     expect(whitened([[3], []]).map((list) => [...list])).to.deep.equal([[0], []]);
     // If all are equal, the result stays finite: TRL adds 1e-8 to the variance.
-    expect([...(whitened([[2, 2]])[0] as Float64Array)]).to.deep.equal([0, 0]);
+    expect([...whitened([[2, 2]])[0]]).to.deep.equal([0, 0]);
   });
 });
 
@@ -109,7 +109,7 @@ function advantagesOf(values: string, lam: number): Float64Array[] {
   return walks.map(({ states, rewards }) =>
     generalizedAdvantages(
       rewards,
-      states.map((state) => VALUES[values]?.[state] as number),
+      states.map((state) => VALUES[values]?.[state]),
       { gamma: 1, lam },
     ),
   );
@@ -120,10 +120,10 @@ function gradient(coefficients: readonly ArrayLike<number>[]): Float64Array {
   const total = new Float64Array(logPolicy.length);
   for (const [y, { text, states, probability }] of walks.entries()) {
     for (const [t, state] of states.entries()) {
-      const weight = probability * (coefficients[y]?.[t] as number);
+      const weight = probability * coefficients[y]?.[t];
       for (let token = 0; token < VOCABULARY; token++) {
         const at = state * VOCABULARY + token;
-        total[at] = total[at]! + weight * ((token === text[t] ? 1 : 0) - Math.exp(logPolicy[at] as number));
+        total[at] = total[at] + weight * ((token === text[t] ? 1 : 0) - Math.exp(logPolicy[at]));
       }
     }
   }
@@ -141,12 +141,12 @@ function exactValues(): number[] {
   for (const { states, rewards, probability } of walks) {
     let left = sum(rewards);
     for (const [t, state] of states.entries()) {
-      earned[state] = earned[state]! + probability * left;
-      visits[state] = visits[state]! + probability;
-      left -= rewards[t] as number;
+      earned[state] = earned[state] + probability * left;
+      visits[state] = visits[state] + probability;
+      left -= rewards[t];
     }
   }
-  return earned.map((value, state) => value / (visits[state] as number));
+  return earned.map((value, state) => value / visits[state]);
 }
 
 function logSoftmaxes(logits: readonly number[]): Float64Array {
@@ -157,7 +157,7 @@ function logSoftmaxes(logits: readonly number[]): Float64Array {
 }
 
 function cosineOf(a: Float64Array, b: Float64Array): number {
-  const dot = (x: Float64Array, y: Float64Array) => sum(x.map((value, i) => value * (y[i] as number)));
+  const dot = (x: Float64Array, y: Float64Array) => sum(x.map((value, i) => value * y[i]));
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 

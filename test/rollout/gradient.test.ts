@@ -32,9 +32,9 @@ function enumerated(exact: DecoderModel, adapter: Adapter) {
   const policy = allTexts(withAdapter(exact, adapter), ENDS);
   const probabilities = policy.map(({ logprob }) => Math.exp(logprob));
   const returns = policy.map(
-    ({ tokens, logprob }, y) => rewardOf(tokens) - BETA * (logprob - (reference[y]?.logprob as number)),
+    ({ tokens, logprob }, y) => rewardOf(tokens) - BETA * (logprob - reference[y]?.logprob),
   );
-  const objective = probabilities.reduce((sum, p, y) => sum + p * (returns[y] as number), 0);
+  const objective = probabilities.reduce((sum, p, y) => sum + p * returns[y], 0);
   return { texts: policy.map(({ tokens }) => tokens), probabilities, returns, objective };
 }
 
@@ -57,7 +57,7 @@ describe('rollout: the expected gradient of RLOO', () => {
     const { gpu, model, exact, adapter } = await setup();
     const { texts, probabilities, returns, objective } = enumerated(exact, adapter);
     expect(texts.length).to.equal(85);
-    const coefficients = returns.map((value, y) => (probabilities[y] as number) * (value - objective));
+    const coefficients = returns.map((value, y) => probabilities[y] * (value - objective));
 
     const trained = model.attach(adapter, { trainable: true });
     const parameters = trained.parameters!;
@@ -81,11 +81,9 @@ describe('rollout: the expected gradient of RLOO', () => {
     const gradients = await parameters.read('gradients');
     const { loss: value } = await means;
     // At ratio 1 the loss is −Σ c, which is 0: it contains no information.
-    expect(value!.value).to.be.closeTo(0, 1e-5);
+    expect(value.value).to.be.closeTo(0, 1e-5);
 
-    const upstream = texts.flatMap(({ length }, y) =>
-      Array.from({ length }, () => -(coefficients[y] as number)),
-    );
+    const upstream = texts.flatMap(({ length }, y) => Array.from({ length }, () => -coefficients[y]));
     const truth = policy.backward(Float64Array.from(upstream));
     for (const [module, { a, b }] of truth.adapters) {
       expect(relativeL2(gradients.get(`${module}.lora_A`)!, a), `${module} A`).to.be.below(
@@ -97,8 +95,8 @@ describe('rollout: the expected gradient of RLOO', () => {
     }
 
     // The same as the change of J itself when a number changes.
-    const [module, { b }] = [...adapter.weights][1]!;
-    const kept = b[3] as number;
+    const [module, { b }] = [...adapter.weights][1];
+    const kept = b[3];
     const at = (x: number) => {
       b[3] = x;
       // As float32 represents it.
@@ -107,7 +105,7 @@ describe('rollout: the expected gradient of RLOO', () => {
     const [[above, more], [below, less]] = [at(kept + 2 ** -13), at(kept - 2 ** -13)];
     const slope = (more - less) / (above - below);
     b[3] = kept;
-    expect(-(truth.adapters.get(module)?.b[3] as number)).to.be.closeTo(slope, 1e-5);
+    expect(-truth.adapters.get(module)!.b[3]).to.be.closeTo(slope, 1e-5);
     scorer.dispose();
     model.dispose();
   });
@@ -133,7 +131,7 @@ describe('rollout: the expected gradient of RLOO', () => {
             completions.map((completion) => ({ prompt: [...PROMPT], completion })),
           ),
       );
-      const old = scored.flatMap((values) => [...values]).map((value, i) => value - (rows[i] as number));
+      const old = scored.flatMap((values) => [...values]).map((value, i) => value - rows[i]);
       const example = {
         prompt: [...PROMPT],
         completions,
@@ -152,10 +150,10 @@ describe('rollout: the expected gradient of RLOO', () => {
         plain.gradients.map((g) => g * Math.exp(0.2)),
       ),
     ).to.be.below(1e-4 + COARSE_PASS);
-    expect(inside.means['clip_ratio/high_mean']!.value).to.equal(0);
+    expect(inside.means['clip_ratio/high_mean'].value).to.equal(0);
     const beyond = await run(0.4, 1);
     expect(Math.max(...beyond.gradients.map(Math.abs))).to.equal(0);
-    expect(beyond.means['clip_ratio/high_mean']!.value).to.equal(1);
+    expect(beyond.means['clip_ratio/high_mean'].value).to.equal(1);
     // A bad completion that has become likelier is still made less likely; one that has become unlikely enough is not.
     const worse = await run(0.4, -1);
     expect(
@@ -166,7 +164,7 @@ describe('rollout: the expected gradient of RLOO', () => {
     ).to.be.below(1e-4 + COARSE_PASS);
     const gone = await run(-0.4, -1);
     expect(Math.max(...gone.gradients.map(Math.abs))).to.equal(0);
-    expect(gone.means['clip_ratio/low_mean']!.value).to.equal(1);
+    expect(gone.means['clip_ratio/low_mean'].value).to.equal(1);
     scorer.dispose();
     model.dispose();
   });

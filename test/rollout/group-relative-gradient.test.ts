@@ -34,7 +34,7 @@ function moved(adapter: Adapter): Adapter {
   const { normals } = random(21);
   const weights = [...adapter.weights].map(([name, pair]) => {
     const noise = normals(pair.b.length, 0.25);
-    return [name, { ...pair, b: pair.b.map((value, i) => value + (noise[i] as number)) }] as const;
+    return [name, { ...pair, b: pair.b.map((value, i) => value + noise[i]) }] as const;
   });
   return { ...adapter, weights: new Map(weights) };
 }
@@ -90,9 +90,9 @@ function expectedAdvantages(
     texts.forEach((other, z) => {
       const [own] = advantages([rewardOf(text), rewardOf(other)], { numGenerations: 2, baseline, scale });
       const share = dividesByGroup ? 2 / (text.length + other.length) : 1;
-      const value = (probabilities[z] as number) * share * (own as number);
+      const value = probabilities[z] * share * own;
       const side = value > 0 ? gains : losses;
-      side[y] = (side[y] as number) + value;
+      side[y] = side[y] + value;
     });
   });
   return { gains, losses };
@@ -154,15 +154,15 @@ async function compare(
   const parameters = trained.parameters!;
   parameters.zeroGradients();
   const scorer = logprobs().create(model, parameters);
-  const lengths = chosen.map(({ text }) => (texts[text] as number[]).length);
+  const lengths = chosen.map(({ text }) => texts[text].length);
   const weight = chosen.length * makesUp(lengths);
   const perRow = loss.reads.advantage?.per === 'row';
   const example: TokenizedExample = {
     prompt: [...PROMPT],
-    completions: chosen.map(({ text }) => texts[text] as number[]),
+    completions: chosen.map(({ text }) => texts[text]),
     columns: {
       advantage: chosen.flatMap(({ advantage }, i) =>
-        new Array<number>(perRow ? (lengths[i] as number) : 1).fill(weight * advantage),
+        new Array<number>(perRow ? lengths[i] : 1).fill(weight * advantage),
       ),
       oldLogprobs: chosen.flatMap(({ text }) => [...(old[text] as Float64Array)]),
     },
@@ -189,9 +189,9 @@ async function compare(
       of,
     );
     const by = over === 'sequence' ? slopes.length : over === 'constant' ? 256 : 1;
-    const start = rowStarts[text] as number;
+    const start = rowStarts[text];
     slopes.forEach((slope, t) => {
-      upstream[start + t] = (upstream[start + t] as number) + slope / by;
+      upstream[start + t] = upstream[start + t] + slope / by;
     });
   });
   const truth = policy.backward(upstream);
@@ -215,7 +215,7 @@ describe('rollout: the expected gradient of off-policy losses', () => {
 
   it('is tested at clipped and at unclipped ratios', () => {
     const ratios = known.logp.flatMap((rows, y) =>
-      Array.from(rows, (value, t) => Math.exp(value - (known.old[y]?.[t] as number))),
+      Array.from(rows, (value, t) => Math.exp(value - known.old[y]?.[t])),
     );
     expect(Math.min(...ratios)).to.be.below(0.8);
     expect(Math.max(...ratios)).to.be.above(1.3);
@@ -230,7 +230,7 @@ describe('rollout: the expected gradient of off-policy losses', () => {
       const baseline = name === 'rloo' ? 'leave_one_out' : 'group_mean';
       const { gains, losses } = expectedAdvantages(known, baseline, dividesByGroup);
       const weighed = (values: readonly number[]) =>
-        values.map((value, text) => ({ text, advantage: (known.probabilities[text] as number) * value }));
+        values.map((value, text) => ({ text, advantage: known.probabilities[text] * value }));
       const mean = (lengths: readonly number[]) => lengths.reduce((a, b) => a + b, 0) / lengths.length;
       await compare(known, each, [...weighed(gains), ...weighed(losses)], dividesByGroup ? mean : () => 1);
     });

@@ -148,7 +148,7 @@ describe('rollout/grpo', () => {
     expect(inLoss).to.include.keys('kl', 'kl/sequence');
     expect(inLoss).to.not.have.property('objective');
     expect(without).to.not.have.any.keys('kl', 'kl/sequence');
-    expect(inReward.objective).to.be.closeTo(inReward.reward! - 0.3 * inReward['kl/sequence']!, 1e-5);
+    expect(inReward.objective).to.be.closeTo(inReward.reward - 0.3 * inReward['kl/sequence'], 1e-5);
   });
 
   it('plans generation, the reference and training together', async () => {
@@ -171,7 +171,7 @@ describe('rollout/grpo', () => {
       { maxSteps: 1 },
       {
         advantageFunc: ({ returns, byFunction, numGenerations }) => {
-          seen.push(returns.length, numGenerations, byFunction.get('hashed')?.weight as number);
+          seen.push(returns.length, numGenerations, byFunction.get('hashed')!.weight);
           return returns.map((_, i) => (i % 2 ? 1 : -1));
         },
       },

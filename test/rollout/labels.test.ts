@@ -12,7 +12,7 @@ function samplesOf(
   finished: 'eos' | 'length' = 'eos',
 ): Samples {
   return {
-    tokenizer: undefined as never,
+    tokenizer: undefined!,
     prompts: pairs.map((_, p) => ({ ids: [p + 1], row: { prompt: `p${p}`, columns: { topic: p } } })),
     examples: pairs.map(([a, b], p) => ({ prompt: [p + 1], completions: [[a], [b]] })),
     completions: pairs.flatMap((pair) => pair.map((id) => `t${id}`)),
@@ -25,7 +25,7 @@ const options = (step = 1, signal?: AbortSignal) => {
   const kept: number[] = [];
   return { step, signal, kept, keep: async () => void kept.push(kept.length) };
 };
-const byId: BatchReward = ({ completionIds }) => completionIds.map(([id]) => (id === 9 ? null : id!));
+const byId: BatchReward = ({ completionIds }) => completionIds.map(([id]) => (id === 9 ? null : id));
 
 describe('rollout/labels', () => {
   it('greedy: the first of equals, otherwise the higher reward, and undecided if one is unrated', async () => {

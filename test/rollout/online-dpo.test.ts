@@ -77,22 +77,22 @@ describe('rollout: OnlineDPOTrainer', () => {
     const steps = events.flatMap((event) => (event.type === 'step' ? [event.metrics] : []));
     const rollouts = events.flatMap((event) => (event.type === 'rollout' ? [event] : []));
     for (const [i, metrics] of steps.entries()) {
-      const { rewards, advantages } = rollouts[i]!;
+      const { rewards, advantages } = rollouts[i];
       const scores = rewards as number[];
       const mean = scores.reduce((a, b) => a + b, 0) / scores.length;
       expect(metrics['objective/scores']).to.be.closeTo(mean, 1e-9);
-      const margins = Array.from({ length: 4 }, (_, p) => Math.abs(scores[2 * p]! - scores[2 * p + 1]!));
+      const margins = Array.from({ length: 4 }, (_, p) => Math.abs(scores[2 * p] - scores[2 * p + 1]));
       expect(metrics['objective/scores_margin']).to.be.closeTo(margins.reduce((a, b) => a + b, 0) / 4, 1e-9);
       for (let p = 0; p < 4; p++)
         expect(advantages.slice(2 * p, 2 * p + 2)).to.deep.equal(
-          scores[2 * p]! >= scores[2 * p + 1]! ? [1, -1] : [-1, 1],
+          scores[2 * p] >= scores[2 * p + 1] ? [1, -1] : [-1, 1],
         );
-      const kl = metrics['objective/kl']!;
+      const kl = metrics['objective/kl'];
       expect(metrics['objective/non_score_reward']).to.be.closeTo(-0.5 * kl, 1e-9);
       expect(metrics['objective/rlhf_reward']).to.be.closeTo(mean - 0.5 * kl, 1e-9);
       expect(metrics['kl/sequence']).to.equal(kl);
       // The implicit rewards are K1 of both, times β.
-      const implicit = (metrics['rewards/chosen']! + metrics['rewards/rejected']!) / 2;
+      const implicit = (metrics['rewards/chosen'] + metrics['rewards/rejected']) / 2;
       expect(0.5 * kl).to.be.closeTo(implicit, 1e-5);
       expect(metrics).to.include.keys('logps/chosen', 'val/contain_eos_token', 'rewards/accuracies', 'beta');
       expect(metrics['objective/entropy']).to.be.above(0);

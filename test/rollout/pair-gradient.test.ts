@@ -57,7 +57,7 @@ function enumerated({ exact, adapter }: Setup, longest: number) {
   return policy.map(({ tokens, logprob }, y) => ({
     tokens,
     probability: Math.exp(logprob),
-    ratio: logprob - (reference[y]?.logprob as number),
+    ratio: logprob - reference[y]?.logprob,
   }));
 }
 
@@ -80,7 +80,7 @@ async function onDevice({ gpu, model, trained }: Setup, loss: TrainingLoss, exam
   const gradients = await parameters.read('gradients');
   const losses = await Promise.all(means);
   scorer.dispose();
-  return { gradients, loss: losses.reduce((sum, { loss }) => sum + loss!.value, 0) };
+  return { gradients, loss: losses.reduce((sum, { loss }) => sum + loss.value, 0) };
 }
 
 /** Compares with float64: each text's log π has the derivative `slopes`. */
@@ -92,7 +92,7 @@ function expectGradients(
 ) {
   const sequences = texts.map((completion) => ({ prompt: [...PROMPT], completion: [...completion] }));
   const policy = decoder(withAdapter(exact, adapter), packSequences(sequences));
-  const upstream = texts.flatMap(({ length }, y) => new Array<number>(length).fill(slopes[y] as number));
+  const upstream = texts.flatMap(({ length }, y) => new Array<number>(length).fill(slopes[y]));
   const truth = policy.backward(Float64Array.from(upstream));
   for (const [module, { a, b }] of truth.adapters) {
     for (const [side, expected] of [
@@ -142,18 +142,18 @@ describe('rollout: the expected gradient of online DPO', () => {
       const pairs = [
         ...allPairs(
           texts.length,
-          (y) => texts[y]!.probability,
-          (a, b) => CHANCES[labels](rewards[a]!, rewards[b]!),
+          (y) => texts[y].probability,
+          (a, b) => CHANCES[labels](rewards[a], rewards[b]),
         ),
       ];
       const slopes = texts.map(() => 0);
       for (const { a, b, weight } of pairs) {
-        const slope = weight * SLOPES[lossType](texts[a]!.ratio - texts[b]!.ratio);
-        slopes[a]! += slope;
-        slopes[b]! -= slope;
+        const slope = weight * SLOPES[lossType](texts[a].ratio - texts[b].ratio);
+        slopes[a] += slope;
+        slopes[b] -= slope;
       }
       const examples = pairs.map(({ a, b, weight }) => ({
-        example: { prompt: [...PROMPT], completions: [texts[a]!.tokens, texts[b]!.tokens] },
+        example: { prompt: [...PROMPT], completions: [texts[a].tokens, texts[b].tokens] },
         weight,
       }));
       const { gradients } = await onDevice(all, loss, examples);
@@ -181,11 +181,11 @@ describe('rollout: the expected gradient of online DPO', () => {
       const pair = (chosen: number, rejected: number, weight: number) => ({
         example: {
           prompt: [...PROMPT],
-          completions: [texts[chosen]!.tokens, texts[rejected]!.tokens],
+          completions: [texts[chosen].tokens, texts[rejected].tokens],
         },
         weight,
       });
-      const chance = sigma(rewards[a]! - rewards[b]!);
+      const chance = sigma(rewards[a] - rewards[b]);
       const norm = async (weighed: Weighed[]) => {
         const { gradients } = await onDevice(all, loss, weighed);
         return Math.hypot(...[...gradients.values()].flatMap((values) => [...values]));
@@ -212,15 +212,15 @@ describe('rollout: the expected gradient of A*-PO', () => {
     const texts = enumerated(all, 3);
     expect(texts.length).to.equal(85);
     const returns = texts.map(({ tokens, ratio }) => rewardOf(tokens) - BETA * ratio);
-    const objective = texts.reduce((sum, { probability }, y) => sum + probability * returns[y]!, 0);
+    const objective = texts.reduce((sum, { probability }, y) => sum + probability * returns[y], 0);
     // ∇J = E[(r − βK1 − J) ∇ log π].
-    const slopes = texts.map(({ probability }, y) => -2 * BETA * probability * (returns[y]! - objective));
+    const slopes = texts.map(({ probability }, y) => -2 * BETA * probability * (returns[y] - objective));
     // For any V*: it is a baseline here.
     const advantages = texts.map(({ tokens }) => rewardOf(tokens) - 0.7);
     const found = await onDevice(
       all,
       loss,
-      weighed(texts, (y) => advantages[y]!),
+      weighed(texts, (y) => advantages[y]),
     );
     expectGradients(
       all,
@@ -229,7 +229,7 @@ describe('rollout: the expected gradient of A*-PO', () => {
       slopes,
     );
     const expected = texts.reduce(
-      (sum, { probability, ratio }, y) => sum + probability * (BETA * ratio - advantages[y]!) ** 2,
+      (sum, { probability, ratio }, y) => sum + probability * (BETA * ratio - advantages[y]) ** 2,
       0,
     );
     expect(found.loss / expected).to.be.closeTo(1, 1e-5 + COARSE_PASS);
@@ -243,12 +243,12 @@ describe('rollout: the expected gradient of A*-PO', () => {
     const at = await onDevice(
       all,
       loss,
-      weighed(texts, (y) => BETA * texts[y]!.ratio),
+      weighed(texts, (y) => BETA * texts[y].ratio),
     );
     const away = await onDevice(
       all,
       loss,
-      weighed(texts, (y) => rewardOf(texts[y]!.tokens)),
+      weighed(texts, (y) => rewardOf(texts[y].tokens)),
     );
     const norm = (gradients: ReadonlyMap<string, Float32Array>) =>
       Math.hypot(...[...gradients.values()].flatMap((values) => [...values]));

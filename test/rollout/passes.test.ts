@@ -78,20 +78,20 @@ describe('passes of a step on rollouts', () => {
 
   it('with a KL in the reward: policy and reference, each over whole groups, and training', async () => {
     const { passes, groups } = await passesOf({ beta: 0.3, klIn: 'reward' });
-    const all = (groups[0] as number) + (groups[1] as number);
+    const all = groups[0] + groups[1];
     // In the first step the policy is the reference, so that equal rewards are equal returns.
     expect(passes).to.deep.equal([all, all, groups[1]]);
   });
 
   it('with a KL in the loss: the reference, and training; the policy is not scored in advance', async () => {
     const { passes, groups } = await passesOf({ beta: 0.3 });
-    const all = (groups[0] as number) + (groups[1] as number);
+    const all = groups[0] + groups[1];
     expect(passes).to.deep.equal([all, all]);
   });
 
   it('with reused completions: the policy is scored once, and silent groups are not computed', async () => {
     const { passes, groups } = await passesOf({ numIterations: 2, maxSteps: 2 });
-    const all = (groups[0] as number) + (groups[1] as number);
+    const all = groups[0] + groups[1];
     expect(passes).to.deep.equal([all, groups[1], groups[1]]);
   });
 });

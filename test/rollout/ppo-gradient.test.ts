@@ -96,7 +96,7 @@ function perToken({ exact, policy, example, texts }: Awaited<ReturnType<typeof s
   const own = decoder(withAdapter(exact, policy), packed);
   const base = decoder(exact, packed);
   const states = texts.flatMap(({ tokens }) => tokens.map((_, t) => tokens.slice(0, t).join()));
-  return { own, base, states, logRatios: own.logprob.map((value, i) => value - (base.logprob[i] as number)) };
+  return { own, base, states, logRatios: own.logprob.map((value, i) => value - base.logprob[i]) };
 }
 
 /** Lists by text of numbers stored in a row. */
@@ -104,7 +104,7 @@ function split(values: ArrayLike<number>, lengths: readonly number[]): number[][
   let end = 0;
   return lengths.map((length) => {
     end += length;
-    return Array.from({ length }, (_, i) => values[end - length + i] as number);
+    return Array.from({ length }, (_, i) => values[end - length + i]);
   });
 }
 
@@ -116,34 +116,34 @@ describe('rollout: the expected gradients of PPO', () => {
     const lengths = texts.map(({ tokens }) => tokens.length);
     const probabilities = texts.map(({ logprob }) => Math.exp(logprob));
     const rewards = split(logRatios, lengths).map((ratios, y) =>
-      tokenRewards(ratios, rewardOf(texts[y]!.tokens), { klCoef: BETA }),
+      tokenRewards(ratios, rewardOf(texts[y].tokens), { klCoef: BETA }),
     );
     const [earned, visits] = [new Map<string, number>(), new Map<string, number>()];
     const statesOf = split(
       states.map((_, i) => i),
       lengths,
-    ).map((list) => list.map((i) => states[i] as string));
+    ).map((list) => list.map((i) => states[i]));
     for (const [y, list] of statesOf.entries()) {
       for (const [t, state] of list.entries()) {
-        const p = probabilities[y] as number;
-        earned.set(state, (earned.get(state) ?? 0) + p * sum(rewards[y]!.subarray(t)));
+        const p = probabilities[y];
+        earned.set(state, (earned.get(state) ?? 0) + p * sum(rewards[y].subarray(t)));
         visits.set(state, (visits.get(state) ?? 0) + p);
       }
     }
-    const exactValue = (state: string) => (earned.get(state) as number) / (visits.get(state) as number);
-    const objective = sum(probabilities.map((p, y) => p * sum(rewards[y]!)));
+    const exactValue = (state: string) => earned.get(state)! / visits.get(state)!;
+    const objective = sum(probabilities.map((p, y) => p * sum(rewards[y])));
     const truth = own.backward(
       Float64Array.from(
-        statesOf.flatMap((list, y) => list.map(() => -probabilities[y]! * (sum(rewards[y]!) - objective))),
+        statesOf.flatMap((list, y) => list.map(() => -probabilities[y] * (sum(rewards[y]) - objective))),
       ),
     );
     const tokens = sum(lengths);
     for (const lam of [0, 0.95, 1]) {
       const advantage = statesOf.flatMap((list, y) => {
         const values = list.map(exactValue);
-        const found = generalizedAdvantages(rewards[y]!, values, { gamma: 1, lam });
+        const found = generalizedAdvantages(rewards[y], values, { gamma: 1, lam });
         // The loss is a mean over all tokens; this makes it the expectation.
-        return [...found].map((value) => tokens * probabilities[y]! * value);
+        return [...found].map((value) => tokens * probabilities[y] * value);
       });
       const zeros = states.map(() => 0);
       const columns = { advantage, oldLogprobs: [...own.logprob], oldValues: zeros, returns: zeros };
@@ -156,8 +156,8 @@ describe('rollout: the expected gradients of PPO', () => {
           TOLERANCE,
         );
       }
-      expect(means['val/ratio']!.value).to.be.closeTo(1, 1e-5);
-      expect(means['policy/clipfrac_avg']!.value).to.be.below(0.51);
+      expect(means['val/ratio'].value).to.be.closeTo(1, 1e-5);
+      expect(means['policy/clipfrac_avg'].value).to.be.below(0.51);
     }
     all.done();
   });
@@ -184,14 +184,14 @@ describe('rollout: the expected gradients of PPO', () => {
       const head = (await all.roles.parameters.read('values')).get('value.score.weight')!;
       const width = head.length;
       const values = Array.from(packed.rows, (row) =>
-        head.reduce((total, w, i) => total + w * (critic.hidden[row * width + i] as number), 0),
+        head.reduce((total, w, i) => total + w * critic.hidden[row * width + i], 0),
       );
       const drift = normals(states, 0.25);
       const returns = Array.from(normals(states, 0.5), Math.fround);
-      const oldValues = values.map((v, i) => Math.fround(v + (drift[i] as number)));
+      const oldValues = values.map((v, i) => Math.fround(v + drift[i]));
       const { gradients, means } = await all.run({
         advantage: Array.from(advantage, Math.fround),
-        oldLogprobs: Array.from(own.logprob, (x, i) => x - (shifts[i] as number)),
+        oldLogprobs: Array.from(own.logprob, (x, i) => x - shifts[i]),
         oldValues,
         returns: [...returns],
       });
@@ -200,7 +200,7 @@ describe('rollout: the expected gradients of PPO', () => {
       const count = own.logprob.length;
       let clipped = 0;
       const upstream = Float64Array.from(advantage, (gain, i) => {
-        const ratio = Math.exp(shifts[i] as number);
+        const ratio = Math.exp(shifts[i]);
         const bound = Math.min(Math.max(ratio, 1 - CLIP), 1 + CLIP);
         const dead = -gain * bound > -gain * ratio;
         if (dead) clipped++;
@@ -210,7 +210,7 @@ describe('rollout: the expected gradients of PPO', () => {
       let held = 0;
       let loss = 0;
       const slopes = values.map((v, i) => {
-        const [old, aim] = [oldValues[i] as number, returns[i] as number];
+        const [old, aim] = [oldValues[i], returns[i]];
         const [free, bound] = [v - aim, Math.min(Math.max(v, old - CLIP), old + CLIP) - aim];
         const isHeld = bound ** 2 > free ** 2;
         if (isHeld) held++;
@@ -221,8 +221,8 @@ describe('rollout: the expected gradients of PPO', () => {
       const dhead = new Float64Array(width);
       packed.rows.forEach((row, r) => {
         for (let i = 0; i < width; i++) {
-          dhidden[row * width + i] = dhidden[row * width + i]! + slopes[r]! * head[i]!;
-          dhead[i] = dhead[i]! + slopes[r]! * critic.hidden[row * width + i]!;
+          dhidden[row * width + i] = dhidden[row * width + i] + slopes[r] * head[i];
+          dhead[i] = dhead[i] + slopes[r] * critic.hidden[row * width + i];
         }
       });
       const valueTruth = critic.backwardHidden(dhidden);
@@ -230,11 +230,11 @@ describe('rollout: the expected gradients of PPO', () => {
       // Some are clipped and some are not; otherwise this would prove nothing.
       expect(clipped / count).to.be.within(0.1, 0.6);
       expect(held / states).to.be.within(0.05, 0.6);
-      expect(means['policy/clipfrac_avg']!.value).to.be.closeTo(clipped / count, 1e-6);
-      expect(means['val/clipfrac_avg']!.value).to.be.closeTo(held / states, 1e-6);
-      expect(means['loss/value_avg']!.value).to.be.closeTo(loss, 1e-5);
-      expect(means.loss!.value).to.be.closeTo(
-        means['loss/policy_avg']!.value + VF_COEF * means['loss/value_avg']!.value,
+      expect(means['policy/clipfrac_avg'].value).to.be.closeTo(clipped / count, 1e-6);
+      expect(means['val/clipfrac_avg'].value).to.be.closeTo(held / states, 1e-6);
+      expect(means['loss/value_avg'].value).to.be.closeTo(loss, 1e-5);
+      expect(means.loss.value).to.be.closeTo(
+        means['loss/policy_avg'].value + VF_COEF * means['loss/value_avg'].value,
         1e-6,
       );
       for (const [prefix, truth] of [

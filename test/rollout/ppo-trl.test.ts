@@ -36,9 +36,9 @@ function recorded({ rollouts, settings }: typeof runs.last, maker: PPOExperience
   const samplesOf = ({ prompts, completions }: (typeof rollouts)[number]): Samples => {
     const texts = completions.map((ids) => ids.join(' '));
     return {
-      tokenizer: undefined as never,
+      tokenizer: undefined!,
       prompts: prompts.map((ids) => ({ row: { prompt: ids.join(' '), columns: {} }, ids })),
-      examples: prompts.map((prompt, i) => ({ prompt, completions: [completions[i] as number[]] })),
+      examples: prompts.map((prompt, i) => ({ prompt, completions: [completions[i]] })),
       completions: texts,
       finished: completions.map((ids) => (ids.at(-1) === END ? 'eos' : 'length')),
     };
@@ -56,7 +56,7 @@ function recorded({ rollouts, settings }: typeof runs.last, maker: PPOExperience
     async *step(step, context) {
       const [number, within] = [Math.floor((step - 1) / serves), (step - 1) % serves];
       if (within === 0) {
-        const made = await maker.make(samplesOf(rollouts[number]!), context, {
+        const made = await maker.make(samplesOf(rollouts[number]), context, {
           step,
           signal: undefined,
           keep: async () => undefined,
@@ -99,10 +99,10 @@ async function follow(run: typeof runs.last, scoreAfterEos: boolean) {
   const loss = lossOf(FAMILIES.ppo, { ...family, lossType: 'ppo' });
   const valueLoss = lossOf(FAMILIES.ppo, { ...family, lossType: 'ppo_value' });
   const scores = new Map(
-    rollouts.flatMap(({ completions, scores }) => completions.map((ids, i) => [ids.join(' '), scores[i]!])),
+    rollouts.flatMap(({ completions, scores }) => completions.map((ids, i) => [ids.join(' '), scores[i]])),
   );
   const reward = ({ completionIds }: { completionIds: readonly (readonly number[])[] }) =>
-    completionIds.map((ids) => scores.get(ids.join(' ')) as number);
+    completionIds.map((ids) => scores.get(ids.join(' '))!);
   const maker = new PPOExperience(
     loss.reads,
     { reads: valueLoss.reads, rows },
@@ -145,7 +145,7 @@ describe('rollout: PPO compared with that of TRL 1.12', () => {
       const { found, trained } = await follow(run, behind);
       expect(found.length).to.equal(run.gradNorms.length);
       for (const [i, norm] of run.gradNorms.entries())
-        expect(found[i]!.grad_norm! / norm, `gradient norm of step ${i + 1}`).to.be.closeTo(
+        expect(found[i].grad_norm / norm, `gradient norm of step ${i + 1}`).to.be.closeTo(
           1,
           1e-3 + COARSE_PASS,
         );
@@ -154,7 +154,7 @@ describe('rollout: PPO compared with that of TRL 1.12', () => {
         if (metric === 'val/ratio_var' || (behind && OVER_PADDING.includes(metric))) continue;
         for (const [update, value] of values.entries()) {
           const steps = found.slice(update * serves, (update + 1) * serves);
-          const ours = mean(steps.map((metrics) => metrics[metric] as number));
+          const ours = mean(steps.map((metrics) => metrics[metric]));
           const bound = 1e-2 * Math.max(Math.abs(value), 0.1) + COARSE_PASS;
           expect(ours, `${metric} of batch ${update + 1}`).to.be.closeTo(value, bound);
         }

@@ -90,19 +90,19 @@ describe('rollout/ppo', () => {
     for await (const event of trainer.train()) events.push(event);
     const policy = allTexts(withAdapter(exact, await trainer.adapter!.toAdapter()), ENDS);
     const objective = policy.reduce((sum, { tokens, logprob }, y) => {
-      const ratio = logprob - (reference[y]?.logprob as number);
+      const ratio = logprob - reference[y]?.logprob;
       return sum + Math.exp(logprob) * (rewardOf(tokens) - BETA * ratio);
     }, 0);
     expect(objective).to.be.below(optimum);
     // The advantages are whitened, so steps do not shrink near the optimum; two thirds of the way is enough.
     expect(optimum - objective).to.be.below(0.33 * (optimum - before));
     const errors = eachStep(events, 'loss/value_avg');
-    expect(errors.at(-1)!).to.be.below(0.5 * errors[0]!);
+    expect(errors.at(-1)!).to.be.below(0.5 * errors[0]);
     expect(events.filter(({ type }) => type === 'rollout').length).to.equal(20);
     const ratios = eachStep(events, 'val/ratio');
     // The first pass over a batch is at ratio 1, the others are not.
     expect(ratios[4]).to.be.closeTo(1, 1e-4);
-    expect(Math.abs(ratios[7]! - 1)).to.be.above(1e-4);
+    expect(Math.abs(ratios[7] - 1)).to.be.above(1e-4);
     const step = events.find(({ type }) => type === 'step')!;
     expect(step)
       .to.have.property('metrics')
@@ -159,7 +159,7 @@ describe('rollout/ppo', () => {
     const runs = [1, 4].map(async (numGenerations) =>
       trained(gpu, await starter({ ...some, numGenerations }), undefined, load),
     );
-    const [apart, shared] = [await runs[0]!, await runs[1]!];
+    const [apart, shared] = [await runs[0], await runs[1]];
     const written = ({ events }: typeof apart) =>
       events.flatMap((event) => (event.type === 'rollout' ? [event.completions, event.advantages] : []));
     const [texts, advantages] = written(shared) as [string[], number[]];

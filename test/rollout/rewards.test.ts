@@ -13,14 +13,14 @@ const BATCH: Omit<RewardBatch, 'logMetric'> = {
     [5, 6],
   ],
   promptIds: [[7], [7], [8]],
-  tokenizer: undefined as never,
+  tokenizer: undefined!,
   columns: { solution: ['4', '4', undefined] },
   finished: ['eos', 'length', 'eos'],
   step: 3,
 };
 const IN_TIME = { timeout: 5 };
 const named = (name: string, reward: BatchReward) => Object.defineProperty(reward, 'name', { value: name });
-const built = (name: string) => named(name, REWARDS[name]!({ maxCompletionLength: 5 }));
+const built = (name: string) => named(name, REWARDS[name]({ maxCompletionLength: 5 }));
 
 describe('rollout/rewards', () => {
   it('weights several, ignores null ratings, and logs', async () => {
@@ -42,7 +42,7 @@ describe('rollout/rewards', () => {
     ['a wrong count', () => [1, 2], ['broken', 'returned 2 values for 3 completions']],
     ['NaN', () => [1, Number.NaN, 2], ['broken', 'completion 2', 'null']],
     ['text', () => ['a', 'b', 'c'] as never, ['broken', 'completion 1']],
-    ['nothing', () => undefined as never, ['broken', 'undefined']],
+    ['nothing', () => undefined!, ['broken', 'undefined']],
     [
       'an error',
       () => {
@@ -76,7 +76,7 @@ describe('rollout/rewards', () => {
     await expectRefused(async () => weighedRewards([]), 'rewards');
     await expectRefused(async () => weighedRewards([one, one]), 'one');
     await expectRefused(async () => weighedRewards([one], [1, 2]), 'rewardWeights', '2 entries');
-    expect(weighedRewards([() => [1]])[0]!.name).to.equal('reward_1');
+    expect(weighedRewards([() => [1]])[0].name).to.equal('reward_1');
   });
 });
 

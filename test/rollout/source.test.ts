@@ -93,7 +93,7 @@ describe('rollout/source', () => {
     for await (const event of trainer.train()) events.push(event);
     const policy = allTexts(withAdapter(exact, await trainer.adapter!.toAdapter()), ENDS);
     const objective = policy.reduce((sum, { tokens, logprob }, y) => {
-      const ratio = logprob - (reference[y]?.logprob as number);
+      const ratio = logprob - reference[y]?.logprob;
       return sum + Math.exp(logprob) * (rewardOf(tokens) - BETA * ratio);
     }, 0);
     expect(objective).to.be.below(optimum);
@@ -102,20 +102,18 @@ describe('rollout/source', () => {
 
     const held = trainer.logHistory.at(-1)!.metrics as Record<string, number>;
     expect(held.eval_effective_samples).to.be.above(100);
-    expect(Math.abs(held.eval_optimality_gap! - (optimum - objective))).to.be.below(
-      4 * held['eval_optimality_gap/standard_error']! + 1e-3,
+    expect(Math.abs(held.eval_optimality_gap - (optimum - objective))).to.be.below(
+      4 * held['eval_optimality_gap/standard_error'] + 1e-3,
     );
-    expect(held.eval_optimum!).to.be.closeTo(optimum, 0.05);
+    expect(held.eval_optimum).to.be.closeTo(optimum, 0.05);
     // By both estimates, and with the correction, which is small if the samples are worth more than a hundred.
     for (const name of ['optimum/jackknife', 'optimum/reference', 'optimum/reference/jackknife']) {
-      const error = held[`eval_${name}/standard_error`]!;
+      const error = held[`eval_${name}/standard_error`];
       expect(error, name).to.be.within(1e-6, 0.2);
-      expect(Math.abs(held[`eval_${name}`]! - optimum), name).to.be.below(4 * error);
+      expect(Math.abs(held[`eval_${name}`] - optimum), name).to.be.below(4 * error);
     }
     expect(held['eval_optimality_gap/lower_bound']).to.equal(0);
-    expect(Math.abs(held.eval_objective! - objective)).to.be.below(
-      4 * held['eval_objective/standard_error']!,
-    );
+    expect(Math.abs(held.eval_objective - objective)).to.be.below(4 * held['eval_objective/standard_error']);
     const rollouts = events.filter(({ type }) => type === 'rollout');
     expect(rollouts.length).to.equal(80);
     const ratios = eachStep(events, 'clip_ratio/high_mean');
@@ -184,10 +182,7 @@ describe('rollout/source', () => {
     expect(skipped.groups_skipped).to.equal(2);
     expect(whole.groups_skipped).to.equal(0);
     for (const name of ['loss', 'grad_norm', 'num_tokens', 'clip_ratio/low_mean'])
-      expect(skipped[name], name).to.be.closeTo(
-        whole[name] as number,
-        1e-6 * Math.abs(whole[name] as number) + 1e-9,
-      );
+      expect(skipped[name], name).to.be.closeTo(whole[name], 1e-6 * Math.abs(whole[name]) + 1e-9);
   });
 
   it('takes a step even if nothing has a gradient', async () => {

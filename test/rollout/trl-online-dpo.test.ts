@@ -42,10 +42,10 @@ const EXACT = { relative: 1e-3, absolute: 2e-5 };
 
 async function follow({ settings, rows, steps, adapter }: TrlRun): Promise<void> {
   const rewards = new Map(
-    rows.flatMap((row) => row.completions.map((ids, i) => [ids.join(' '), row.rewards[i] as number])),
+    rows.flatMap((row) => row.completions.map((ids, i) => [ids.join(' '), row.rewards[i]])),
   );
   const recorded: BatchReward = ({ completionIds }) =>
-    completionIds.map((ids) => rewards.get(ids.join(' ')) as number);
+    completionIds.map((ids) => rewards.get(ids.join(' '))!);
   const sample: RolloutParts['sample'] = async function* (_model, tokenizer, prompts) {
     const examples = prompts.map(({ ids }) => {
       const row = rows.find(({ prompt }) => prompt.join(' ') === ids.join(' '));
@@ -82,8 +82,8 @@ async function follow({ settings, rows, steps, adapter }: TrlRun): Promise<void>
   for (const [metric, values] of Object.entries(steps)) {
     values.forEach((value, i) => {
       const { relative, absolute } = metric === 'grad_norm' ? EXACT : METRIC;
-      const bound = coarseBound(metric, absolute + relative * Math.abs(value as number));
-      expect(found[i]?.[metric], `${metric} of step ${i + 1}`).to.be.closeTo(value as number, bound);
+      const bound = coarseBound(metric, absolute + relative * Math.abs(value!));
+      expect(found[i]?.[metric], `${metric} of step ${i + 1}`).to.be.closeTo(value!, bound);
     });
   }
   for (const [key, [norm, wave]] of Object.entries(adapter)) {

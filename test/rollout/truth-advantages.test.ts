@@ -24,10 +24,9 @@ function overTuples(
       for (const [y, p] of probabilities.entries()) visit([...tuple, y], probability * p);
       return;
     }
-    const group = tuple.map((y) => rewards[y] as number | null);
+    const group = tuple.map((y) => rewards[y]);
     const values = advantages(group, { numGenerations, baseline });
-    for (const [i, y] of tuple.entries())
-      sums[y] = (sums[y] as number) + (probability * (values[i] as number)) / numGenerations;
+    for (const [i, y] of tuple.entries()) sums[y] = sums[y] + (probability * values[i]) / numGenerations;
   };
   visit([], 1);
   return sums;
@@ -62,7 +61,7 @@ describe('truth: advantages over all groups', () => {
     const count = 4;
     /** Probability of n completions with a reward among the others. */
     const others = Array.from({ length: count }, (_, n) => {
-      const ways = [1, 3, 3, 1][n] as number;
+      const ways = [1, 3, 3, 1][n];
       return ways * (1 - unrated) ** n * unrated ** (count - 1 - n);
     });
     const shares = {
@@ -73,8 +72,8 @@ describe('truth: advantages over all groups', () => {
     for (const [baseline, share] of Object.entries(shares) as [Baseline, number][]) {
       const found = overTuples(probabilities, rewards, count, baseline);
       for (const [y, value] of found.entries()) {
-        const reward = rewards[y] as number | null;
-        const truth = reward === null ? 0 : (probabilities[y] as number) * share * (reward - rated);
+        const reward = rewards[y];
+        const truth = reward === null ? 0 : probabilities[y] * share * (reward - rated);
         expect(value, `${baseline}, completion ${y}`).to.be.closeTo(truth, EXACT);
       }
     }

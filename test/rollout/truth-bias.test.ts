@@ -14,7 +14,7 @@ import {
   type PairOptions,
   perToken,
 } from '../../src/studies/fixed-points/expected.ts';
-import { METHODS, type Method } from '../../src/studies/fixed-points/methods.ts';
+import { METHODS } from '../../src/studies/fixed-points/methods.ts';
 import {
   distribution,
   logRatios,
@@ -36,7 +36,7 @@ const { probabilities } = policy;
 const ratios = logRatios(policy, reference);
 const whole = ratios.map(sum);
 const weighed = (values: readonly (readonly number[])[]) =>
-  values.map((tokens, y) => tokens.map((value) => (probabilities[y] as number) * value));
+  values.map((tokens, y) => tokens.map((value) => probabilities[y] * value));
 const gradient = (values: readonly (readonly number[])[]) => scoreGradient(TREE, policy, weighed(values));
 
 /** ∇KL(π ‖ π_ref), and ∇E r. */
@@ -48,8 +48,7 @@ const STANDARDIZED = { baseline: 'group_mean', scale: 'group' } as const;
 const k3 = (k1: number) => Math.expm1(-k1) + k1;
 
 const cosine = (a: Float64Array, b: Float64Array) => {
-  const dot = (x: Float64Array, y: Float64Array) =>
-    x.reduce((total, value, i) => total + value * (y[i] as number), 0);
+  const dot = (x: Float64Array, y: Float64Array) => x.reduce((total, value, i) => total + value * y[i], 0);
   return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 };
 
@@ -99,21 +98,21 @@ describe('truth: the bias of each gradient', () => {
   it('of A*-PO is zero, whatever the value of the regression: −2β ∇J', () => {
     const { beta } = TREE;
     for (const value of [optimumOf(TREE), 0, -3]) {
-      const residual = whole.map((k1, y) => 2 * beta * (beta * k1 - ((TREE.rewards[y] as number) - value)));
+      const residual = whole.map((k1, y) => 2 * beta * (beta * k1 - (TREE.rewards[y] - value)));
       const truth = gradient(toTokens(TREE, returnsOf(TREE, policy))).map((slope) => -2 * beta * slope);
       expect(relativeL2(gradient(toTokens(TREE, residual)), truth)).to.be.below(1e-14);
     }
   });
 
   it('RLOO’s, on the device, is ∇J', async () => {
-    const { loss, batch } = METHODS.find(({ id }) => id === 'rloo') as Method;
+    const { loss, batch } = METHODS.find(({ id }) => id === 'rloo')!;
     const found = await onDevice(loss(TREE), batch);
     const truth = gradient(toTokens(TREE, returnsOf(TREE, policy)));
     expect(relativeL2(found, truth)).to.be.below(ON_DEVICE);
   });
 
   for (const id of ['ppo-1', 'ppo-exact', 'a2po', 'a2po-wrong']) {
-    const { name, loss, batch } = METHODS.find((method) => method.id === id) as Method;
+    const { name, loss, batch } = METHODS.find((method) => method.id === id)!;
     it(`is zero, on the device, for ${name}`, async () => {
       const found = await onDevice(loss(TREE), batch);
       const scale = id.startsWith('a2po') ? 2 * TREE.beta : 1;
@@ -123,7 +122,7 @@ describe('truth: the bias of each gradient', () => {
   }
 
   it('PPO’s, on the device, is that of its estimate with wrong values', async () => {
-    const { loss, batch } = METHODS.find(({ id }) => id === 'ppo-0') as Method;
+    const { loss, batch } = METHODS.find(({ id }) => id === 'ppo-0')!;
     const found = await onDevice(loss(TREE), batch);
     const { advantage } = batch(TREE, policy).columns;
     expect(relativeL2(found, gradient(advantage as number[][]))).to.be.below(ON_DEVICE);
@@ -132,7 +131,7 @@ describe('truth: the bias of each gradient', () => {
   });
 
   it('online DPO’s, on the device, moves each pair to the margin of its labels', async () => {
-    const { loss, batch } = METHODS.find(({ id }) => id === 'online-dpo-sampled') as Method;
+    const { loss, batch } = METHODS.find(({ id }) => id === 'online-dpo-sampled')!;
     const found = await onDevice(loss(TREE), batch);
     const { beta, rewards } = TREE;
     const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
@@ -140,8 +139,8 @@ describe('truth: the bias of each gradient', () => {
     const pulls = whole.map((own, y) =>
       sum(
         whole.map((other, z) => {
-          const label = sigmoid((rewards[y] as number) - (rewards[z] as number));
-          return (probabilities[z] as number) * beta * (label - sigmoid(beta * (own - other)));
+          const label = sigmoid(rewards[y] - rewards[z]);
+          return probabilities[z] * beta * (label - sigmoid(beta * (own - other)));
         }),
       ),
     );
@@ -168,7 +167,7 @@ describe('truth: the bias of each gradient', () => {
   for (const [name, lossType, options, error, cos] of GROUPS) {
     it(`of the reward in groups of two, ${name}: ${error}`, async () => {
       const loss = lossOf(FAMILIES.grpo, { lossType, beta: 0 });
-      const { over = 'batch' } = (loss.terms[0] as (typeof loss.terms)[number]).loss;
+      const { over = 'batch' } = loss.terms[0].loss;
       const credit = groupsOfTwo(options, over);
       const rewards = () => TREE.rewards;
       const found = await onDevice(loss, policyGradient(credit, rewards));

@@ -26,7 +26,7 @@ function drawn(texts: readonly Text[], uniform: number): Text {
     below += Math.exp(logprob);
     return uniform < below;
   };
-  return texts.find(isDrawn) ?? (texts[0] as Text);
+  return texts.find(isDrawn) ?? texts[0];
 }
 
 /** Two texts of the model, compared by the Bradley–Terry model. */
@@ -44,16 +44,13 @@ function comparisons(texts: readonly Text[]) {
 /** Objective (1) of a policy by rewards of all texts. */
 function objective(policy: readonly Text[], reference: readonly Text[], rewards: readonly number[]): number {
   return policy.reduce((total, { logprob }, y) => {
-    const ratio = logprob - (reference[y] as Text).logprob;
-    return total + Math.exp(logprob) * ((rewards[y] as number) - BETA * ratio);
+    const ratio = logprob - reference[y].logprob;
+    return total + Math.exp(logprob) * (rewards[y] - BETA * ratio);
   }, 0);
 }
 
 function optimum(reference: readonly Text[], rewards: readonly number[]): number {
-  const partition = reference.reduce(
-    (sum, { logprob }, y) => sum + Math.exp(logprob + (rewards[y] as number) / BETA),
-    0,
-  );
+  const partition = reference.reduce((sum, { logprob }, y) => sum + Math.exp(logprob + rewards[y] / BETA), 0);
   return BETA * Math.log(partition);
 }
 
@@ -118,25 +115,25 @@ describe('truth: from comparisons to a policy', function () {
     const best = optimum(reference, proxy);
     const left = optimum(reference, truth) - objective(policy, reference, truth);
     console.log(
-      `      learned reward: J ${before!.toFixed(3)} → ${after!.toFixed(3)} of ${best.toFixed(3)}; by the true one ${left.toFixed(3)} is left; correlation ${agreement.toFixed(3)}`,
+      `      learned reward: J ${before.toFixed(3)} → ${after.toFixed(3)} of ${best.toFixed(3)}; by the true one ${left.toFixed(3)} is left; correlation ${agreement.toFixed(3)}`,
     );
     expect(after).to.be.below(best);
     // The part of the gap after 120 steps, as with a reward that is given as a formula.
-    expect(best - after!).to.be.below(0.1 * (best - before!));
+    expect(best - after).to.be.below(0.1 * (best - before));
     // The policy approaches the optimum of the learned reward: measured by the true reward the gap is larger, and Theorem 1
     // bounds it too.
-    expect(left).to.be.above(best - after!);
+    expect(left).to.be.above(best - after);
 
     const held = trainer.logHistory.at(-1)!.metrics as Record<string, number>;
     const expected = (values: readonly number[]) =>
-      policy.reduce((sum, { logprob }, y) => sum + Math.exp(logprob) * (values[y] as number), 0);
+      policy.reduce((sum, { logprob }, y) => sum + Math.exp(logprob) * values[y], 0);
     // Both rewards of the held-out completions are those of the policy, within four standard errors of 256.
     for (const [name, values] of Object.entries({ learned: proxy, gold: truth })) {
-      const error = 4 * (held[`eval_rewards/${name}/std`]! / Math.sqrt(256));
-      expect(Math.abs(held[`eval_rewards/${name}/mean`]! - expected(values)), name).to.be.below(error);
+      const error = 4 * (held[`eval_rewards/${name}/std`] / Math.sqrt(256));
+      expect(Math.abs(held[`eval_rewards/${name}/mean`] - expected(values)), name).to.be.below(error);
     }
-    expect(Math.abs(held.eval_optimality_gap! - (best - after!))).to.be.below(
-      4 * held['eval_optimality_gap/standard_error']! + 1e-3,
+    expect(Math.abs(held.eval_optimality_gap - (best - after))).to.be.below(
+      4 * held['eval_optimality_gap/standard_error'] + 1e-3,
     );
     trainer.dispose();
     learned.dispose();
@@ -146,9 +143,8 @@ describe('truth: from comparisons to a policy', function () {
 
 /** Of two lists of numbers with weights that sum to 1. */
 function correlation(a: readonly number[], b: readonly number[], weights: readonly number[]): number {
-  const mean = (values: readonly number[]) =>
-    values.reduce((sum, value, i) => sum + (weights[i] as number) * value, 0);
+  const mean = (values: readonly number[]) => values.reduce((sum, value, i) => sum + weights[i] * value, 0);
   const [x, y] = [a, b].map((values) => values.map((value) => value - mean(values))) as [number[], number[]];
-  const dot = (p: readonly number[], q: readonly number[]) => mean(p.map((v, i) => v * (q[i] as number)));
+  const dot = (p: readonly number[], q: readonly number[]) => mean(p.map((v, i) => v * q[i]));
   return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
 }

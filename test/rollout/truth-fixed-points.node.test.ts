@@ -3,7 +3,7 @@
  * gradient, without randomness, compared with the policy that theory predicts.
  */
 import { expect } from 'chai';
-import { METHODS, type Method } from '../../src/studies/fixed-points/methods.ts';
+import { METHODS } from '../../src/studies/fixed-points/methods.ts';
 import { BANDIT, objectiveOf, optimumOf, TREE } from '../../src/studies/fixed-points/problem.ts';
 import { trainTable } from '../../src/studies/fixed-points/train.ts';
 import { testGpu } from '../support/gpu.ts';
@@ -20,7 +20,7 @@ describe('truth: fixed points', () => {
   });
 
   for (const id of TRAINED_HERE) {
-    const method = METHODS.find((each) => each.id === id) as Method;
+    const method = METHODS.find((each) => each.id === id)!;
     for (const [name, problem] of Object.entries({ tree: TREE, bandit: BANDIT })) {
       it(`${method.name} on the ${name}`, async () => {
         const logits = await trainTable(await testGpu(), problem, method);

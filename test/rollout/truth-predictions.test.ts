@@ -23,13 +23,13 @@ describe('truth: predictions', () => {
     const halved = balanced({ ...BANDIT }, groupsOfTwo({ baseline: 'group_mean' }, 'sum'), 'k2');
     // J at β of the policy that is optimal at 2 β.
     const { reference, rewards, beta } = BANDIT;
-    const scores = rewards.map((reward, y) => (reference[y] as number) + reward / (2 * beta));
+    const scores = rewards.map((reward, y) => reference[y] + reward / (2 * beta));
     const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);
     const normalizer = reference.reduce((sum, logit) => sum + Math.exp(logit), 0);
     const objective = scores.reduce((sum, score, y) => {
       const p = Math.exp(score) / total;
-      const base = Math.exp(reference[y] as number) / normalizer;
-      return sum + p * ((rewards[y] as number) - beta * Math.log(p / base));
+      const base = Math.exp(reference[y]) / normalizer;
+      return sum + p * (rewards[y] - beta * Math.log(p / base));
     }, 0);
     expect(halved).to.be.closeTo(objective, 1e-12);
   });

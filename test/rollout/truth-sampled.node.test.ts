@@ -8,7 +8,7 @@ import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import type { BatchReward } from '../../src/rollout/rewards.ts';
 import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
-import type { ExampleSource, SourcedStep } from '../../src/train/source.ts';
+import type { ExampleSource } from '../../src/train/source.ts';
 import { runBatch, type StepContext } from '../../src/train/step.ts';
 import { allTexts, fiveTokens, LONGEST, PROMPT, withAdapter } from '../model/five-tokens.ts';
 import { packSequences } from '../model/tiny.ts';
@@ -72,8 +72,8 @@ describe('truth: the sampled gradient', () => {
       peftConfig: { r: 2, loraAlpha: 4, targetModules: MODULES },
     });
     const { task, context } = trainer as unknown as TrainerParts;
-    const trained = trainer.adapter as NonNullable<typeof trainer.adapter>;
-    const parameters = trained.parameters as NonNullable<typeof trained.parameters>;
+    const trained = trainer.adapter!;
+    const parameters = trained.parameters!;
     // A new adapter has no effect; this one has moved away from the reference.
     const { normals } = random(8);
     const values = await parameters.read('values');
@@ -87,11 +87,11 @@ describe('truth: the sampled gradient', () => {
     const policy = allTexts(withAdapter(exact, adapter), ENDS);
     const probabilities = policy.map(({ logprob }) => Math.exp(logprob));
     const returns = policy.map(
-      ({ tokens, logprob }, y) => rewardOf(tokens) - BETA * (logprob - (reference[y]?.logprob as number)),
+      ({ tokens, logprob }, y) => rewardOf(tokens) - BETA * (logprob - reference[y]?.logprob),
     );
-    const objective = probabilities.reduce((sum, p, y) => sum + p * (returns[y] as number), 0);
+    const objective = probabilities.reduce((sum, p, y) => sum + p * returns[y], 0);
     const upstream = policy.flatMap(({ tokens }, y) =>
-      tokens.map(() => (probabilities[y] as number) * ((returns[y] as number) - objective)),
+      tokens.map(() => probabilities[y] * (returns[y] - objective)),
     );
     const truth = decoder(
       withAdapter(exact, adapter),
@@ -101,7 +101,7 @@ describe('truth: the sampled gradient', () => {
     const names = [...parameters.tensors.keys()];
     const slope = (name: string) => {
       const [, module, side] = /^(.*)\.lora_([AB])$/.exec(name) as unknown as [string, string, 'A' | 'B'];
-      const { a, b } = truth.get(module) as NonNullable<ReturnType<typeof truth.get>>;
+      const { a, b } = truth.get(module)!;
       return side === 'A' ? a : b;
     };
     const draw = random(31);
@@ -110,10 +110,7 @@ describe('truth: the sampled gradient', () => {
     );
     const along = (values: readonly ArrayLike<number>[]) =>
       directions.map((direction) =>
-        direction.reduce(
-          (sum, each, i) => sum + each.reduce((s, u, j) => s + u * (values[i] as ArrayLike<number>)[j]!, 0),
-          0,
-        ),
+        direction.reduce((sum, each, i) => sum + each.reduce((s, u, j) => s + u * values[i][j], 0), 0),
       );
     const slopes = along(names.map(slope));
 
@@ -125,10 +122,10 @@ describe('truth: the sampled gradient', () => {
       const rollouts = task.source.step(step, context);
       let next = await rollouts.next();
       while (!next.done) next = await rollouts.next();
-      const { examples, silent = [] } = next.value as SourcedStep;
+      const { examples, silent = [] } = next.value!;
       const all = [...examples, ...silent];
       for (const { completions } of all)
-        for (const completion of completions) counts[places.get([...completion].join()) as number]++;
+        for (const completion of completions) counts[places.get([...completion].join())!]++;
       const { means } = runBatch(gpu, context, examples, all);
       const gradients = await parameters.read('gradients');
       await means;
@@ -141,12 +138,12 @@ describe('truth: the sampled gradient', () => {
 
     if (!isCoarse) belowChiSquareBound(chiSquare(counts, probabilities));
     const { means, covariance } = moments(found);
-    const errors = means.map((mean, i) => mean - (slopes[i] as number));
+    const errors = means.map((mean, i) => mean - slopes[i]);
     const ratios: number[] = [];
     for (const [i, error] of errors.entries()) {
-      const standardError = Math.sqrt((covariance[i]?.[i] as number) / BATCHES);
+      const standardError = Math.sqrt(covariance[i]?.[i] / BATCHES);
       expect(Math.abs(error), `direction ${i}`).to.be.below(4 * standardError);
-      ratios.push(Math.abs(slopes[i] as number) / standardError);
+      ratios.push(Math.abs(slopes[i]) / standardError);
     }
     // Gradients smaller than their noise would prove nothing.
     expect(Math.max(...ratios)).to.be.above(20);
@@ -158,25 +155,25 @@ describe('truth: the sampled gradient', () => {
 });
 
 const dot = (a: readonly number[], b: readonly number[]) =>
-  a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+  a.reduce((sum, value, i) => sum + value * b[i], 0);
 
 /** Means of the columns, and their covariance. */
 function moments(rows: readonly (readonly number[])[]): { means: number[]; covariance: number[][] } {
-  const columns = (rows[0] as readonly number[]).map((_, i) => rows.map((row) => row[i] as number));
+  const columns = rows[0].map((_, i) => rows.map((row) => row[i]));
   const means = columns.map((values) => values.reduce((a, b) => a + b, 0) / values.length);
-  const centered = columns.map((values, i) => values.map((value) => value - (means[i] as number)));
+  const centered = columns.map((values, i) => values.map((value) => value - means[i]));
   return { means, covariance: centered.map((a) => centered.map((b) => dot(a, b) / (rows.length - 1))) };
 }
 
 /** matrix⁻¹ vector of a symmetric positive matrix, by elimination. */
 function solve(matrix: readonly (readonly number[])[], vector: readonly number[]): number[] {
-  const rows = matrix.map((row, i) => [...row, vector[i] as number]);
+  const rows = matrix.map((row, i) => [...row, vector[i]]);
   rows.forEach((pivot, i) => {
     rows.forEach((row, j) => {
       if (j === i) return;
-      const factor = (row[i] as number) / (pivot[i] as number);
-      for (let k = i; k < row.length; k++) row[k] = (row[k] as number) - factor * (pivot[k] as number);
+      const factor = row[i] / pivot[i];
+      for (let k = i; k < row.length; k++) row[k] = row[k] - factor * pivot[k];
     });
   });
-  return rows.map((row, i) => (row.at(-1) as number) / (row[i] as number));
+  return rows.map((row, i) => row.at(-1)! / row[i]);
 }

@@ -40,7 +40,7 @@ export const kills: Part = {
 
     return {
       async attempt() {
-        const name = names[at++ % names.length] as string;
+        const name = names[at++ % names.length];
         const { hash, milliseconds } = await baseline(name);
         const out = workshop.path(`killed-${runs++}`);
         const failures: string[] = [];

@@ -47,5 +47,5 @@ export interface PartResult {
 
 /** A random one of the items. */
 export function anyOf<Item>(items: readonly Item[], random: Random): Item {
-  return items[random.int(items.length)] as Item;
+  return items[random.int(items.length)];
 }

@@ -57,7 +57,7 @@ export async function soak({
       continue;
     }
     parts[part.name] = await runPart(part, { seed, milliseconds, slice, bundle, log });
-    const { tries, failures } = parts[part.name] as PartResult;
+    const { tries, failures } = parts[part.name];
     log(`${part.name}: ${tries} tries, ${failures.length} failures`);
     for (const failure of failures) log(`  ${failure}`);
   }

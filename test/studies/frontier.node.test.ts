@@ -51,8 +51,7 @@ function policy(
   countsOf: (prompt: (typeof PROMPTS)[number]) => readonly number[],
   id = 'policy',
 ): MethodSamples {
-  const share = (counts: readonly number[], a: number) =>
-    (counts[a] as number) / counts.reduce((x, y) => x + y, 0);
+  const share = (counts: readonly number[], a: number) => counts[a] / counts.reduce((x, y) => x + y, 0);
   return {
     id,
     family: 'DPO',
@@ -110,7 +109,7 @@ describe('cli: frontier, its arithmetic', () => {
         const u = uniform();
         return prompt.rewards[u < 0.5 ? 0 : u < 0.75 ? 1 : 2] as number;
       });
-    const few = Array.from({ length: 6000 }, (_, i) => drawn(PROMPTS[i % 2] as (typeof PROMPTS)[number]));
+    const few = Array.from({ length: 6000 }, (_, i) => drawn(PROMPTS[i % 2]));
     const [at] = optimumCurve(few, [BETA], 1) as [CurvePoint];
     for (const part of ['reward', 'kl'] as const) {
       const { mean, standardError } = at[part];
@@ -134,7 +133,7 @@ describe('cli: frontier, its arithmetic', () => {
     const long = { rewards: many(unmoved.rewards), logRatios: many(unmoved.logRatios) };
     const { certificate, gap } = pricedAt(BETA, curve, long);
     // The gap of the reference itself is the same by its own samples as by the curve's.
-    expect(certificate?.corrected.gap.mean).to.be.closeTo(gap?.mean as number, 0.01);
+    expect(certificate!.corrected.gap.mean).to.be.closeTo(gap!.mean, 0.01);
     expect(certificate?.isLowerBound).to.equal(false);
     expect(pricedAt(0.01, curve, long).gap).to.equal(undefined);
   });
@@ -188,10 +187,9 @@ describe('cli: frontier, its arithmetic', () => {
     expect(best.map(({ n }) => n)).to.deep.equal([1, 2, 3, 4]);
     // Means of the maximum over all subsets of n: 3/2, 7/3, 11/4 and 3, and twice that.
     const maxima = [3 / 2, 7 / 3, 11 / 4, 3].map((mean) => (mean + 2 * mean) / 2);
-    for (const [i, { reward }] of best.entries())
-      expect(reward.mean).to.be.closeTo(maxima[i] as number, 1e-12);
-    const middle = ((best[1]?.kl as number) + (best[2]?.kl as number)) / 2;
-    const between = ((best[1]?.reward.mean as number) + (best[2]?.reward.mean as number)) / 2;
+    for (const [i, { reward }] of best.entries()) expect(reward.mean).to.be.closeTo(maxima[i], 1e-12);
+    const middle = (best[1]?.kl + best[2]?.kl) / 2;
+    const between = (best[1]?.reward.mean + best[2]?.reward.mean) / 2;
     const samples = (kl: number, reward: number) => ({
       rewards: [[reward], [reward]],
       logRatios: [[kl], [kl]],
@@ -206,7 +204,7 @@ describe('cli: frontier, its arithmetic', () => {
       [0, 1],
       [0, 1],
     ]);
-    const slope = 1 / 2 / (alike[1]?.kl as number);
+    const slope = 1 / 2 / alike[1]?.kl;
     const along = { rewards: [[0.5 + 0.05 * slope], [0.5 + 0.15 * slope]], logRatios: [[0.05], [0.15]] };
     expect(leadOverBest(alike, along)?.mean).to.be.closeTo(0, 1e-12);
     expect(leadOverBest(alike, along)?.standardError).to.be.closeTo(0, 1e-12);
@@ -244,7 +242,7 @@ describe('cli: frontier, its page and plot', () => {
     const open: string[] = [];
     for (const [, closing, name, rest] of svg.matchAll(/<(\/?)([a-z]+)([^>]*)>/gi)) {
       if (closing) expect(open.pop()).to.equal(name);
-      else if (!rest?.endsWith('/')) open.push(name as string);
+      else if (!rest?.endsWith('/')) open.push(name);
     }
     expect(open).to.deep.equal([]);
     expect(frontierPlot(result, 'a title')).to.equal(frontierPlot(result, 'a title'));
@@ -258,7 +256,7 @@ describe('cli: frontier, its page and plot', () => {
       .and.not.match(/NaN|undefined/);
     expect(page).to.include('| DPO | optimal | 0.82 ');
     expect(page).to.include('**The bound holds.**');
-    const lying = { ...checks, crossing: [result.points[0] as Frontier['points'][number]] };
+    const lying = { ...checks, crossing: [result.points[0]] };
     expect(verdict({ frontier: result, checks: lying })[0])
       .to.include('**The bound does not hold.**')
       .and.include('DPO optimal by');

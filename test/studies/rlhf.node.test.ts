@@ -72,7 +72,7 @@ describe('cli: rlhf, its arithmetic', () => {
     // β log mean e^(±1/β) about the opening's mean is β log cosh(1/β); two samples, corrected by leaving one out.
     const beta = dpo.beta;
     const corrected = 2 * beta * Math.log(Math.cosh(1 / beta)) - 0;
-    expect((last?.gap.mean as number) + (last?.objective.mean as number)).to.be.closeTo(corrected, 1e-9);
+    expect(last?.gap.mean + last?.objective.mean).to.be.closeTo(corrected, 1e-9);
     // The learned reward has the true one's mean and standard deviation if nothing was trained.
     expect(found.rewardModels[0]?.correlation).to.be.closeTo(1, 1e-12);
     expect(first?.scaled.mean).to.be.closeTo(3, 1e-12);
@@ -89,8 +89,8 @@ describe('cli: rlhf, its arithmetic', () => {
     expect(verdict(found).at(-1)).to.include('over-optimizes').and.include('16 to 24');
     // If the true reward falls together with the learned one, that is not an exploit.
     const fair = {
-      ...RESULTS.roads[1]!,
-      of: { ...RESULTS.roads[1]!.of, looks: [look(8, 3, 7), look(24, 1, 5)] },
+      ...RESULTS.roads[1],
+      of: { ...RESULTS.roads[1].of, looks: [look(8, 3, 7), look(24, 1, 5)] },
     };
     const other = rlhfOf({ ...RESULTS, roads: [fair] }, ERRORS);
     expect(other.roads[0]?.overoptimized).to.equal(undefined);

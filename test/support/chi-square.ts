@@ -17,7 +17,7 @@ export function chiSquare(counts: ArrayLike<number>, probabilities: ArrayLike<nu
   const cells: { count: number; expected: number }[] = [];
   const rest = { count: 0, expected: 0 };
   Array.from(counts).forEach((count, i) => {
-    const expected = total * (probabilities[i] as number);
+    const expected = total * probabilities[i];
     if (expected >= FEWEST) cells.push({ count, expected });
     else {
       rest.count += count;

@@ -58,9 +58,9 @@ export class HubServer {
           }),
       ),
     );
-    const hub = new HubServer(servers, urls[0]!, urls[1]!);
-    servers[0]!.on('request', (request, response) => hub.answer('hub', request, response));
-    servers[1]!.on('request', (request, response) => hub.answer('network', request, response));
+    const hub = new HubServer(servers, urls[0], urls[1]);
+    servers[0].on('request', (request, response) => hub.answer('hub', request, response));
+    servers[1].on('request', (request, response) => hub.answer('network', request, response));
     return hub;
   }
 
@@ -92,8 +92,8 @@ export class HubServer {
       return refuse(response, repository ? 401 : 404, 'RepoNotFound');
     }
     return asked.path.startsWith('/api/')
-      ? this.api(asked, response, repository, rest!)
-      : this.file(asked, response, repository, rest!);
+      ? this.api(asked, response, repository, rest)
+      : this.file(asked, response, repository, rest);
   }
 
   private mayRead({ headers }: Seen, { token }: Repository): boolean {
@@ -132,7 +132,7 @@ export class HubServer {
     if (revision !== 'main' && revision !== commit) return refuse(response, 404, 'RevisionNotFound');
     if (gated) return refuse(response, 403, 'GatedRepo');
     if (!Object.hasOwn(files, path)) return refuse(response, 404, 'EntryNotFound');
-    const content = bytesOf(files[path]!);
+    const content = bytesOf(files[path]);
     if (content.byteLength < LARGE) return this.content(asked, response, content);
     if (this.faultFor(asked, response, content)) return response;
     const location = `${this.networkUrl}/${sha256(content)}`;

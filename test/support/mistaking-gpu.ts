@@ -8,7 +8,7 @@ import { platformGpu } from './gpu.ts';
 export async function mistaking(text: string, other: string): Promise<GPU> {
   const real = await platformGpu();
   const requestAdapter = async (options?: GPURequestAdapterOptions) => {
-    const adapter = (await real.requestAdapter(options)) as GPUAdapter;
+    const adapter = (await real.requestAdapter(options))!;
     const { features, limits } = adapter;
     const { vendor, architecture, description } = adapter.info;
     const info = { vendor, architecture, description, isFallbackAdapter: true };

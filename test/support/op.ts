@@ -78,19 +78,13 @@ export async function checkOp<Name extends string>(
     const second = await runOnce(guarded, op, upstream, before);
     requireSameBytes(second.value, first.value, `${label}: value of a second run`);
     for (const [input, gradient] of second.gradients) {
-      const sum = (first.gradients.get(input) as Float32Array).map(
-        (g, i) => g + (before.get(input) as Float64Array)[i],
-      );
+      const sum = first.gradients.get(input)!.map((g, i) => g + before.get(input)![i]);
       expectClose(gradient, sum, { ...ONE_ROUNDING, label: `${label}: accumulated gradient of ${input}` });
     }
 
     const third = await runOnce(guarded, op, upstream);
     for (const [input, gradient] of third.gradients) {
-      requireSameBytes(
-        gradient,
-        first.gradients.get(input) as Float32Array,
-        `${label}: gradient of ${input}`,
-      );
+      requireSameBytes(gradient, first.gradients.get(input)!, `${label}: gradient of ${input}`);
     }
     await check();
   }
@@ -123,7 +117,7 @@ async function runOnce<Name extends string>(
   const gradients = new Map<string, Float32Array>();
   for (const [name, { trained }] of entries) {
     // A guarded pool reuses no buffers, so the gradient still exists.
-    if (trained) gradients.set(name, await (tensors.get(name) as Tensor).grad!.toArray(gpu));
+    if (trained) gradients.set(name, await tensors.get(name)!.grad!.toArray(gpu));
   }
   return { value, gradients };
 }

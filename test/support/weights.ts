@@ -77,7 +77,7 @@ export function randomWeights(dtype: WeightDtype, count: number, seed: number) {
   const { bytes } = FORMATS[dtype];
   for (let at = 0; at < data.length; at += bytes) {
     for (const [offset, size] of SCALES[dtype] ?? []) {
-      const half = float32ToHalf(Float32Array.of(size * (1 + (ints(1, 100)[0] as number) / 200)));
+      const half = float32ToHalf(Float32Array.of(size * (1 + ints(1, 100)[0] / 200)));
       data.set(new Uint8Array(half.buffer), at + offset);
     }
   }

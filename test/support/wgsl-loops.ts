@@ -32,11 +32,11 @@ export interface LoopsOfCode {
 export function loopsOf(text: string): LoopsOfCode {
   const code = text.replace(/\/\/[^\n]*/g, (comment) => ' '.repeat(comment.length));
   const starts = [...code.matchAll(/\bfn\s+(\w+)\s*\(/g)];
-  const names = new Set(starts.map((match) => match[1] as string));
+  const names = new Set(starts.map((match) => match[1]));
   const functions = new Map(
     starts.map((match): [string, Block] => {
       const open = code.indexOf('{', closing(code, match.index + match[0].length - 1, '(', ')'));
-      return [match[1] as string, blockOf(code, open, names)];
+      return [match[1], blockOf(code, open, names)];
     }),
   );
   return { code, functions };
@@ -50,7 +50,7 @@ function blockOf(code: string, open: number, names: ReadonlySet<string>): Block 
   const word = /\b(\w+)\s*\(/g;
   word.lastIndex = open;
   for (let match = word.exec(code); match && match.index < end; match = word.exec(code)) {
-    const name = match[1] as string;
+    const name = match[1];
     if (!KEYWORDS.includes(name)) {
       if (names.has(name)) block.calls.push(name);
       continue;
@@ -104,7 +104,7 @@ export function iterationsOf(
 ): number {
   const known = new Map<string, number>();
   const ofFunction = (name: string): number => {
-    const found = known.get(name) ?? ofBlock(functions.get(name) as Block);
+    const found = known.get(name) ?? ofBlock(functions.get(name)!);
     known.set(name, found);
     return found;
   };
@@ -166,5 +166,5 @@ function barrierIn(functions: ReadonlyMap<string, Block>, code: string, name: st
   const start = code.search(new RegExp(`\\bfn\\s+${name}\\s*\\(`));
   const open = code.indexOf('{', start);
   if (/\b\w*Barrier\(/.test(code.slice(open, closing(code, open, '{', '}')))) return true;
-  return allCalls(functions.get(name) as Block).some((callee) => barrierIn(functions, code, callee));
+  return allCalls(functions.get(name)!).some((callee) => barrierIn(functions, code, callee));
 }

@@ -60,7 +60,7 @@ describe('layers with reduced activations', () => {
     y.grad = Tensor.from(gpu, Float32Array.from(normals(rows * width)), [rows, width]);
     const keep = Tape.forInference(gpu);
     tape.backward(x, keep);
-    const dx = await (x.grad as Tensor).toArray(gpu);
+    const dx = await x.grad!.toArray(gpu);
     const gradients = await store.read('gradients');
     keep.dispose();
     store.dispose();
@@ -74,7 +74,7 @@ describe('layers with reduced activations', () => {
     requireSameBytes(saving.value, plain.value, 'value');
     requireSameBytes(saving.dx, plain.dx, 'dx');
     for (const [name, gradient] of plain.gradients) {
-      requireSameBytes(saving.gradients.get(name) as Float32Array, gradient, name);
+      requireSameBytes(saving.gradients.get(name)!, gradient, name);
     }
     expect(saving.held).to.be.below(plain.held);
     expect(saving.left).to.equal(plain.left);
@@ -82,7 +82,7 @@ describe('layers with reduced activations', () => {
 
   it('recomputed, they do not copy passed-on gradients', async () => {
     // On a GPU, where a residual sum needs no separate dispatch.
-    const { gpu } = asDevices(await testGpu())[1]!;
+    const { gpu } = asDevices(await testGpu())[1];
     const tape = Tape.forTraining(gpu);
     const weight = Tensor.from(gpu, new Float32Array(16).fill(1), [4, 4]);
     const layer = (inner: Tape, input: Tensor) =>
@@ -100,7 +100,7 @@ describe('layers with reduced activations', () => {
     requireSameBytes(saving.value, plain.value, 'value');
     const off = [relativeL2(saving.dx, plain.dx)];
     for (const [name, gradient] of plain.gradients)
-      off.push(relativeL2(saving.gradients.get(name) as Float32Array, gradient));
+      off.push(relativeL2(saving.gradients.get(name)!, gradient));
     // A number is rounded by up to 2^−11 of its value, 2^−12.8 on average, and the errors of five layers add up like a
     // random walk.
     for (const each of off) expect(each).to.be.below(1e-3);
@@ -113,11 +113,7 @@ describe('layers with reduced activations', () => {
     expect(saving.left).to.equal(plain.left);
     // The backward pass begins with the last layer, which is not packed.
     const name = 'layer 4';
-    requireSameBytes(
-      saving.gradients.get(name) as Float32Array,
-      plain.gradients.get(name) as Float32Array,
-      name,
-    );
+    requireSameBytes(saving.gradients.get(name)!, plain.gradients.get(name)!, name);
   });
 
   it('packed, each tensor is packed when the next layer begins, and unpacked once, for the first closure that reads it', async () => {
@@ -181,7 +177,7 @@ describe('layers with reduced activations', () => {
     const y = tape.checkpoint((inner, input) => linear(inner, input, store.get('w')), x);
     y.grad = Tensor.from(gpu, new Float32Array(6).fill(1), [2, 3]);
     tape.backward();
-    expect([...(await (store.get('w').grad as Tensor).toArray(gpu))]).to.deep.equal(filled(2));
+    expect([...(await store.get('w').grad!.toArray(gpu))]).to.deep.equal(filled(2));
     store.dispose();
   });
 });

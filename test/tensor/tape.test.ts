@@ -19,7 +19,7 @@ function leaf(gpu: Gpu, values: ArrayLike<number>, shape: readonly number[] = SH
 
 const filled = (value: number): number[] => Array(12).fill(value);
 const numbers = async (gpu: Gpu, tensor: Tensor | undefined): Promise<number[]> => [
-  ...(await (tensor as Tensor).toArray(gpu)),
+  ...(await tensor!.toArray(gpu)),
 ];
 
 describe('the tape', () => {

@@ -129,7 +129,7 @@ describe('the device of the test kit', () => {
 
 describe('a restricted adapter', () => {
   it('has the default limits and the given features, and rejects more', async () => {
-    const found = (await (await platformGpu()).requestAdapter()) as GPUAdapter;
+    const found = (await (await platformGpu()).requestAdapter())!;
     const most = found.limits.maxStorageBufferBindingSize;
     const adapter = narrowAdapter(found, { limits: 'default', features: [] });
     expect(adapter.limits.maxStorageBufferBindingSize).equal(2 ** 27);

@@ -43,7 +43,7 @@ export function randomCases(seed: number, shape: Matrix): Cases {
     const isOutside = row % 3 === 0 && hole;
     reference[at] = isOutside ? -Infinity : 2 * normal();
     policy[at] = isOutside || (row % 6 === 0 && more) ? -Infinity : 2 * normal();
-    rewards[at] = (beta[row] as number) * (row % 4 === 0 ? 1e4 : 10) * (2 * uniform() - 1);
+    rewards[at] = beta[row] * (row % 4 === 0 ? 1e4 : 10) * (2 * uniform() - 1);
   }
   return { shape, policy, reference, rewards, beta };
 }

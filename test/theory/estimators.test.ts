@@ -75,26 +75,23 @@ function checkRuns(run: (uniform: () => number) => Estimate, truth: number, bias
   expect(told / spread).to.be.within(0.87, 1.13);
 }
 
-const at = (values: ArrayLike<number>, answers: readonly number[]) => answers.map((i) => values[i] as number);
+const at = (values: ArrayLike<number>, answers: readonly number[]) => answers.map((i) => values[i]);
 
 describe('estimates from samples of the policy', () => {
-  const exact = reverseKl(POLICY, REFERENCE, shape).kl[0]!;
+  const exact = reverseKl(POLICY, REFERENCE, shape).kl[0];
 
   for (const [estimator, truth] of [
     ['k1', exact],
     ['k3', exact],
     [
       'k2',
-      [...logPolicy!].reduce(
-        (sum, logp, i) => sum + (Math.exp(logp) * (logp - logReference![i]!) ** 2) / 2,
-        0,
-      ),
+      [...logPolicy].reduce((sum, logp, i) => sum + (Math.exp(logp) * (logp - logReference[i]) ** 2) / 2, 0),
     ],
   ] as [KlEstimator, number][]) {
     it(`${estimator} of KL has the correct mean and standard error`, () => {
       checkRuns((uniform) => {
         const answers = draw(POLICY, 200, uniform);
-        return estimateKl(at(logPolicy!, answers), at(logReference!, answers), estimator);
+        return estimateKl(at(logPolicy, answers), at(logReference, answers), estimator);
       }, truth);
     });
   }
@@ -108,9 +105,9 @@ describe('estimates from samples of the policy', () => {
     ] as const) {
       checkRuns((uniform) => {
         const answers = draw(POLICY, 200, uniform);
-        const [rewards, policy, prior] = [REWARDS, logPolicy!, logReference!].map((all) => at(all, answers));
-        return estimateObjective({ rewards: rewards!, policy: policy!, reference: prior!, beta: BETA })[part];
-      }, value[0]!);
+        const [rewards, policy, prior] = [REWARDS, logPolicy, logReference].map((all) => at(all, answers));
+        return estimateObjective({ rewards: rewards, policy: policy, reference: prior, beta: BETA })[part];
+      }, value[0]);
     }
   });
 
@@ -127,9 +124,9 @@ describe('estimates from samples of the policy', () => {
 describe('estimates of the optimum from samples of the reference', () => {
   const { logPolicy: best, logPartition } = reference.optimalPolicy(REFERENCE, REWARDS, [BETA], shape);
   const truth = {
-    reward: reference.expectation(best, REWARDS, shape)[0]!,
-    kl: reverseKl(best, REFERENCE, shape).kl[0]!,
-    logPartition: logPartition[0]!,
+    reward: reference.expectation(best, REWARDS, shape)[0],
+    kl: reverseKl(best, REFERENCE, shape).kl[0],
+    logPartition: logPartition[0],
   };
   const sample = (uniform: () => number) => at(REWARDS, draw(REFERENCE, 400, uniform));
 
@@ -150,11 +147,11 @@ describe('estimates of the optimum from samples of the reference', () => {
     const { reward, kl, logPartition: z, effectiveSamples } = estimateOptimum([rewards], 0.5);
     const p = exact.logPolicy.map(Math.exp);
     expect(reward.mean).to.be.closeTo(
-      p.reduce((sum, each, i) => sum + each * rewards[i]!, 0),
+      p.reduce((sum, each, i) => sum + each * rewards[i], 0),
       1e-12,
     );
-    expect(kl.mean).to.be.closeTo(reverseKl(exact.logPolicy, uniform, { rows: 1, cols: 4 }).kl[0]!, 1e-12);
-    expect(z.mean).to.be.closeTo(exact.logPartition[0]!, 1e-12);
+    expect(kl.mean).to.be.closeTo(reverseKl(exact.logPolicy, uniform, { rows: 1, cols: 4 }).kl[0], 1e-12);
+    expect(z.mean).to.be.closeTo(exact.logPartition[0], 1e-12);
     expect(effectiveSamples).to.be.closeTo(1 / p.reduce((sum, each) => sum + each ** 2, 0), 1e-12);
   });
 
@@ -183,16 +180,16 @@ describe('estimates of the optimum from samples of the reference', () => {
   it('corrected, is right to the order of 1/n², by enumeration of all samples', () => {
     const { logPolicy: mild, logPartition: z } = reference.optimalPolicy(REFERENCE, REWARDS, [MILD], shape);
     const exact = {
-      reward: reference.expectation(mild, REWARDS, shape)[0]!,
-      kl: reverseKl(mild, REFERENCE, shape).kl[0]!,
-      logPartition: z[0]!,
+      reward: reference.expectation(mild, REWARDS, shape)[0],
+      kl: reverseKl(mild, REFERENCE, shape).kl[0],
+      logPartition: z[0],
     };
     // Means over all 5ⁿ samples, by how often each answer occurs in them.
     const bias = (n: number) => {
       const p = softmax(REFERENCE, shape);
       const totals = { plain: { ...ZERO }, corrected: { ...ZERO } };
       for (const { counts, probability } of multinomials([...p], n)) {
-        const found = estimateOptimum([counts.flatMap((c, i) => Array(c).fill(REWARDS[i]!))], MILD);
+        const found = estimateOptimum([counts.flatMap((c, i) => Array(c).fill(REWARDS[i]))], MILD);
         for (const part of PARTS) {
           totals.plain[part] += probability * (found[part].mean - exact[part]);
           totals.corrected[part] += probability * (found.corrected[part].mean - exact[part]);
@@ -237,12 +234,12 @@ describe('best of n', () => {
   it('has the correct mean and standard error', () => {
     const p = softmax(REFERENCE, shape);
     // P(max ≤ r)⁴ over the ordered rewards.
-    const order = [...REWARDS.keys()].sort((a, b) => REWARDS[a]! - REWARDS[b]!);
+    const order = [...REWARDS.keys()].sort((a, b) => REWARDS[a] - REWARDS[b]);
     let cumulative = 0;
     const truth = order.reduce((sum, i) => {
       const before = cumulative ** 4;
-      cumulative += p[i]!;
-      return sum + REWARDS[i]! * (cumulative ** 4 - before);
+      cumulative += p[i];
+      return sum + REWARDS[i] * (cumulative ** 4 - before);
     }, 0);
     checkRuns((uniform) => estimateBestOfN([at(REWARDS, draw(REFERENCE, 100, uniform))], 4).reward, truth);
     checkRuns((uniform) => {
@@ -265,16 +262,11 @@ describe('best of n', () => {
 });
 
 describe('the certificate', () => {
-  const returns = POLICY.map(
-    (_, i) => (REWARDS[i] as number) - BETA * ((logPolicy![i] as number) - (logReference![i] as number)),
-  );
+  const returns = POLICY.map((_, i) => REWARDS[i] - BETA * (logPolicy[i] - logReference[i]));
   const probabilities = softmax(POLICY, shape);
-  const objective = returns.reduce((sum, value, i) => sum + (probabilities[i] as number) * value, 0);
+  const objective = returns.reduce((sum, value, i) => sum + probabilities[i] * value, 0);
   const optimum =
-    BETA *
-    Math.log(
-      REWARDS.reduce((sum, reward, i) => sum + Math.exp((logReference![i] as number) + reward / BETA), 0),
-    );
+    BETA * Math.log(REWARDS.reduce((sum, reward, i) => sum + Math.exp(logReference[i] + reward / BETA), 0));
 
   it('estimates the gap to the optimum from samples of the policy alone, with its error', () => {
     const samples = (uniform: () => number) => at(returns, draw(POLICY, 400, uniform));
@@ -287,11 +279,9 @@ describe('the certificate', () => {
   });
 
   it('is 0, sample by sample, for the optimal policy, with any number of samples', () => {
-    const best = REWARDS.map((reward, i) => (logReference![i] as number) + (reward - optimum) / BETA);
-    const own = REWARDS.map(
-      (reward, i) => reward - BETA * ((best[i] as number) - (logReference![i] as number)),
-    );
-    const { gap, effectiveSamples } = estimateGap([[own[0]!, own[3]!, own[1]!]], BETA);
+    const best = REWARDS.map((reward, i) => logReference[i] + (reward - optimum) / BETA);
+    const own = REWARDS.map((reward, i) => reward - BETA * (best[i] - logReference[i]));
+    const { gap, effectiveSamples } = estimateGap([[own[0], own[3], own[1]]], BETA);
     expect(gap.mean).to.be.closeTo(0, 1e-12);
     expect(gap.standardError).to.be.closeTo(0, 1e-12);
     expect(effectiveSamples).to.be.closeTo(3, 1e-9);
@@ -299,13 +289,13 @@ describe('the certificate', () => {
 
   it('falls with the policy’s distance, from 64 completions each of several prompts', () => {
     // Policies between the reference and the optimum: the gap is β KL(π ‖ π*), and the estimate finds it.
-    const best = REWARDS.map((reward, i) => (logReference![i] as number) + (reward - optimum) / BETA);
+    const best = REWARDS.map((reward, i) => logReference[i] + (reward - optimum) / BETA);
     let last = Number.POSITIVE_INFINITY;
     for (const mix of [0, 0.5, 0.9, 1]) {
-      const logits = best.map((log, i) => mix * log + (1 - mix) * (logReference![i] as number));
+      const logits = best.map((log, i) => mix * log + (1 - mix) * logReference[i]);
       const log = logSoftmax(logits, shape);
-      const own = REWARDS.map((reward, i) => reward - BETA * (log[i]! - (logReference![i] as number)));
-      const truth = [...log].reduce((sum, each, i) => sum + Math.exp(each) * BETA * (each - best[i]!), 0);
+      const own = REWARDS.map((reward, i) => reward - BETA * (log[i] - logReference[i]));
+      const truth = [...log].reduce((sum, each, i) => sum + Math.exp(each) * BETA * (each - best[i]), 0);
       const several = (uniform: () => number) =>
         estimateGap(
           Array.from({ length: 8 }, () => at(own, draw(logits, 64, uniform))),

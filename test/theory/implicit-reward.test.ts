@@ -19,7 +19,7 @@ import { onDevice, oneCase, randomCases, SHAPES } from './cases.ts';
  * log-probabilities whose difference is the reward are rounded relative to their own size, even if they cancel.
  */
 function shares(f: ArrayLike<number>, scale: Float64Array, { cols }: Matrix): Float64Array {
-  return Float64Array.from(f, (each, at) => each / (scale[Math.floor(at / cols)] as number));
+  return Float64Array.from(f, (each, at) => each / scale[Math.floor(at / cols)]);
 }
 
 function rowScales(shape: Matrix, beta: Float32Array, ...logs: (readonly [ArrayLike<number>, boolean])[]) {
@@ -27,8 +27,8 @@ function rowScales(shape: Matrix, beta: Float32Array, ...logs: (readonly [ArrayL
   for (const [values, isLog] of logs) {
     for (let at = 0; at < values.length; at++) {
       const row = Math.floor(at / shape.cols);
-      const size = Math.abs(values[at]) * (isLog ? (beta[row] as number) : 1);
-      if (Number.isFinite(size)) scale[row] = Math.max(scale[row] as number, size);
+      const size = Math.abs(values[at]) * (isLog ? beta[row] : 1);
+      if (Number.isFinite(size)) scale[row] = Math.max(scale[row], size);
     }
   }
   return scale;
@@ -54,18 +54,18 @@ describe('the implicit reward', () => {
       const logPolicy = logSoftmax(cases.policy, shape);
       const logReference = logSoftmax(cases.reference, shape);
       const scale = rowScales(shape, cases.beta, [logPolicy, true], [logReference, true]);
-      expectClose(shares(rewards!, scale, shape), shares(truth, scale, shape), {
+      expectClose(shares(rewards, scale, shape), shares(truth, scale, shape), {
         absolute: 1e-6,
         label: 'f',
       });
-      expectClose(policy!, logPolicy, { absolute: 2e-6, relative: 1e-5, label: 'log π' });
+      expectClose(policy, logPolicy, { absolute: 2e-6, relative: 1e-5, label: 'log π' });
       // Z = 1.
       expectClose(
-        optimum!.map((each, n) => each / (scale[n] as number)),
+        optimum.map((each, n) => each / scale[n]),
         none,
         { absolute: 1e-6 },
       );
-      expectClose(away!, none, { absolute: 1e-8 });
+      expectClose(away, none, { absolute: 1e-8 });
       tape.dispose();
       for (const tensor of Object.values(given)) gpu.pool.release(tensor);
     });
@@ -80,8 +80,8 @@ describe('the implicit reward', () => {
       const [rewards, policy] = await Promise.all([f, logPolicy].map((tensor) => tensor.toArray(gpu)));
       // Outside the support nothing is known about a reward.
       const expected = cases.rewards.map((r, at) => (cases.reference[at] === -Infinity ? -Infinity : r));
-      const scale = rowScales(shape, cases.beta, [expected, false], [policy!, true]);
-      expectClose(shares(rewards!, scale, shape), shares(expected, scale, shape), { absolute: 1e-5 });
+      const scale = rowScales(shape, cases.beta, [expected, false], [policy, true]);
+      expectClose(shares(rewards, scale, shape), shares(expected, scale, shape), { absolute: 1e-5 });
       tape.dispose();
       for (const tensor of Object.values(given)) gpu.pool.release(tensor);
     });

@@ -22,7 +22,7 @@ function scales(cases: ReturnType<typeof randomCases>): Float64Array {
   const magnitudes = cases.rewards.map(Math.abs);
   const size = reference.expectation(cases.policy, magnitudes, cases.shape);
   const { kl } = reference.objective(cases.policy, cases.reference, magnitudes, cases.beta, cases.shape);
-  return size.map((each, n) => each + (cases.beta[n] as number) * (kl[n] as number));
+  return size.map((each, n) => each + cases.beta[n] * kl[n]);
 }
 
 const ratio = (values: ArrayLike<number>, by: ArrayLike<number>) =>
@@ -50,9 +50,9 @@ describe('objective (1)', () => {
       const truth = reference.objective(cases.policy, cases.reference, cases.rewards, cases.beta, shape);
       const scale = scales(cases);
       const unit = { absolute: 1e-5 };
-      expectClose(ratio(value!, scale), ratio(truth.value, scale), { ...unit, label: 'J' });
-      expectClose(ratio(reward!, scale), ratio(truth.reward, scale), { ...unit, label: 'E[r]' });
-      expectClose(divergence!, truth.kl, { absolute: 1e-6, relative: 1e-5, label: 'KL' });
+      expectClose(ratio(value, scale), ratio(truth.value, scale), { ...unit, label: 'J' });
+      expectClose(ratio(reward, scale), ratio(truth.reward, scale), { ...unit, label: 'E[r]' });
+      expectClose(divergence, truth.kl, { absolute: 1e-6, relative: 1e-5, label: 'KL' });
       // Errors as shares of a row's scale, as for J itself.
       const share = (values: ArrayLike<number>) =>
         Float64Array.from(values, (each, at) => each / scale[Math.floor(at / shape.cols)]);
@@ -70,10 +70,10 @@ describe('objective (1)', () => {
       const { logPolicy, optimum } = optimalPolicy(tape, given);
       const gap = kl(tape, given.policy, logPolicy);
       const [j, best, away] = await Promise.all([value, optimum, gap].map((tensor) => tensor.toArray(gpu)));
-      const other = best!.map((each, n) => each - (cases.beta[n] as number) * (away![n] as number));
+      const other = best.map((each, n) => each - cases.beta[n] * away[n]);
       // Tolerances as above; both sides and the maximum itself may cancel.
-      const scale = scales(cases).map((each, n) => each + Math.abs(best![n] as number));
-      expectClose(ratio(j!, scale), ratio(other, scale), { absolute: 1e-5 });
+      const scale = scales(cases).map((each, n) => each + Math.abs(best[n]));
+      expectClose(ratio(j, scale), ratio(other, scale), { absolute: 1e-5 });
       tape.dispose();
       for (const tensor of Object.values(given)) gpu.pool.release(tensor);
     });
@@ -86,9 +86,9 @@ describe('objective (1)', () => {
       Float64Array.from(all.subarray(5)),
     );
     const beta = cases.beta.subarray(1);
-    const at = (logits: Float64Array) => reference.objective(logits, other!, rewards!, beta, shape);
-    const slopes = finiteDifferences((logits) => at(logits).value[0] as number, policy!);
-    const gradient = at(policy!).dpolicy;
+    const at = (logits: Float64Array) => reference.objective(logits, other, rewards, beta, shape);
+    const slopes = finiteDifferences((logits) => at(logits).value[0], policy);
+    const gradient = at(policy).dpolicy;
     expectClose(
       slopes.map(({ value }) => value),
       slopes.map(({ index }) => gradient[index]),

@@ -17,7 +17,7 @@ async function optimum(cases: Cases) {
   );
   tape.dispose();
   for (const tensor of Object.values(given)) gpu.pool.release(tensor);
-  return { logPolicy: logPolicy!, logPartition: logPartition!, optimum: best! };
+  return { logPolicy: logPolicy, logPartition: logPartition, optimum: best };
 }
 
 /** One prompt and one β: π*, log Z, β log Z. */
@@ -30,7 +30,7 @@ async function one(beta: number, ...given: Parameters<typeof oneCase>) {
     ...oneCase(...given),
     beta: Float32Array.of(beta),
   });
-  return { policy: logPolicy.map(Math.exp), logPartition: logPartition[0]!, optimum: best[0]! };
+  return { policy: logPolicy.map(Math.exp), logPartition: logPartition[0], optimum: best[0] };
 }
 
 describe('the optimal policy', () => {
@@ -53,9 +53,9 @@ describe('the optimal policy', () => {
           .subarray(n * shape.cols, (n + 1) * shape.cols)
           .reduce((a, b) => Math.max(a, Math.abs(b)), 0),
       );
-      const beta = (n: number) => cases.beta[n] as number;
+      const beta = (n: number) => cases.beta[n];
       const share = (values: ArrayLike<number>, by: (n: number) => number) =>
-        Float64Array.from(values, (each, n) => each / (largest[n]! + 1e-30) / by(n));
+        Float64Array.from(values, (each, n) => each / (largest[n] + 1e-30) / by(n));
       const perBeta = (n: number) => 1 / beta(n);
       expectClose(share(actual.logPartition, perBeta), share(truth.logPartition, perBeta), {
         absolute: 1e-6,
@@ -79,10 +79,10 @@ describe('the optimal policy', () => {
   const prior = weights.map((weight) => weight / total);
 
   it('is the reference on the best answers as β → 0', async () => {
-    const both = prior[1]! + prior[2]!;
+    const both = prior[1] + prior[2];
     for (const beta of [1e-2, 1e-6, 1e-30]) {
       const { policy, optimum: best } = await one(beta, logits, reward);
-      expectClose(policy, [0, prior[1]! / both, prior[2]! / both, 0], { absolute: 1e-6, relative: 1e-6 });
+      expectClose(policy, [0, prior[1] / both, prior[2] / both, 0], { absolute: 1e-6, relative: 1e-6 });
       expect(best).to.be.closeTo(3 + beta * Math.log(both), 3e-6);
     }
   });
@@ -91,12 +91,12 @@ describe('the optimal policy', () => {
     for (const beta of [1e-30, 1e-3, 1, 1e30]) {
       const { policy } = await one(beta, [0, -Infinity, 0], [1, 1e8, 2]);
       expect(policy[1]).to.equal(0);
-      expect(policy[0]! + policy[2]!).to.be.closeTo(1, 1e-6);
+      expect(policy[0] + policy[2]).to.be.closeTo(1, 1e-6);
     }
   });
 
   it('is the reference as β → ∞, and β log Z its mean reward', async () => {
-    const mean = prior.reduce((sum, p, i) => sum + p * reward[i]!, 0);
+    const mean = prior.reduce((sum, p, i) => sum + p * reward[i], 0);
     for (const beta of [1e7, 1e12, 1e30]) {
       const { policy, optimum: best, logPartition } = await one(beta, logits, reward);
       expectClose(policy, prior, { absolute: 1e-7, relative: 1e-5 });

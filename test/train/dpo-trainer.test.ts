@@ -8,7 +8,7 @@ import type { Gpu } from '../../src/gpu/device.ts';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { InputError } from '../../src/io/errors.ts';
-import { type Adapter, writeAdapter } from '../../src/io/peft.ts';
+import { writeAdapter } from '../../src/io/peft.ts';
 import { memoryReferenceCache, type ReferenceCache } from '../../src/io/reference-cache.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import type { DPOConfig } from '../../src/train/config.ts';
@@ -130,7 +130,7 @@ async function followTrl(
       );
     }
   });
-  const adapter = (await trainer.adapter?.toAdapter()) as Adapter;
+  const adapter = (await trainer.adapter?.toAdapter())!;
   for (const [module, { a, b }] of final) {
     const ours = adapter.weights.get(module) ?? { a: new Float32Array(), b: new Float32Array() };
     // 50 steps of AdamW increase the rounding errors of the first ones.

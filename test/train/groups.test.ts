@@ -32,7 +32,7 @@ describe('groups that share a prompt', () => {
     const { repeated } = groups(3);
     const sequences = repeated.map(({ prompt, completions: [completion] }) => ({
       prompt,
-      completion: completion!,
+      completion: completion,
     }));
     // Neighbors with the same prompt share it; copies of the prompt whose tokens differ in order do not.
     const together = await sequenceLogprobs(model, sequences);

@@ -29,7 +29,7 @@ async function policy() {
   const adapter = model.attach(fresh);
   const { vocabSize } = model.config;
   const answers = Array.from({ length: vocabSize }, (_, id) => ({ prompt: PROMPT, completion: [id] }));
-  const all = async () => (await sequenceLogprobs(model, answers)).map((values) => values[0] as number);
+  const all = async () => (await sequenceLogprobs(model, answers)).map((values) => values[0]);
   const logp = await all();
   adapter.enabled = false;
   const reference = await all();
@@ -38,14 +38,14 @@ async function policy() {
 }
 
 /** If the text ends at once, its end token is the answer. */
-const answerOf = (generation: Generation) => sampledTokens(generation)[0] as number;
+const answerOf = (generation: Generation) => sampledTokens(generation)[0];
 const rewardOf = (id: number) => (id % 7) / 3;
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
 describe('monte-carlo', () => {
   it('estimates reward, KL and objective of a policy within its standard errors', async () => {
     const { model, adapter, logp, reference } = await policy();
-    const kl = sum(logp.map((l, i) => Math.exp(l) * (l - (reference[i] as number))));
+    const kl = sum(logp.map((l, i) => Math.exp(l) * (l - reference[i])));
     const reward = sum(logp.map((l, i) => Math.exp(l) * rewardOf(i)));
     const found = await estimatePolicy(model, [PROMPT], {
       maxNewTokens: 1,
@@ -113,7 +113,7 @@ describe('monte-carlo on a model with two end tokens', () => {
     const policy = allTexts(withAdapter(exact, fresh), ENDS);
     const mean = (value: (i: number) => number) =>
       sum(policy.map(({ logprob }, i) => Math.exp(logprob) * value(i)));
-    const kl = mean((i) => (policy[i]?.logprob as number) - (reference[i]?.logprob as number));
+    const kl = mean((i) => policy[i]?.logprob - reference[i]?.logprob);
     const objective = mean((i) => rate(policy[i]?.tokens ?? [])) - BETA * kl;
     const options = { maxNewTokens: LONGEST, numReturnSequences: SAMPLES, seed: 17 };
     return { model, adapter, reference, kl, objective, options };
@@ -161,7 +161,7 @@ describe('monte-carlo on a model with two end tokens', () => {
     const { model, adapter, reference, options } = await twoEnds();
     const weights = reference.map(({ tokens, logprob }) => Math.exp(logprob + rate(tokens) / BETA));
     const partition = sum(weights);
-    const best = sum(reference.map(({ tokens }, i) => ((weights[i] as number) / partition) * rate(tokens)));
+    const best = sum(reference.map(({ tokens }, i) => (weights[i] / partition) * rate(tokens)));
     const found = await estimateModelOptimum(model, [FIVE_PROMPT], {
       ...options,
       beta: BETA,
@@ -182,7 +182,7 @@ describe('implicit-rewards', () => {
     const rewards = await implicitRewards(model, answers.slice(0, 5), { beta: BETA, without: [adapter] });
     rewards.forEach(({ reward, logp: own, referenceLogp, tokens }, i) => {
       expect([own, referenceLogp, tokens]).to.deep.equal([logp[i], reference[i], 1]);
-      expect(reward).to.equal(BETA * ((logp[i] as number) - (reference[i] as number)));
+      expect(reward).to.equal(BETA * (logp[i] - reference[i]));
     });
     expect(adapter.enabled).to.equal(true);
     model.dispose();

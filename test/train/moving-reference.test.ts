@@ -56,21 +56,21 @@ describe('moving-reference', () => {
   it('mixes at every second step, and scores with its own weights', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu, undefined, true);
-    const parameters = model.parameters as ParameterStore;
+    const parameters = model.parameters!;
     const reference = new MovingReference(model, parameters, { alpha: 0.6, everySteps: 2 });
     const { normals } = random(7);
     const first = await slab(model, parameters);
     const noise = normals(first.length, 0.1);
-    const policy = first.map((value, i) => value * (1 + (noise[i] as number)));
+    const policy = first.map((value, i) => value * (1 + noise[i]));
     gpu.recorder.write(parameters.slab('values'), policy);
     reference.stepped(1);
     expect((await reference.save()).get('reference')).to.deep.equal(first);
     reference.stepped(2);
-    const mixed = (await reference.save()).get('reference') as Float32Array;
+    const mixed = (await reference.save()).get('reference')!;
     // Two products and a sum of numbers below 4.
     expectClose(
       mixed,
-      first.map((value, i) => 0.6 * (policy[i] as number) + 0.4 * value),
+      first.map((value, i) => 0.6 * policy[i] + 0.4 * value),
       { absolute: 5e-7 },
     );
 
@@ -102,7 +102,7 @@ describe('moving-reference', () => {
     const margins = (run: typeof still) => eachStep(run.events, 'rewards/margins');
     expect(margins(late).slice(0, 3)).to.deep.equal(margins(still).slice(0, 3));
     expect(late.events.some(({ type }) => type === 'reference')).to.equal(false);
-    expect(margins(late)[3]).to.be.below(margins(still)[3] as number);
+    expect(margins(late)[3]).to.be.below(margins(still)[3]);
   });
 
   for (const stopAfter of [1, 4]) {

@@ -94,7 +94,7 @@ describe('training with activations in half precision', () => {
     // Six steps of AdamW at 1e-3 change a weight near 0.1 by some percent; a gradient with an error of 3e-4 hardly changes
     // their direction.
     saving.values.forEach((values, i) => {
-      expect(relativeL2(values, exact.values[i] as Float32Array)).to.be.below(1e-3);
+      expect(relativeL2(values, exact.values[i])).to.be.below(1e-3);
     });
     expect(saving.values).not.to.deep.equal(exact.values);
   });
@@ -117,7 +117,7 @@ describe('training without negligible tokens', () => {
       const [{ grad_norm: exact, ...others }, { grad_norm: near, ...same }] = steps as [Metrics, Metrics];
       expect(same).to.deep.equal(others);
       // Of 97 tokens few are that unlikely: enough to have an effect, too few to change the gradient's direction.
-      expect(Math.abs((near as number) / (exact as number) - 1)).to.be.within(1e-6, 0.05);
+      expect(Math.abs(near / exact - 1)).to.be.within(1e-6, 0.05);
     }
   });
 });

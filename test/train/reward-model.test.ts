@@ -49,8 +49,8 @@ function expected(ends: readonly number[]): number[] {
     // There the state of a completion's last token is not computed, so one arbitrary token is appended.
     const packed = packSequences([{ prompt: ids, completion: [1] }]);
     const { hidden } = decoder({ config, weights }, packed);
-    const row = ends[s] as number;
-    return HEAD.reduce((sum, w, i) => sum + w * (hidden[row * WIDTH + i] as number), 0);
+    const row = ends[s];
+    return HEAD.reduce((sum, w, i) => sum + w * hidden[row * WIDTH + i], 0);
   });
 }
 
@@ -68,7 +68,7 @@ describe('train/reward-model', function () {
     for (const [s, sequence] of SEQUENCES.entries()) {
       const [alone] = await reward.scoreTokens([sequence]);
       // Bit-identical on SwiftShader; another variant of a product may round differently.
-      expect(alone).to.be.closeTo(scores[s] as number, 1e-5);
+      expect(alone).to.be.closeTo(scores[s], 1e-5);
     }
     const small = await reward.scoreTokens(SEQUENCES, { batchTokens: 12 });
     expectClose(small, scores, { absolute: 1e-5 });
@@ -94,11 +94,11 @@ describe('train/reward-model', function () {
     const ends = SEQUENCES.map(({ prompt, completion }) => [...prompt, ...completion].findLastIndex(isText));
     expectClose(scores, expected(ends), CLOSE);
     const last = await plain.scoreTokens(padded);
-    expect(Math.max(...last.map((value, s) => Math.abs(value - (scores[s] as number))))).to.be.above(1e-2);
+    expect(Math.max(...last.map((value, s) => Math.abs(value - scores[s])))).to.be.above(1e-2);
     // If all tokens are pads, transformers takes the first.
     const [all] = await reward.scoreTokens([{ prompt: [9], completion: [9, 9] }]);
     const [first] = await plain.scoreTokens([{ prompt: [], completion: [9] }]);
-    expect(all).to.be.closeTo(first as number, 1e-5);
+    expect(all).to.be.closeTo(first, 1e-5);
     model.dispose();
   });
 
@@ -206,7 +206,7 @@ describe('train/reward-model', function () {
     };
     const [text] = await other.rate(batch);
     // A completion that was cut off gets the end token of the training texts, whether given by ids or by text.
-    const end = tokenizer.eosId as number;
+    const end = tokenizer.eosId!;
     const [byIds] = await other.score([{ ids: [...other.tokenizer!.encode('the sky is blue'), end] }]);
     expect(text).to.equal(byIds);
     const rated = await reward.rate({ ...batch, promptIds: [[1], [1]], completionIds: [[5], [5, end]] });

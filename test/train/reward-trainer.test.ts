@@ -55,7 +55,7 @@ async function fitted(weights: readonly number[], { center = 0, margin = 0, step
   for (let step = 1; step <= steps; step++) {
     const tape = Tape.forTraining(gpu);
     for (const [p, scale] of weights.entries()) {
-      const values = linear(tape, rows[p] as Tensor, store.get('scores'));
+      const values = linear(tape, rows[p], store.get('scores'));
       const share = { scale, lengths: { batch: [1, 1], step: [1, 1] } };
       batchLoss(tape, loss, { values, offsets, columns: { margin: margins } }, share);
     }
@@ -63,7 +63,7 @@ async function fitted(weights: readonly number[], { center = 0, margin = 0, step
     optimizer.step(step, 0.05 * (1 - (step - 1) / steps)).catch(() => undefined);
     await gpu.settle(gpu.recorder.throttle());
   }
-  const scores = [...((await store.read('values')).get('scores') as Float32Array).subarray(0, ITEMS)];
+  const scores = [...(await store.read('values')).get('scores')!.subarray(0, ITEMS)];
   for (const tensor of [offsets, margins, ...rows]) gpu.pool.release(tensor);
   optimizer.dispose();
   store.dispose();
@@ -73,14 +73,11 @@ async function fitted(weights: readonly number[], { center = 0, margin = 0, step
 /** The ratio of the fitted differences to the true ones. */
 function slope(scores: readonly number[]): number {
   const [s, t] = [centered(scores), centered(REWARDS)];
-  const dot = (a: readonly number[], b: readonly number[]) =>
-    a.reduce((sum, x, i) => sum + x * (b[i] as number), 0);
+  const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, x, i) => sum + x * b[i], 0);
   return dot(s, t) / dot(t, t);
 }
 
-const POPULATION = ORDERED.map(
-  ([i, j]) => sigmoid((REWARDS[i] as number) - (REWARDS[j] as number)) / (ITEMS * (ITEMS - 1)),
-);
+const POPULATION = ORDERED.map(([i, j]) => sigmoid(REWARDS[i] - REWARDS[j]) / (ITEMS * (ITEMS - 1)));
 
 describe('train/reward-trainer: Bradley–Terry', function () {
   this.timeout(120_000);
@@ -99,7 +96,7 @@ describe('train/reward-trainer: Bradley–Terry', function () {
       if (center > 0) expect(mean(scores)).to.be.closeTo(0, 1e-3);
       if (center > 0 || margin > 0) return;
       for (const [i, value] of centered(scores).entries())
-        expect(value).to.be.closeTo(centered(REWARDS)[i] as number, 1e-3);
+        expect(value).to.be.closeTo(centered(REWARDS)[i], 1e-3);
     });
   }
 
@@ -111,8 +108,8 @@ describe('train/reward-trainer: Bradley–Terry', function () {
     const laplacian = Array.from({ length: ITEMS }, () => new Array<number>(ITEMS).fill(0));
     for (let i = 0; i < ITEMS; i++) {
       for (let j = i + 1; j < ITEMS; j++) {
-        const p = sigmoid((REWARDS[i] as number) - (REWARDS[j] as number));
-        for (let n = 0; n < labels; n++) wins[uniform() < p ? place(i, j) : place(j, i)]!++;
+        const p = sigmoid(REWARDS[i] - REWARDS[j]);
+        for (let n = 0; n < labels; n++) wins[uniform() < p ? place(i, j) : place(j, i)]++;
         const information = labels * p * (1 - p);
         for (const [a, b, sign] of [
           [i, i, 1],
@@ -120,15 +117,15 @@ describe('train/reward-trainer: Bradley–Terry', function () {
           [i, j, -1],
           [j, i, -1],
         ] as const)
-          laplacian[a]![b]! += sign * information;
+          laplacian[a][b] += sign * information;
       }
     }
     const total = wins.reduce((a, b) => a + b, 0);
     const scores = await fitted(wins.map((count) => count / total));
     const covariance = pseudoInverse(laplacian);
     for (const [i, j] of ORDERED) {
-      const variance = covariance[i]![i]! + covariance[j]![j]! - 2 * covariance[i]![j]!;
-      const error = scores[i]! - scores[j]! - (REWARDS[i]! - REWARDS[j]!);
+      const variance = covariance[i][i] + covariance[j][j] - 2 * covariance[i][j];
+      const error = scores[i] - scores[j] - (REWARDS[i] - REWARDS[j]);
       expect(Math.abs(error), `${i} − ${j}`).to.be.below(4 * Math.sqrt(variance));
     }
   });
@@ -142,12 +139,12 @@ function pseudoInverse(matrix: readonly (readonly number[])[]): number[][] {
     ...row.map((_, j) => (i === j ? 1 : 0)),
   ]);
   for (let c = 0; c < n; c++) {
-    const pivot = rows[c]![c]!;
-    rows[c] = rows[c]!.map((value) => value / pivot);
+    const pivot = rows[c][c];
+    rows[c] = rows[c].map((value) => value / pivot);
     for (let r = 0; r < n; r++) {
       if (r === c) continue;
-      const factor = rows[r]![c]!;
-      rows[r] = rows[r]!.map((value, k) => value - factor * rows[c]![k]!);
+      const factor = rows[r][c];
+      rows[r] = rows[r].map((value, k) => value - factor * rows[c][k]);
     }
   }
   return rows.map((row) => row.slice(n).map((value) => value - 1 / n));
@@ -206,9 +203,9 @@ describe('train/reward-trainer', function () {
       min_reward: least,
       mean_reward: middle,
       max_reward: most,
-    } = first!.metrics as Record<string, number>;
-    expect(least).to.be.below(middle!);
-    expect(middle).to.be.below(most!);
+    } = first.metrics as Record<string, number>;
+    expect(least).to.be.below(middle);
+    expect(middle).to.be.below(most);
     expect(whole.log.at(-1)?.metrics).to.include({ eval_accuracy: 1 });
 
     const again = await trained(gpu, start());

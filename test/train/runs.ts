@@ -36,5 +36,5 @@ export async function trained(
 
 /** The values of a metric in every step. */
 export function eachStep(events: readonly TrainEvent[], metric: string): number[] {
-  return events.flatMap((event) => (event.type === 'step' ? [event.metrics[metric] as number] : []));
+  return events.flatMap((event) => (event.type === 'step' ? [event.metrics[metric]] : []));
 }

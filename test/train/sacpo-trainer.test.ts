@@ -62,7 +62,7 @@ describe('sacpo-trainer', () => {
     const alone = await loadFixture(gpu);
     const first = new DPOTrainer({ model: alone, args: ARGS, trainDataset: REWARD, peftConfig: LORA });
     for await (const _ of first.train());
-    const expected = bytes((await first.adapter?.toAdapter()) as Adapter);
+    const expected = bytes((await first.adapter?.toAdapter())!);
     first.dispose();
     alone.dispose();
 

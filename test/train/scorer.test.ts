@@ -71,7 +71,7 @@ describe('train/scorer', () => {
         const scaled = logits.subarray(row * vocabulary, (row + 1) * vocabulary).map((x) => x / temperature);
         const most = Math.max(...scaled);
         const sum = scaled.reduce((total, x) => total + Math.exp(x - most), 0);
-        return (scaled[packed.targets[r] as number] as number) - most - Math.log(sum);
+        return scaled[packed.targets[r]] - most - Math.log(sum);
       });
       expectClose(values, expected, { absolute: 2e-5 + COARSE_PASS * 10, relative: COARSE_PASS });
     });
@@ -109,8 +109,7 @@ describe('train/scorer', () => {
       const { values, packed, head } = await scored(kind, groups);
       const { hidden, backwardHidden } = decoder({ config, weights }, packed);
       const width = config.hiddenSize;
-      const score = (row: number) =>
-        head.reduce((sum, w, i) => sum + w * (hidden[row * width + i] as number), 0);
+      const score = (row: number) => head.reduce((sum, w, i) => sum + w * hidden[row * width + i], 0);
       expectClose(values, Array.from(packed.rows, score), {
         absolute: 1e-5 + COARSE_PASS,
         relative: COARSE_PASS,
@@ -121,8 +120,7 @@ describe('train/scorer', () => {
       const dhidden = new Float64Array(hidden.length);
       packed.rows.forEach((row, r) => {
         for (let i = 0; i < width; i++)
-          dhidden[row * width + i] =
-            (dhidden[row * width + i] as number) + (upstream[r] as number) * (head[i] as number);
+          dhidden[row * width + i] = dhidden[row * width + i] + upstream[r] * head[i];
       });
       const expected = backwardHidden(dhidden);
       for (const module of ['model.embed_tokens.weight', 'model.layers.1.self_attn.v_proj.weight']) {
@@ -166,9 +164,7 @@ describe('train/scorer', () => {
           },
         );
     const whole = await trained(gpu, start());
-    const losses = whole.log.flatMap((entry) =>
-      entry.type === 'step' ? [entry.metrics.loss as number] : [],
-    );
+    const losses = whole.log.flatMap((entry) => (entry.type === 'step' ? [entry.metrics.loss] : []));
     expect(losses[0]).to.be.within(0.5, 0.9);
     expect(losses.at(-1)).to.be.below(0.1);
     const { metrics } = whole.log.at(-1)!;
@@ -185,7 +181,7 @@ describe('train/scorer', () => {
   it('rejects a head without an adapter, and an invalid temperature', async () => {
     const model = await loadFixture(await testGpu(), tinyLlama, true);
     const [pair] = randomPairs(1, 2);
-    const example = { prompt: pair!.prompt, completions: [pair!.chosen, pair!.rejected] };
+    const example = { prompt: pair.prompt, completions: [pair.chosen, pair.rejected] };
     const task = {
       config: DPO_DEFAULTS,
       source: new DatasetSource([example], DPO_DEFAULTS),

@@ -8,7 +8,7 @@ import { tinyLlama } from '../reference/fixtures.ts';
 import { COARSE_PASS } from '../support/coarse.ts';
 import { testGpu } from '../support/gpu.ts';
 
-const split = ([first, ...completion]: readonly number[]) => ({ prompt: [first as number], completion });
+const split = ([first, ...completion]: readonly number[]) => ({ prompt: [first], completion });
 
 describe('train/sequence-logprobs', () => {
   it('equals PyTorch, in one batch or in many, and leaves nothing behind', async () => {

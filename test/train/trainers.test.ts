@@ -71,10 +71,7 @@ describe('trainers', () => {
       // gradients have an effect, most where gradients are near zero: AdamW's steps do not depend on a gradient's size.
       expect(losses[0]).to.equal(exact[0]);
       losses.forEach((loss, i) => {
-        expect(loss, `step ${i + 1}`).to.be.closeTo(
-          exact[i] as number,
-          2e-3 * Math.max(1, exact[i] as number),
-        );
+        expect(loss, `step ${i + 1}`).to.be.closeTo(exact[i], 2e-3 * Math.max(1, exact[i]));
       });
       expect(losses).not.to.deep.equal(exact);
 
@@ -123,7 +120,7 @@ describe('trainers', () => {
     ];
     eachStep(parts.events, 'loss').forEach((loss, i) => {
       // Sums of gradients in another order.
-      expect(loss).to.be.closeTo(eachStep(whole.events, 'loss')[i] as number, 5e-6);
+      expect(loss).to.be.closeTo(eachStep(whole.events, 'loss')[i], 5e-6);
     });
   });
 
@@ -152,12 +149,12 @@ describe('trainers', () => {
     const list = await lossesOf([halved, halved]);
     expect(list.length).to.equal(plain.length);
     list.forEach((loss, i) => {
-      expect(loss).to.be.closeTo(plain[i] as number, 1e-6);
+      expect(loss).to.be.closeTo(plain[i], 1e-6);
     });
     // Its own option is a setting of the run.
     const whole = await lossesOf(halved, { share: 1 });
     whole.forEach((loss, i) => {
-      expect(loss).to.be.closeTo(plain[i] as number, 1e-6);
+      expect(loss).to.be.closeTo(plain[i], 1e-6);
     });
     const model = await loadFixture(gpu);
     expect(() => kto(model, { lossType: halved })).to.throw(InputError, 'halved works on a pair');
@@ -176,7 +173,7 @@ describe('trainers', () => {
     const gpu = await testGpu();
     const sft = TRAINERS.SFTTrainer;
     const whole = TEXTS.map(({ prompt: [first, ...rest], completion }) => ({
-      prompt: [first as number],
+      prompt: [first],
       completion: [...rest, ...completion],
     }));
     const asked = await trained(gpu, (model) => sft(model, { completionOnlyLoss: false, maxSteps: 2 }));
@@ -193,7 +190,7 @@ describe('trainers', () => {
       if (event.type === 'step') losses.push(event.metrics.loss);
       expect(event.type).not.to.equal('reference');
     }
-    expect(losses.at(-1)).to.be.below(0.8 * (losses[0] as number));
+    expect(losses.at(-1)).to.be.below(0.8 * losses[0]);
     trainer.dispose();
     model.dispose();
   });

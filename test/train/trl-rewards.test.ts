@@ -58,16 +58,16 @@ describe('RewardTrainer compared with TRL', function () {
         for (const [metric, values] of Object.entries(steps)) {
           const label = `${metric} of step ${i + 1}`;
           // Twelve steps of four pairs exceed the forty rows. What is skipped at the end is neither computed nor counted.
-          const seen = Array.from({ length: 8 * (i + 1) }, (_, s) => skipped[s % skipped.length] as number);
+          const seen = Array.from({ length: 8 * (i + 1) }, (_, s) => skipped[s % skipped.length]);
           const uncounted = metric === 'num_tokens' ? seen.reduce((a, b) => a + b, 0) : 0;
-          const expected = (values[i] as number) - uncounted;
+          const expected = values[i] - uncounted;
           const bound =
             metric === 'grad_norm' ? 1e-3 * Math.abs(expected) + COARSE_GRADIENT : 1e-4 + COARSE_GRADIENT;
           expect(metrics[metric], label).to.be.closeTo(expected, bound);
         }
       }
       const adapter = await trainer.adapter!.toAdapter();
-      const values = (key: string) => decodeArray(last[key] as EncodedArray);
+      const values = (key: string) => decodeArray(last[key]);
       expect(Object.keys(last)).to.have.length(2 * adapter.weights.size + 1);
       for (const [module, { a, b }] of adapter.weights) {
         expect(relativeL2(a, values(`${module}.lora_A`)), `A of ${module}`).to.be.below(

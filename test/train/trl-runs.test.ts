@@ -21,7 +21,7 @@ import { testGpu } from '../support/gpu.ts';
 
 const { pairs } = dpoTrajectory;
 const labelled = pairs.map(({ prompt, chosen, rejected }, i) => {
-  const desirable = trlRuns.labels[i] as boolean;
+  const desirable = trlRuns.labels[i];
   return { prompt, completion: desirable ? chosen : rejected, desirable };
 });
 const prompted = pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen }));
@@ -153,12 +153,12 @@ async function follow(
   const compared = Object.keys(expected).filter((metric) => !unlike.includes(metric));
   expect(compared).to.include.members(['loss', 'grad_norm']);
   for (const metric of compared) {
-    if (metric in (found[0] as Metrics) || metric in (found[1] as Metrics)) continue;
-    expect.fail(`${metric} is in TRL's log and not in ours: ${Object.keys(found[0] as Metrics)}`);
+    if (metric in found[0] || metric in found[1]) continue;
+    expect.fail(`${metric} is in TRL's log and not in ours: ${Object.keys(found[0])}`);
   }
   found.forEach((metrics, i) => {
     const { 'rewards/chosen': chosen, 'rewards/rejected': rejected, 'rewards/margins': margins } = metrics;
-    if (rejected !== undefined) expect(margins).to.be.closeTo((chosen as number) - rejected, 1e-6);
+    if (rejected !== undefined) expect(margins).to.be.closeTo(chosen - rejected, 1e-6);
     for (const metric of compared) {
       const value = expected[metric][i];
       if (value === null) expect(metrics, `step ${i + 1}`).not.to.have.property(metric);

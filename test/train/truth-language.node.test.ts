@@ -54,7 +54,7 @@ function ranks(values: readonly number[]): number[] {
 
 function correlation(a: readonly number[], b: readonly number[]): number {
   const [x, y] = [a, b].map((values) => values.map((value) => value - mean(values))) as [number[], number[]];
-  const dot = (p: readonly number[], q: readonly number[]) => mean(p.map((v, i) => v * (q[i] as number)));
+  const dot = (p: readonly number[], q: readonly number[]) => mean(p.map((v, i) => v * q[i]));
   return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
 }
 
@@ -103,7 +103,7 @@ describe('truth: a reward model of stories', function () {
       { prompt, completion: rejected },
     ]);
     const scores = await learned.score(texts);
-    const logits = held.map((_, i) => (scores[2 * i] as number) - (scores[2 * i + 1] as number));
+    const logits = held.map((_, i) => scores[2 * i] - scores[2 * i + 1]);
     const loss = (values: readonly number[]) => mean(values.map((value) => Math.log1p(Math.exp(-value))));
     const oracle = held.map(({ logit }) => logit);
     const accuracy = (values: readonly number[]) => mean(values.map((value) => (value > 0 ? 1 : 0)));
@@ -129,7 +129,7 @@ describe('truth: a reward model of stories', function () {
     expect(found.order).to.be.above(0.4);
     // A score belongs to a story, whatever else is in the batch.
     const [alone] = await learned.score(texts.slice(5, 6));
-    expect(scores[5]).to.be.closeTo(alone as number, 1e-4);
+    expect(scores[5]).to.be.closeTo(alone, 1e-4);
     learned.dispose();
     trainer.dispose();
     model.dispose();

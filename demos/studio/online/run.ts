@@ -226,7 +226,7 @@ function exampleOf(runtime: Runtime, pair: Pair): TokenizedExample {
     const prompt = runtime.encode(judgment.prompt);
     return { prompt, completions: [[...(chosen.tokens ?? [])], [...(rejected.tokens ?? [])]] };
   }
-  return examplesOf(runtime, [judgment])[0] as TokenizedExample;
+  return examplesOf(runtime, [judgment])[0];
 }
 
 /** Pairs as they are tokenized for training. */

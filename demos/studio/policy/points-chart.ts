@@ -85,8 +85,8 @@ function drawIntervals(plot: uPlot, points: readonly RunPoint[]): void {
     const x = plot.valToPos(step, 'x', true);
     const [low, high] = votes.interval.map((share) => plot.valToPos(100 * share, 'votes', true));
     ctx.beginPath();
-    ctx.moveTo(x, low as number);
-    ctx.lineTo(x, high as number);
+    ctx.moveTo(x, low);
+    ctx.lineTo(x, high);
     ctx.stroke();
   }
   ctx.restore();

@@ -87,7 +87,7 @@ export async function fitPairs(
       prompt: promptText(prompt),
       chosen: textOf(chosen),
       rejected: textOf(rejected),
-      margin: (scores[2 * i] as number) - (scores[2 * i + 1] as number),
+      margin: scores[2 * i] - scores[2 * i + 1],
     }));
     const figures = rewardFigures(train.length, scored);
     return { adapter: await turns.run(() => adapter.toAdapter()), figures };

@@ -27,7 +27,7 @@ export async function openTask(heldOutPrompts: number) {
   const parameters = parametersOf(await describeModel(files));
   const heldOut = (await promptsOf(`${DATA}/eval.jsonl`)).slice(0, heldOutPrompts);
   const others = (await promptsOf(`${DATA}/train.jsonl`)).filter((prompt) => !heldOut.includes(prompt));
-  const prompts = [...shuffle(others.length, 0, 0)].map((at) => others[at] as string);
+  const prompts = [...shuffle(others.length, 0, 0)].map((at) => others[at]);
   const { description, software } = gpu.adapter;
   const adapter = software ? `${description} (software, on the CPU)` : description;
   return { gpu, adapter, task: { runtime, parameters, prompts, heldOut } };

@@ -60,7 +60,7 @@ export class Reader {
     const open = prompts.filter((prompt) => !isHeldOut(prompt));
     for (;;) {
       const index = this.seed * picks * 2 + this.at++;
-      const prompt = open[index % open.length] as string;
+      const prompt = open[index % open.length];
       const drafts = await this.drafts(prompt, index, source);
       const [a = 0, b = 0] = drafts.map(({ text }) => sentiment(text));
       if (a === b) {

@@ -72,7 +72,7 @@ export async function play(task: Task, seed: number): Promise<Figures> {
   const steps = await learn(runtime, { method: METHOD, settings, train, heldOut: checked });
   const trained = performance.now();
   const after = await write();
-  const rise = estimate(after.map((story, i) => story.sentiment - (before[i] as Continuation).sentiment));
+  const rise = estimate(after.map((story, i) => story.sentiment - before[i].sentiment));
   const { samples } = await readStories(runtime, { before, after }, new AbortController().signal);
   runtime.removeTrainer();
   const ended = performance.now();
@@ -102,7 +102,7 @@ export async function play(task: Task, seed: number): Promise<Figures> {
 async function pick({ runtime, prompts }: Task, seed: number): Promise<Judgment[]> {
   const judgments: Judgment[] = [];
   for (let picks = 0, at = 0; picks < PICKS; at++) {
-    const prompt = prompts[(seed * PICKS + at) % prompts.length] as string;
+    const prompt = prompts[(seed * PICKS + at) % prompts.length];
     const first = 2 * (seed * prompts.length + at) + 1;
     const drafts = await draft(runtime, prompt, [first, first + 1]);
     const [a = 0, b = 0] = drafts.map(({ text }) => sentiment(text));

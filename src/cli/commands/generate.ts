@@ -6,7 +6,7 @@ import { textAfter } from '../../data/text-stream.ts';
 import { doubledBos } from '../../data/tokenize-completions.ts';
 import { requireEmbedded, Tokenizer } from '../../data/tokenizer.ts';
 import { requireChatTemplate } from '../../model/chat.ts';
-import { addUpdate, emptyGenerations, type Generation, streamGeneration } from '../../model/generation.ts';
+import { addUpdate, emptyGenerations, streamGeneration } from '../../model/generation.ts';
 import { command } from '../command.ts';
 import { converse, readConversations } from '../conversation.ts';
 import { UsageError } from '../failures.ts';
@@ -96,15 +96,15 @@ export const generateCommand = command({
       let tokens = 0;
       for await (const updates of streamGeneration(model, ids, options)) {
         for (const update of updates) {
-          addUpdate(written[update.sequence] as Generation, update);
+          addUpdate(written[update.sequence], update);
           tokens += update.ids.length;
         }
         terminal.progress('Writing', tokens, written.length * maxTokens, 'tokens');
       }
       const seconds = (performance.now() - started) / 1000;
       const results = written.map((generation, i) => {
-        const prompt = prompts[Math.floor(i / n)] as string;
-        const text = textAfter(tokenizer, ids[Math.floor(i / n)] as number[], generation.ids);
+        const prompt = prompts[Math.floor(i / n)];
+        const text = textAfter(tokenizer, ids[Math.floor(i / n)], generation.ids);
         return { prompt, text, ...generation };
       });
       for (const { prompt, text } of results) terminal.print(`${prompt}${text}\n`);

@@ -45,7 +45,7 @@ export const logprobs = command({
       if (doubled) terminal.info(doubled);
       const onProgress = (done: number, total: number) => terminal.progress('Scoring', done, total, 'texts');
       const scores = await sequenceLogprobs(model, texts.map(toSequence), { signal, onProgress });
-      const results = texts.map((ids, i) => ({ ids, logprobs: [...(scores[i] as Float32Array)] }));
+      const results = texts.map((ids, i) => ({ ids, logprobs: [...scores[i]] }));
       for (const { ids, logprobs: values } of results) {
         const sum = values.reduce((a, b) => a + b, 0);
         const perToken = values.length > 0 ? (sum / values.length).toFixed(4) : '–';
@@ -79,5 +79,5 @@ function tokensOf(row: RowValue, where: string, tokenizer: Tokenizer, { config, 
 }
 
 function toSequence([first, ...rest]: number[]): TokenizedSequence {
-  return { prompt: [first as number], completion: rest };
+  return { prompt: [first], completion: rest };
 }

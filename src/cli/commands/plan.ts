@@ -40,7 +40,7 @@ function methodIn(args: readonly string[]): Method {
   const { flag } = OPTIONS.method;
   const at = args.findIndex((arg) => arg === flag || arg.startsWith(`${flag}=`));
   if (at < 0) return DPO;
-  const name = args[at] === flag ? (args[at + 1] ?? '') : (args[at] as string).slice(flag.length + 1);
+  const name = args[at] === flag ? (args[at + 1] ?? '') : args[at].slice(flag.length + 1);
   const found = METHODS.find((method) => method.name === name);
   if (found) return found;
   const names = METHODS.map((method) => method.name);

@@ -102,7 +102,7 @@ function toAnswers(value: RowValue, where: string): AnswerRow {
   }
   const labelled = value.label !== undefined;
   const [row] = toLabelledRows(labelled ? value : { ...value, label: true }, where);
-  const { completion, label, ...rest } = row as NonNullable<typeof row>;
+  const { completion, label, ...rest } = row;
   return { ...rest, completions: { completion }, ...(labelled ? { label } : {}) };
 }
 
@@ -149,18 +149,16 @@ function metricsOf(
 ): Record<string, number> {
   const pairs = results.flatMap(({ answers }, i) => ('chosen' in rows[i].completions ? [answers] : []));
   const labelled = results.filter(({ label }) => label !== undefined);
-  const margins = pairs.map(
-    ([chosen, rejected]) => (chosen as ImplicitReward).reward - (rejected as ImplicitReward).reward,
-  );
+  const margins = pairs.map(([chosen, rejected]) => chosen.reward - rejected.reward);
   const told = separation(
-    labelled.map(({ answers }) => (answers[0] as ImplicitReward).reward),
-    labelled.map(({ label }) => label as boolean),
+    labelled.map(({ answers }) => answers[0].reward),
+    labelled.map(({ label }) => label!),
   );
   return {
     ...(pairs.length > 0
       ? {
-          'rewards/chosen': mean(pairs.map(([chosen]) => (chosen as ImplicitReward).reward)),
-          'rewards/rejected': mean(pairs.map(([, rejected]) => (rejected as ImplicitReward).reward)),
+          'rewards/chosen': mean(pairs.map(([chosen]) => chosen.reward)),
+          'rewards/rejected': mean(pairs.map(([, rejected]) => rejected.reward)),
           'rewards/margins': mean(margins),
           'rewards/accuracies': mean(margins.map((margin) => (margin > 0 ? 1 : 0))),
         }

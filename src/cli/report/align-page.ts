@@ -112,7 +112,7 @@ function sentimentBars(before: readonly Continuation[], after: readonly Continua
       { label: 'before', kind: 'before', values: sentiments(before) },
       { label: 'after', kind: 'after', values: sentiments(after) },
     ],
-  }) as ChartData;
+  })!;
 }
 
 function side(title: string, kind: Side['kind'], written: Continuation | undefined): Side {

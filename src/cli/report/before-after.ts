@@ -119,7 +119,7 @@ export class BeforeAfter {
     const { prompts, model } = this;
     const all = [before, after].flatMap(({ texts }) => texts.map(sampledTokens));
     const sequences = all.map((completion, i) => ({
-      prompt: [...(prompts[i % prompts.length] as readonly number[])],
+      prompt: [...prompts[i % prompts.length]],
       completion,
     }));
     const { beganWithout, signal } = this.options;

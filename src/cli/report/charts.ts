@@ -21,7 +21,7 @@ export function mendLanguage(): void {
 export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string) => () => style.getPropertyValue(`--${name}`).trim();
-  const bars = uPlot.paths.bars as NonNullable<typeof uPlot.paths.bars>;
+  const bars = uPlot.paths.bars!;
   const font = '12px system-ui, sans-serif';
 
   /** One of two bars of a bin. */
@@ -47,8 +47,8 @@ export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
   };
 
   charts.forEach((chart, number) => {
-    const place = document.getElementById(`chart-${number}`) as HTMLElement;
-    const now = document.getElementById(`now-${number}`) as HTMLElement;
+    const place = document.getElementById(`chart-${number}`)!;
+    const now = document.getElementById(`now-${number}`)!;
     const isHistogram = chart.bars;
     const format = (value: number) => value.toFixed(chart.digits).replace('-', '−');
     const last = (values: Series['values']) => values.reduce((found, value) => value ?? found, null);

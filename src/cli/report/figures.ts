@@ -116,7 +116,7 @@ function points(log: readonly LogEntry[]) {
   const found = (from: typeof byStep, steps: readonly number[]) =>
     steps.map((step) => from.get(step)).filter((metrics) => metrics !== undefined);
   return {
-    x: groups.map((steps) => steps.at(-1) as number),
+    x: groups.map((steps) => steps.at(-1)!),
     steps: groups.map((steps) => means(found(byStep, steps))),
     evaluations: groups.map((steps) => found(byEvaluation, steps).at(-1)),
   };
@@ -166,7 +166,7 @@ export function histogram({ sides, whole = false, meaning, ...about }: Bars): Ch
   const x = Array.from({ length: bins }, (_, i) => Number(((first + i) * width).toPrecision(12)));
   const series = sides.map(({ label, kind, values }) => {
     const counts = new Array<number>(bins).fill(0);
-    for (const value of values) if (Number.isFinite(value)) counts[binOf(value)]!++;
+    for (const value of values) if (Number.isFinite(value)) counts[binOf(value)]++;
     return { label, kind, values: counts };
   });
   const told = width === 1 ? meaning : `${meaning}, in steps of ${width}`;

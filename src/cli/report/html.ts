@@ -35,7 +35,7 @@ const ENTITIES: Record<string, string> = {
 
 /** Text for HTML and XML, in content and in quoted attributes. */
 export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }
 
 /** JSON for a script element; it cannot end the element. */

@@ -27,7 +27,7 @@ export const JUDGED = {
     bars: ({ before, after }) => {
       const ratios = after.scores.map((score, i) => ({
         ...score,
-        value: score.value - (before.scores[i] as CompletionScore).value,
+        value: score.value - before.scores[i].value,
       }));
       return shownAs('Log-ratios of held-out completions', {
         about:

@@ -29,7 +29,7 @@ export function figure({ title, meaning, series, digits }: ChartData, number: nu
       const numbers = values.filter((value) => value !== null);
       return numbers.length === 0
         ? ''
-        : `${label} from ${fixed(numbers[0] as number, digits)} to ${fixed(numbers.at(-1) as number, digits)}`;
+        : `${label} from ${fixed(numbers[0], digits)} to ${fixed(numbers.at(-1)!, digits)}`;
     })
     .filter(Boolean);
   return html`<figure class="card"><figcaption><strong>${title}</strong><small>${meaning}</small><span class="now" id="now-${number}"></span></figcaption>
@@ -104,11 +104,11 @@ export function table(caption: string, charts: readonly ChartData[]): Html {
   const each = Math.ceil(first.x.length / MOST_ROWS) || 1;
   const rows = first.x.map((_, row) => row).filter((row) => (row + 1) % each === 0);
   const cell = ({ values, digits }: (typeof columns)[number], row: number) =>
-    values[row] == null ? '' : fixed(values[row] as number, digits);
+    values[row] == null ? '' : fixed(values[row], digits);
   const told = each === 1 ? caption : `${caption}, every ${each}th point`;
   return html`<div class="scroll" tabindex="0"><table><caption>${told}</caption>
 <thead><tr><th scope="col">${first.axis}</th>${columns.map(({ name }) => html`<th scope="col">${name}</th>`)}</tr></thead>
-<tbody>${rows.map((row) => html`<tr><th scope="row">${signedPlain(first.x[row] as number)}</th>${columns.map((column) => html`<td>${cell(column, row)}</td>`)}</tr>`)}</tbody></table></div>`;
+<tbody>${rows.map((row) => html`<tr><th scope="row">${signedPlain(first.x[row])}</th>${columns.map((column) => html`<td>${cell(column, row)}</td>`)}</tr>`)}</tbody></table></div>`;
 }
 
 export interface Facts {

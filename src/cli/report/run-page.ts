@@ -6,7 +6,6 @@ import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
 import { LORA_DEFAULTS, resolveConfig } from '../../train/config.ts';
 import type { RunPlan } from '../../train/events.ts';
-import type { CompletionScore } from '../../train/role-scores.ts';
 import type { Trainer } from '../../train/trainer.ts';
 import type { Method } from '../method.ts';
 import type { RunRecord } from '../run-record.ts';
@@ -185,7 +184,7 @@ function scored({ tokenizer, trainer }: RunPage, { before, after }: Comparison):
     prompt: tokenizer.decode(prompt) || '(nothing in common)',
     sides: (['chosen', 'rejected'] as const).map((kind, i) => {
       const at = row * completions.length + i;
-      const [was, is] = [before, after].map(({ scores }) => scores[at] as CompletionScore);
+      const [was, is] = [before, after].map(({ scores }) => scores[at]);
       return {
         title: kind === 'chosen' ? 'Chosen' : 'Rejected',
         kind,

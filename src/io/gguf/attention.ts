@@ -33,7 +33,7 @@ export async function rotary(
     head_dim: headDim,
     num_key_value_heads:
       metadata.integer(`${prefix}attention.head_count_kv`) ??
-      (metadata.integer(`${prefix}attention.head_count`) as number),
+      metadata.integer(`${prefix}attention.head_count`)!,
     rope_theta: metadata.number(`${prefix}rope.freq_base`) ?? 10000,
     ...(scaling && { rope_scaling: scaling }),
     ...windows(reading, 0),
@@ -45,8 +45,8 @@ const GEMMA2_27B = 46;
 const GEMMA3_27B = 62;
 
 function queryScalar({ metadata, prefix, layers, headDim }: Reading, large: number): number {
-  const width = metadata.integer(`${prefix}embedding_length`) as number;
-  const heads = metadata.integer(`${prefix}attention.head_count`) as number;
+  const width = metadata.integer(`${prefix}embedding_length`)!;
+  const heads = metadata.integer(`${prefix}attention.head_count`)!;
   return layers === large ? width / heads : headDim;
 }
 
@@ -104,7 +104,7 @@ export async function phiAttention(reading: Reading): Promise<JsonObject> {
     ...(turned !== headDim && { partial_rotary_factor: turned / headDim }),
   };
   if (!short || !long) return fields;
-  const context = metadata.integer(`${prefix}context_length`) as number;
+  const context = metadata.integer(`${prefix}context_length`)!;
   const rope_scaling = {
     rope_type: 'longrope',
     short_factor: short,

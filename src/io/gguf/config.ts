@@ -197,7 +197,7 @@ function factorsOf({ metadata, prefix }: Reading, names: Readonly<Record<string,
 /** Number of rows of the embedding; the metadata may count ids without an embedding. */
 function vocabulary(tensors: Gguf['tensors'], file: string): number {
   const embedding = tensors.get('token_embd.weight');
-  if (embedding?.shape.length === 2) return embedding.shape[0] as number;
+  if (embedding?.shape.length === 2) return embedding.shape[0];
   throw new InputError(
     `${file}, tensor "token_embd.weight"`,
     'is missing, or is not a matrix',

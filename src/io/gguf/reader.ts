@@ -239,7 +239,7 @@ class Cursor {
     if (code === STRING_CODE) return { type: 'string', value: this.text() };
     if (code === ARRAY_CODE) return this.array(1);
     const type = this.numberType(code);
-    return { type, value: this.numbers(type, 1)[0] as number | bigint };
+    return { type, value: this.numbers(type, 1)[0] };
   }
 
   private array(depth: number): GgufArray {

@@ -110,8 +110,7 @@ function byteLevel(metadata: GgufMetadata): Kind {
     addsBos,
     parts: {
       normalizer,
-      pre_tokenizer:
-        steps.length === 1 ? (only as JsonObject) : { type: 'Sequence', pretokenizers: [...steps] },
+      pre_tokenizer: steps.length === 1 ? only : { type: 'Sequence', pretokenizers: [...steps] },
       decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
       model: bpe({ ignore_merges: ignoresMerges, merges: givenMerges(metadata) ?? missingMerges(metadata) }),
     },
@@ -191,10 +190,10 @@ function mergesOfScores(metadata: GgufMetadata, tokens: readonly string[]): [str
   const scores = metadata.numbers(key);
   if (scores?.length !== tokens.length) throw metadata.wrong(key, `${tokens.length} values, one per token`);
   const ids = new Map(tokens.map((token, id) => [token, id]));
-  const score = (id: number) => scores[id] as number;
+  const score = (id: number) => scores[id];
   const merges: [string, string][] = [];
   for (const id of [...tokens.keys()].sort((a, b) => score(b) - score(a) || a - b)) {
-    const token = tokens[id] as string;
+    const token = tokens[id];
     if (token.length > LONGEST_TOKEN) {
       throw metadata.wrong(`${KEY}tokens`, `tokens of at most ${LONGEST_TOKEN} characters`);
     }
@@ -203,7 +202,7 @@ function mergesOfScores(metadata: GgufMetadata, tokens: readonly string[]): [str
       const pair: [string, string] = [token.slice(0, at), token.slice(at)];
       if (pair.every((part) => ids.has(part))) pairs.push(pair);
     }
-    const idOf = (part: string) => ids.get(part) as number;
+    const idOf = (part: string) => ids.get(part)!;
     pairs.sort(([a, b], [c, d]) => idOf(a) - idOf(c) || idOf(b) - idOf(d));
     merges.push(...pairs);
   }
@@ -216,7 +215,7 @@ function addedTokens(metadata: GgufMetadata, tokens: readonly string[]): JsonObj
   if (!types) return [];
   if (types.length !== tokens.length) throw metadata.wrong(key, `${tokens.length} values, one per token`);
   return tokens.flatMap((content, id) => {
-    const special = WHOLE.get(types[id] as number);
+    const special = WHOLE.get(types[id]);
     if (special === undefined) return [];
     return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special };
   });
@@ -254,7 +253,7 @@ function template(
     single: sequence('A', 0),
     pair: [...sequence('A', 0), ...sequence('B', 1)],
     special_tokens: Object.fromEntries(
-      ends.map((token) => [token, { id: token, ids: [own(vocab, token) as number], tokens: [token] }]),
+      ends.map((token) => [token, { id: token, ids: [own(vocab, token)!], tokens: [token] }]),
     ),
   };
 }

@@ -115,7 +115,7 @@ class OpfsCache implements HubCache {
     const steps = path.split('/');
     return {
       folder: [this.name, repositoryFolder(repository), ...steps.slice(0, -1)],
-      name: steps.at(-1) as string,
+      name: steps.at(-1)!,
     };
   }
 

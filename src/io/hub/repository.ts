@@ -39,7 +39,7 @@ export function hubEndpoint({ endpoint = HUB }: { endpoint?: string | undefined 
 export function repositoryOfPage(url: URL, endpoint: string): RepositoryName | undefined {
   if (url.origin !== new URL(endpoint).origin) return undefined;
   const found = checked(PAGE.exec(decodeURI(url.pathname))?.groups);
-  return found && !NO_OWNERS.includes(found.id.split('/')[0] as string) ? found : undefined;
+  return found && !NO_OWNERS.includes(found.id.split('/')[0]) ? found : undefined;
 }
 
 /** Whether it can be a revision, and is safe as a path inside a folder: git's rules are slightly stricter. */

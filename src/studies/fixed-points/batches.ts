@@ -3,7 +3,7 @@
  */
 import { generalizedAdvantages, type LABEL_RULES, tokenRewards } from 'webalign/rollouts';
 import type { CreditRule } from './expected.ts';
-import { type Completion, type Distribution, distribution, logRatios, type Problem, sum } from './problem.ts';
+import { type Distribution, distribution, logRatios, type Problem, sum } from './problem.ts';
 import type { WeighedBatch } from './table.ts';
 
 /** Makes the batch for a policy. */
@@ -17,9 +17,8 @@ export function policyGradient(
   return (problem, policy) => {
     const { positive, negative, weight } = credit(problem, policy, returns(problem, policy));
     const all = problem.completions.map((_, y) => y);
-    const half = policy.probabilities.map((p, y) => (p * (weight[y] as number)) / 2);
-    const advantage = (sums: readonly number[]) =>
-      sums.map((value, y) => (2 * value) / (weight[y] as number));
+    const half = policy.probabilities.map((p, y) => (p * weight[y]) / 2);
+    const advantage = (sums: readonly number[]) => sums.map((value, y) => (2 * value) / weight[y]);
     return {
       completions: [...all, ...all],
       weights: [...half, ...half],
@@ -43,8 +42,8 @@ export function estimatedAdvantages(values: ValueRule, lam: number): BatchRule {
       weights: policy.probabilities,
       columns: {
         advantage: tokenReturns(problem, policy).map((rewards, y) => {
-          const { rows } = problem.completions[y] as Completion;
-          const own = rows.map((row) => ofPrefixes[row] as number);
+          const { rows } = problem.completions[y];
+          const own = rows.map((row) => ofPrefixes[row]);
           return [...generalizedAdvantages(rewards, own, { gamma: 1, lam })];
         }),
         oldLogprobs: policy.tokens,
@@ -58,20 +57,20 @@ export const exactValues: ValueRule = (problem, policy) => {
   const earned = problem.prefixes.map(() => 0);
   const visits = problem.prefixes.map(() => 0);
   tokenReturns(problem, policy).forEach((rewards, y) => {
-    const p = policy.probabilities[y] as number;
+    const p = policy.probabilities[y];
     let left = sum([...rewards]);
-    (problem.completions[y] as Completion).rows.forEach((row, t) => {
-      earned[row] = (earned[row] as number) + p * left;
-      visits[row] = (visits[row] as number) + p;
-      left -= rewards[t] as number;
+    problem.completions[y].rows.forEach((row, t) => {
+      earned[row] = earned[row] + p * left;
+      visits[row] = visits[row] + p;
+      left -= rewards[t];
     });
   });
-  return earned.map((value, row) => value / (visits[row] as number));
+  return earned.map((value, row) => value / visits[row]);
 };
 
 function tokenReturns(problem: Problem, policy: Distribution): Float64Array[] {
   const ratios = logRatios(policy, distribution(problem, problem.reference));
-  return ratios.map((own, y) => tokenRewards(own, problem.rewards[y] as number, { klCoef: problem.beta }));
+  return ratios.map((own, y) => tokenRewards(own, problem.rewards[y], { klCoef: problem.beta }));
 }
 
 /** All pairs of two completions of the policy, each in both orders, weighted by how often the rule labels it so. */
@@ -83,7 +82,7 @@ export function labelledPairs(rule: LabelRule): BatchRule {
     return {
       completions: pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]),
       weights: pairs.flatMap(({ chosen, rejected, share }) => {
-        const weight = share * (probabilities[chosen] as number) * (probabilities[rejected] as number);
+        const weight = share * probabilities[chosen] * probabilities[rejected];
         return [weight, weight];
       }),
       columns: {},
@@ -104,7 +103,7 @@ function pairsOf({ completions, rewards }: Problem, rule: LabelRule): Pair[] {
   return completions.flatMap((_, chosen) =>
     completions.flatMap((_, rejected) => {
       if (chosen === rejected) return [];
-      const share = shareOfFirst(rule, rewards[chosen] as number, rewards[rejected] as number);
+      const share = shareOfFirst(rule, rewards[chosen], rewards[rejected]);
       return share > 0 ? [{ chosen, rejected, share }] : [];
     }),
   );

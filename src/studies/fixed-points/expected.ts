@@ -32,11 +32,11 @@ export function groupsOfTwo(options: PairOptions, over: Divisor): CreditRule {
     let at = 0;
     for (const [y, own] of lengths.entries()) {
       for (const [z, other] of lengths.entries()) {
-        const share = (probabilities[z] as number) / divisor([own, other]);
-        const advantage = values[at] as number;
-        const side = (advantage > 0 ? positive : negative) as number[];
-        side[y] = (side[y] as number) + share * advantage;
-        (weight as number[])[y] = ((weight as number[])[y] as number) + share;
+        const share = probabilities[z] / divisor([own, other]);
+        const advantage = values[at];
+        const side = advantage > 0 ? positive : negative;
+        side[y] = side[y] + share * advantage;
+        weight[y] = weight[y] + share;
         at += 2;
       }
     }
@@ -101,14 +101,12 @@ export function perToken(rule: CreditRule): CreditRule {
   return (problem, policy, returns) => {
     const { positive, negative, weight } = rule(problem, policy, returns);
     const divided = (values: readonly number[]) =>
-      values.map(
-        (value, y) => value / (problem.completions[y] as Problem['completions'][number]).tokens.length,
-      );
+      values.map((value, y) => value / problem.completions[y].tokens.length);
     return { positive: divided(positive), negative: divided(negative), weight: divided(weight) };
   };
 }
 
 /** E[w A]. */
 export function meanAdvantages({ positive, negative }: Credit): number[] {
-  return positive.map((value, y) => value + (negative[y] as number));
+  return positive.map((value, y) => value + negative[y]);
 }

@@ -18,8 +18,7 @@ const TOKEN_KL = {
   /** k3: q − b (1 − π_ref/π) = λ. */
   k3: {
     share: (q: number, b: number, level: number) => b / (b + level - q),
-    least: (q: readonly number[], b: readonly number[]) =>
-      Math.max(...q.map((value, i) => value - (b[i] as number))),
+    least: (q: readonly number[], b: readonly number[]) => Math.max(...q.map((value, i) => value - b[i])),
   },
 } as const;
 
@@ -43,16 +42,16 @@ export function balanced(problem: Problem, credit: CreditRule, kl: TokenKl): num
     const next = new Float64Array(logits.length);
     for (const row of prefixes.keys()) {
       const at = Array.from({ length: vocabulary }, (_, token) => row * vocabulary + token);
-      const q = at.map((cell) => worth[cell] as number);
-      const b = at.map((cell) => beta * (weight[cell] as number));
+      const q = at.map((cell) => worth[cell]);
+      const b = at.map((cell) => beta * weight[cell]);
       const shares = solved(
         kl,
-        at.map((cell) => Math.exp(reference[cell] as number)),
+        at.map((cell) => Math.exp(reference[cell])),
         q,
         b,
       );
       at.forEach((cell, token) => {
-        next[cell] = (1 - PACE) * (policy.cells[cell] as number) + PACE * Math.log(shares[token] as number);
+        next[cell] = (1 - PACE) * policy.cells[cell] + PACE * Math.log(shares[token]);
       });
     }
     logits = next;
@@ -68,8 +67,7 @@ function solved(
   b: readonly number[],
 ): number[] {
   const { share, least } = TOKEN_KL[kl];
-  const at = (level: number) =>
-    reference.map((p, token) => p * share(q[token] as number, b[token] as number, level));
+  const at = (level: number) => reference.map((p, token) => p * share(q[token], b[token], level));
   // At the largest credit, no token is more likely than in the reference.
   let high = Math.max(...q);
   let low = least(q, b);
@@ -90,14 +88,14 @@ function perCell(
   const sums = new Float64Array(cells.length);
   const totals = new Float64Array(cells.length);
   completions.forEach(({ tokens, rows }, y) => {
-    const p = probabilities[y] as number;
+    const p = probabilities[y];
     tokens.forEach((token, t) => {
-      const cell = (rows[t] as number) * vocabulary + token;
-      sums[cell] = (sums[cell] as number) + p * (values[y] as number);
-      totals[cell] = (totals[cell] as number) + p;
+      const cell = rows[t] * vocabulary + token;
+      sums[cell] = sums[cell] + p * values[y];
+      totals[cell] = totals[cell] + p;
     });
   });
-  return sums.map((sum, cell) => sum / (totals[cell] as number));
+  return sums.map((sum, cell) => sum / totals[cell]);
 }
 
 /**
@@ -107,19 +105,16 @@ function perCell(
 export function withValues(problem: Problem, values: readonly number[], lam: number): number {
   const { vocabulary, prefixes, completions, rewards, beta } = problem;
   const { cells: reference } = distribution(problem, problem.reference);
-  const rewardOf = new Map(completions.map(({ tokens }, y) => [tokens.join(), rewards[y] as number]));
+  const rewardOf = new Map(completions.map(({ tokens }, y) => [tokens.join(), rewards[y]]));
   const rowOf = new Map(prefixes.map((prefix, row) => [prefix.join(), row]));
   const soft = new Float64Array(prefixes.length);
   const logits = new Float64Array(reference.length);
   for (const row of [...prefixes.keys()].reverse()) {
     const scores = Array.from({ length: vocabulary }, (_, token) => {
-      const next = [...(prefixes[row] as readonly number[]), token].join();
+      const next = [...prefixes[row], token].join();
       const at = rowOf.get(next);
-      const worth =
-        at === undefined
-          ? (rewardOf.get(next) as number)
-          : (1 - lam) * (values[at] as number) + lam * (soft[at] as number);
-      return (reference[row * vocabulary + token] as number) + worth / beta;
+      const worth = at === undefined ? rewardOf.get(next)! : (1 - lam) * values[at] + lam * soft[at];
+      return reference[row * vocabulary + token] + worth / beta;
     });
     logits.set(scores, row * vocabulary);
     soft[row] = beta * logSumExp(scores);
@@ -132,5 +127,5 @@ export function collapsed(problem: Problem): number {
   const { rewards, beta } = problem;
   const best = Math.max(...rewards);
   const { tokens } = distribution(problem, problem.reference);
-  return best + beta * sum(tokens[rewards.indexOf(best)] as readonly number[]);
+  return best + beta * sum(tokens[rewards.indexOf(best)]);
 }

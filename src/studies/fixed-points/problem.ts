@@ -57,7 +57,7 @@ function problemOf({ vocabulary, longest, beta, reference, policy, rewards }: St
       : all.flatMap((next) => grow([...tokens, next]));
   const completions = grow([]).map((tokens) => ({
     tokens,
-    rows: tokens.map((_, t) => rowOf.get(tokens.slice(0, t).join()) as number),
+    rows: tokens.map((_, t) => rowOf.get(tokens.slice(0, t).join())!),
   }));
   return {
     vocabulary,
@@ -79,14 +79,14 @@ export const BANDIT = problemOf(problems.bandit);
 export function distribution({ vocabulary, completions }: Problem, logits: ArrayLike<number>): Distribution {
   const cells = new Float64Array(logits.length);
   for (let start = 0; start < logits.length; start += vocabulary) {
-    const row = Array.from({ length: vocabulary }, (_, token) => logits[start + token] as number);
+    const row = Array.from({ length: vocabulary }, (_, token) => logits[start + token]);
     const total = logSumExp(row);
     row.forEach((logit, token) => {
       cells[start + token] = logit - total;
     });
   }
   const tokens = completions.map(({ tokens, rows }) =>
-    tokens.map((token, t) => cells[(rows[t] as number) * vocabulary + token] as number),
+    tokens.map((token, t) => cells[rows[t] * vocabulary + token]),
   );
   return { cells, tokens, probabilities: tokens.map((values) => Math.exp(sum(values))) };
 }
@@ -96,15 +96,13 @@ export function logRatios(
   { tokens }: Pick<Distribution, 'tokens'>,
   reference: Pick<Distribution, 'tokens'>,
 ): number[][] {
-  return tokens.map((values, y) =>
-    values.map((value, t) => value - ((reference.tokens[y] as readonly number[])[t] as number)),
-  );
+  return tokens.map((values, y) => values.map((value, t) => value - reference.tokens[y][t]));
 }
 
 /** r − β log π/π_ref of every completion, whose expectation is J. */
 export function returnsOf(problem: Problem, policy: Distribution): number[] {
   const ratios = logRatios(policy, distribution(problem, problem.reference));
-  return problem.rewards.map((reward, y) => reward - problem.beta * sum(ratios[y] as number[]));
+  return problem.rewards.map((reward, y) => reward - problem.beta * sum(ratios[y]));
 }
 
 /** Objective (1) of a table of logits. */
@@ -117,12 +115,12 @@ export function objectiveOf(problem: Problem, logits: ArrayLike<number>): number
 export function optimumOf(problem: Problem): number {
   const { beta, rewards } = problem;
   const { tokens } = distribution(problem, problem.reference);
-  return beta * logSumExp(tokens.map((values, y) => sum(values) + (rewards[y] as number) / beta));
+  return beta * logSumExp(tokens.map((values, y) => sum(values) + rewards[y] / beta));
 }
 
 /** Σ p v over the completions. */
 export function expectation({ probabilities }: Distribution, values: readonly number[]): number {
-  return probabilities.reduce((total, p, y) => total + p * (values[y] as number), 0);
+  return probabilities.reduce((total, p, y) => total + p * values[y], 0);
 }
 
 /**
@@ -138,20 +136,18 @@ export function scoreGradient(
   const totals = new Float64Array(cells.length / vocabulary);
   completions.forEach(({ tokens, rows }, y) => {
     tokens.forEach((token, t) => {
-      const row = rows[t] as number;
-      const c = (coefficients[y] as readonly number[])[t] as number;
-      gradient[row * vocabulary + token] = (gradient[row * vocabulary + token] as number) + c;
-      totals[row] = (totals[row] as number) + c;
+      const row = rows[t];
+      const c = coefficients[y][t];
+      gradient[row * vocabulary + token] = gradient[row * vocabulary + token] + c;
+      totals[row] = totals[row] + c;
     });
   });
-  return gradient.map(
-    (own, i) => own - (totals[Math.floor(i / vocabulary)] as number) * Math.exp(cells[i] as number),
-  );
+  return gradient.map((own, i) => own - totals[Math.floor(i / vocabulary)] * Math.exp(cells[i]));
 }
 
 /** Repeats the coefficient of each completion for each of its tokens. */
 export function toTokens({ completions }: Problem, values: readonly number[]): number[][] {
-  return completions.map(({ tokens }, y) => tokens.map(() => values[y] as number));
+  return completions.map(({ tokens }, y) => tokens.map(() => values[y]));
 }
 
 export function logSumExp(values: readonly number[]): number {

@@ -19,7 +19,7 @@ import { tokenLogprobs } from 'webalign/logits';
 import { batchLoss, type TrainingLoss } from 'webalign/losses';
 import { Optimizer, resolveConfig, TRAINERS, type TrainingConfig } from 'webalign/trainers';
 import { own } from '../../base/lookup.ts';
-import { type Completion, distribution, type Problem } from './problem.ts';
+import { distribution, type Problem } from './problem.ts';
 
 /** Completions by index, in the order that the loss expects, and the columns that it reads. */
 export interface WeighedBatch {
@@ -77,13 +77,13 @@ export class Table {
   }
 
   async logits(): Promise<Float32Array> {
-    return (await this.store.read('values')).get(LOGITS) as Float32Array;
+    return (await this.store.read('values')).get(LOGITS)!;
   }
 
   /** Adds the gradient of the weighted loss to the store's. */
   private backward(loss: TrainingLoss, { completions, weights, columns }: WeighedBatch): void {
     const { gpu, problem } = this;
-    const lengths = completions.map((y) => (problem.completions[y] as Completion).tokens.length);
+    const lengths = completions.map((y) => problem.completions[y].tokens.length);
     const perRow = (values: WeighedBatch['columns'][string]) =>
       lengths.flatMap((length, i) => {
         const given = values[i] ?? 0;
@@ -102,14 +102,14 @@ export class Table {
     const scored = {
       values,
       reference: uploaded.numbers(
-        places.map((place) => this.reference[place] as number),
+        places.map((place) => this.reference[place]),
         'reference',
       ),
       offsets: uploaded.whole([0, ...lengths.map((length) => (end += length))], 'offsets'),
       columns: Object.fromEntries(
         Object.entries(loss.reads).map(([name, { per }]) => {
           const given = own(columns, name) ?? [];
-          return [name, uploaded.numbers(per === 'row' ? perRow(given) : (given.flat() as number[]), name)];
+          return [name, uploaded.numbers(per === 'row' ? perRow(given) : given.flat(), name)];
         }),
       ),
     };
@@ -121,7 +121,7 @@ export class Table {
   /** The gradient of the weighted loss with respect to the logits; the store's gradient is zero afterwards. */
   async gradient(loss: TrainingLoss, batch: WeighedBatch): Promise<Float32Array> {
     this.backward(loss, batch);
-    const gradient = (await this.store.read('gradients')).get(LOGITS) as Float32Array;
+    const gradient = (await this.store.read('gradients')).get(LOGITS)!;
     this.store.zeroGradients();
     return gradient;
   }
@@ -149,7 +149,7 @@ function asColumn(tape: Tape, x: Tensor): Tensor {
   copyInto(gpu, x, y, 0);
   const backward = () => {
     const slot = tape.gradient(x);
-    if (slot) copyInto(gpu, y.grad as Tensor, slot.grad, slot.accumulate);
+    if (slot) copyInto(gpu, y.grad!, slot.grad, slot.accumulate);
   };
   tape.record({ inputs: [x], outputs: [y], reads: [], backward });
   return y;
@@ -173,7 +173,7 @@ class Uploads {
   index(rows: readonly number[], count: number): GatherIndex {
     const readers = Array.from({ length: count }, (): number[] => []);
     rows.forEach((row, place) => {
-      (readers[row] as number[]).push(place);
+      readers[row].push(place);
     });
     let end = 0;
     return {

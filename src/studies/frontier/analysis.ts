@@ -50,9 +50,7 @@ export function optimumCurve(
         .map((half) => corrected(half, beta));
     });
     const rise = (part: 'kl' | 'reward') =>
-      estimate(
-        whole.map((each, p) => each[part] - mean((halves[p] as typeof whole).map((half) => half[part]))),
-      );
+      estimate(whole.map((each, p) => each[part] - mean(halves[p].map((half) => half[part]))));
     curve.push({
       beta,
       kl: estimate(whole.map((each) => each.kl)),
@@ -121,12 +119,12 @@ export interface Room {
 export function roomBelow(curve: readonly CurvePoint[], samples: Samples): Room {
   const [reward, kl] = [means(samples.rewards), means(samples.logRatios)];
   const rooms = curve.map(({ beta, logPartitions }) =>
-    estimate(reward.map((r, p) => beta * ((kl[p] as number) + (logPartitions[p] as number)) - r)),
+    estimate(reward.map((r, p) => beta * (kl[p] + logPartitions[p]) - r)),
   );
-  const least = rooms.reduce((best, { mean }, i) => (mean < (rooms[best] as Estimate).mean ? i : best), 0);
+  const least = rooms.reduce((best, { mean }, i) => (mean < rooms[best].mean ? i : best), 0);
   const [at, room] = [curve[least], rooms[least]];
   if (!at || !room) throw new RangeError('roomBelow: the curve has no point');
-  const end = curve.at(-1) as CurvePoint;
+  const end = curve.at(-1)!;
   return {
     beta: at.beta,
     limit: estimate(reward).mean + room.mean,
@@ -170,9 +168,9 @@ export function leadOverBest(best: readonly BestPoint[], samples: Samples): Esti
   const share = (at - low.kl) / (high.kl - low.kl);
   return estimate(
     reward.map((r, p) => {
-      const [from, to] = [low.rewards[p] as number, high.rewards[p] as number];
+      const [from, to] = [low.rewards[p], high.rewards[p]];
       const slope = (high.reward.mean - low.reward.mean) / (high.kl - low.kl);
-      return r - (from + share * (to - from)) - slope * ((kl[p] as number) - mean);
+      return r - (from + share * (to - from)) - slope * (kl[p] - mean);
     }),
   );
 }

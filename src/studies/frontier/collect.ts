@@ -119,7 +119,7 @@ export async function readResults(
 /** Concatenates the sets of each opening. */
 function joined(sets: readonly ReferenceResult[]): ReferenceResult {
   const [first] = sets as [ReferenceResult];
-  const rewards = first.rewards.map((_, p) => sets.flatMap((set) => set.rewards[p] as number[]));
+  const rewards = first.rewards.map((_, p) => sets.flatMap((set) => set.rewards[p]));
   return { adapter: first.adapter, rewards };
 }
 

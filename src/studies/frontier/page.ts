@@ -93,7 +93,7 @@ function shortRuns({ frontier: { points }, task }: PageData): string {
 
 function reading({ frontier, task }: PageData): string {
   const { curve } = frontier;
-  const end = curve.at(-1) as CurvePoint;
+  const end = curve.at(-1)!;
   return `The horizontal axis is KL(π ‖ π_ref), the distance of a policy from the original model in nats per story, on a square-root scale. The
 vertical axis is E[r], the mean sentiment of its stories. For each KL there is a maximum reward, which the optimal policy of
 [Theorem 1](theorem-1.md) reaches. The **solid line** is that policy π* ∝ π_ref e^(r/β), with one point for each β, estimated
@@ -196,7 +196,7 @@ export function verdict({ frontier, checks }: Pick<PageData, 'frontier' | 'check
   const most = best.at(-1) as BestPoint;
   const lead =
     ahead.length > 0
-      ? `**${CONTENDER} is ahead of best-of-n** at the same KL: ${ahead.map((point) => `${nameOf(point)} by ${plusMinus(point.lead as Estimate)}`).join(', ')}.`
+      ? `**${CONTENDER} is ahead of best-of-n** at the same KL: ${ahead.map((point) => `${nameOf(point)} by ${plusMinus(point.lead!)}`).join(', ')}.`
       : `**${CONTENDER} is not ahead of best-of-n** at the same KL by more than ${ERRORS} standard errors, up to ${number(most.kl)} nats (best of ${most.n}).`;
   return [bound, lead, ...work(points, best)];
 }
@@ -206,7 +206,7 @@ function work(points: readonly MethodPoint[], best: readonly BestPoint[]): strin
   const own = points.filter(({ family }) => family === CONTENDER);
   if (own.length === 0) return [];
   const top = own.reduce((a, b) => (b.reward.mean > a.reward.mean ? b : a));
-  const same = best[(top.sameAsBestOf ?? best.length) - 1] as BestPoint;
+  const same = best[(top.sameAsBestOf ?? best.length) - 1];
   const drawn = top.sameAsBestOf === undefined ? `more than ${same.n}` : String(same.n);
   return [
     `It generates one story where best-of-n generates n: ${nameOf(top)} reaches ${plusMinus(top.reward)}, for which best-of-n generates ${drawn}, but at a KL of ${number(top.kl.mean)} nats instead of ${number(same.kl)}.`,
@@ -239,7 +239,7 @@ function methodRow(point: MethodPoint, most: number): string {
 }
 
 export function altText({ points, best, curve }: Frontier): string {
-  const end = curve.at(-1) as CurvePoint;
+  const end = curve.at(-1)!;
   const start = best[0] as BestPoint;
   const listed = points.map(
     (point) => `${nameOf(point)} ${number(point.reward.mean)} at ${number(point.kl.mean)}`,

@@ -89,8 +89,8 @@ function axesOf({ curve, best, points }: Frontier): Axes {
 /** The limit of Theorem 1: a solid line along the curve, with a band of two standard errors, and its dashed tangent. */
 function optimum({ curve, best }: Frontier, x: Scale, y: Scale, top: number): Html {
   const limits = curve.map(({ kl }) => ({ kl: kl.mean, ...limitAt(curve, kl.mean) }));
-  const end = limits.at(-1) as (typeof limits)[number];
-  const last = end.kl + (top - end.mean) / (curve.at(-1) as Frontier['curve'][number]).beta;
+  const end = limits.at(-1)!;
+  const last = end.kl + (top - end.mean) / curve.at(-1)!.beta;
   const tangent = Array.from({ length: 25 }, (_, i) => end.kl + ((last - end.kl) * i) / 24);
   const side = (sign: number) =>
     limits.map(({ kl, mean, standardError }) => ({ x: x(kl), y: y(mean + sign * 2 * standardError) }));

@@ -22,14 +22,14 @@ const LEAST_FOR_CERTIFICATE = 64;
 
 export function pricedAt(beta: number, curve: readonly CurvePoint[], samples: Samples): Priced {
   const returns = samples.rewards.map((group, p) =>
-    group.map((reward, i) => reward - beta * (samples.logRatios[p]?.[i] as number)),
+    group.map((reward, i) => reward - beta * samples.logRatios[p]?.[i]),
   );
   const values = means(returns);
   const at = curve.find((point) => point.beta === beta);
   const enough = returns.every(({ length }) => length >= LEAST_FOR_CERTIFICATE);
   return {
     objective: estimate(values),
-    gap: at && estimate(values.map((value, p) => beta * (at.logPartitions[p] as number) - value)),
+    gap: at && estimate(values.map((value, p) => beta * at.logPartitions[p] - value)),
     certificate: enough ? estimateGap(returns, beta) : undefined,
   };
 }

@@ -60,7 +60,7 @@ export const preferences = command({
     const drawing = { temperature, topK, topP, minP, repetitionPenalty };
     const lines = (await readText(settings.openings)).split('\n').map((line) => line.trim());
     const openings = [...new Set(lines)].filter(Boolean);
-    const order = [...shuffle(openings.length, seed, 0)].map((i) => openings[i] as string);
+    const order = [...shuffle(openings.length, seed, 0)].map((i) => openings[i]);
     const wanted = pairs + heldOut;
     const files = await openModelFiles(settings, terminal, signal);
     return await withGpu(terminal, settings, async (gpu) => {

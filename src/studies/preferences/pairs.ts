@@ -56,7 +56,7 @@ function bestAndWorst(
   const candidates = written
     .map(({ text }) => wholeSentences(text))
     .filter((text) => text !== undefined && tokenizesApart(prompt, text, tokenizer))
-    .map((text) => ({ text: text as string, value: sentiment(text as string) }))
+    .map((text) => ({ text: text!, value: sentiment(text!) }))
     .sort((a, b) => b.value - a.value);
   const [best, worst] = [candidates.at(0), candidates.at(-1)];
   if (!best || !worst || best.value - worst.value < margin) return undefined;

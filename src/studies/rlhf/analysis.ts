@@ -75,7 +75,7 @@ export function rlhfOf({ rewardModels, base, roads }: Results, errors: number): 
       const scale = scaleOf(proxy, base.gold);
       const optimum = optima(proxy, road.beta);
       const points = looks.map((look) => pointOf(look, road.beta, optimum.each, scale.of));
-      const last = looks.at(-1) as Look;
+      const last = looks.at(-1)!;
       return {
         road,
         written,
@@ -97,7 +97,7 @@ function pointOf(
   scaled: (value: number) => number,
 ): Point {
   const [scores, ratios] = [means(proxy), means(logRatios)];
-  const objectives = scores.map((score, i) => score - beta * (ratios[i] as number));
+  const objectives = scores.map((score, i) => score - beta * ratios[i]);
   return {
     step,
     seconds,
@@ -106,7 +106,7 @@ function pointOf(
     gold: estimate(means(gold)),
     kl: estimate(ratios),
     objective: estimate(objectives),
-    gap: estimate(objectives.map((value, i) => (optimum[i] as number) - value)),
+    gap: estimate(objectives.map((value, i) => optimum[i] - value)),
   };
 }
 
@@ -126,7 +126,7 @@ function scaleOf(proxy: Groups, gold: Groups): { of: (value: number) => number; 
   const [a, b] = [proxy.flat(), gold.flat()];
   const [x, y] = [estimate(a), estimate(b)];
   const ratio = y.standardError / x.standardError;
-  const product = a.reduce((sum, value, i) => sum + (value - x.mean) * ((b[i] as number) - y.mean), 0);
+  const product = a.reduce((sum, value, i) => sum + (value - x.mean) * (b[i] - y.mean), 0);
   const n = a.length;
   return {
     of: (value) => y.mean + ratio * (value - x.mean),
@@ -137,7 +137,7 @@ function scaleOf(proxy: Groups, gold: Groups): { of: (value: number) => number; 
 /** After − before, opening by opening. */
 function difference(before: Groups, after: Groups): Estimate {
   const from = means(before);
-  return estimate(means(after).map((value, i) => value - (from[i] as number)));
+  return estimate(means(after).map((value, i) => value - from[i]));
 }
 
 /**
@@ -149,7 +149,7 @@ function overoptimization(
   points: readonly Point[],
   errors: number,
 ): Overoptimized | undefined {
-  const best = points.reduce((at, { gold }, i) => (gold.mean > (points[at] as Point).gold.mean ? i : at), 0);
+  const best = points.reduce((at, { gold }, i) => (gold.mean > points[at].gold.mean ? i : at), 0);
   const [peak, last] = [looks[best], looks.at(-1)];
   if (!peak || !last || peak === last) return undefined;
   const gold = difference(peak.gold, last.gold);

@@ -50,9 +50,9 @@ export async function collect(
   if (!(await kept.base.read())) await study.measureBase(kept.base, learned);
   for (const { road, of } of kept.roads) {
     const known = await of.read();
-    if (!known || !isDone(known)) await study.walk(road, of, learned.get(road.pairs) as RewardModel);
+    if (!known || !isDone(known)) await study.walk(road, of, learned.get(road.pairs)!);
   }
-  return (await readResults(kept)) as Results;
+  return (await readResults(kept))!;
 }
 
 class Study {

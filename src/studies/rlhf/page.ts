@@ -104,7 +104,7 @@ function learnedRow({ pairs, of, correlation }: LearnedOutcome): string {
 }
 
 function endRow({ road, written, bytes, points, isGapLowerBound }: RoadOutcome): string {
-  const last = points.at(-1) as Point;
+  const last = points.at(-1)!;
   const cells = [
     road.name,
     last.step,
@@ -141,7 +141,7 @@ function sampleList(opening: string, i: number, { base, roads }: Rlhf): string {
 /** The outcome, one sentence each. */
 export function verdict({ roads }: Rlhf): string[] {
   const gains = roads.map(({ road, gain, points }) => {
-    const last = points.at(-1) as Point;
+    const last = points.at(-1)!;
     return `**${road.name}**: the learned reward changed by ${signed(gain.proxy)} and the true one by ${signed(gain.gold)}, at ${plusMinus(last.kl)} nats.`;
   });
   const over = roads.flatMap(({ road, overoptimized }) =>
@@ -158,7 +158,7 @@ export function verdict({ roads }: Rlhf): string[] {
 /** One line per method, for a terminal. */
 export function rlhfLines({ base, rewardModels, roads }: Rlhf): string[] {
   const lines = roads.map(({ road, points }) => {
-    const { proxy, gold, kl } = points.at(-1) as Point;
+    const { proxy, gold, kl } = points.at(-1)!;
     return `${road.name.padEnd(26)} learned ${plusMinus(proxy)}  true ${plusMinus(gold)}  KL ${plusMinus(kl)}`;
   });
   const before = rewardModels.map(
@@ -170,7 +170,7 @@ export function rlhfLines({ base, rewardModels, roads }: Rlhf): string[] {
 
 export function altText({ base, roads }: Rlhf): string {
   const told = roads.map(({ road, points }) => {
-    const { gold, kl } = points.at(-1) as Point;
+    const { gold, kl } = points.at(-1)!;
     return `${road.name} ends at a true reward of ${number(gold.mean)} and ${number(kl.mean)} nats`;
   });
   return `Reward against KL during each training, from ${number(base.gold.mean)} at KL 0: ${told.join('; ')}`;

@@ -174,7 +174,7 @@ export function legendMark(look: number): (left: number, y: number) => Html {
 export function ticksOf(low: number, high: number): number[] {
   const rough = (high - low) / 8;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough) as number);
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough)!;
   const first = Math.ceil(low / step);
   return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) =>
     Number(((first + i) * step).toPrecision(6)),

@@ -49,7 +49,7 @@ export interface Tradeoff {
 }
 
 export function tradeoffOf({ base, reward, scaled, both }: ByModel<Result>): Tradeoff {
-  const last = scaled.at(-1)?.of as Result;
+  const last = scaled.at(-1)!.of;
   const points = scaled.map(({ q, of }) => ({ ...pointOf(of, `after both, q = ${q}`), q }));
   return {
     base: pointOf(base, 'as it was'),
@@ -60,7 +60,7 @@ export function tradeoffOf({ base, reward, scaled, both }: ByModel<Result>): Tra
     second: change(reward, last),
     whole: change(base, last),
     moves: scaled.slice(1).map(({ q, of }, i) => {
-      const before = scaled[i] as { q: number; of: Result };
+      const before = scaled[i];
       return { from: before.q, to: q, ...change(before.of, of) };
     }),
     atOnce: change(last, both),
@@ -79,7 +79,7 @@ function change(from: Samples, to: Samples): Change {
 /** To − from, opening by opening. */
 function difference(from: readonly (readonly number[])[], to: readonly (readonly number[])[]): Estimate {
   const before = means(from);
-  return estimate(means(to).map((value, i) => value - (before[i] as number)));
+  return estimate(means(to).map((value, i) => value - before[i]));
 }
 
 /** Checks, each by more than the given number of standard errors. */

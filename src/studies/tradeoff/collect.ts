@@ -147,7 +147,7 @@ export async function collect(
     });
   }
   if (!(await kept.both.read())) await study.trainBoth(kept.both, first + second);
-  return (await readResults(kept)) as ByModel<Result>;
+  return (await readResults(kept))!;
 }
 
 class Study {

@@ -29,7 +29,7 @@ function pointsOf({ base, reward, scaled, both }: Tradeoff): Point[] {
 export function tradeoffPage(data: PageData): string {
   const { tradeoff, task, pairs, adapters, plot } = data;
   const { reward, scaled, both } = tradeoff;
-  const steps = (scaled.at(-1) as Point).steps;
+  const steps = scaled.at(-1)!.steps;
   return `# Stepwise alignment: one criterion, then another
 
 An answer should be helpful *and* harmless, but few data sets cover both. Stepwise alignment (SACPO, Wachi et al. 2024) trains

@@ -83,7 +83,7 @@ async function runTokens(
     return made;
   };
   const starts = new Uint32Array(lengths.length + 1);
-  for (const [s, length] of lengths.entries()) starts[s + 1] = (starts[s] as number) + length;
+  for (const [s, length] of lengths.entries()) starts[s + 1] = starts[s] + length;
   const values = tensor(Float32Array.from(logprobs), 'log-probabilities');
   values.requiresGrad = true;
   const read = Object.entries(columns).map(([name, all]) => [name, tensor(Float32Array.from(all), name)]);
@@ -104,14 +104,14 @@ async function runTokens(
   for (const each of held) gpu.pool.release(each);
   const { loss: mean = Number.NaN, ...metrics } = valuesOf(recordMeans(loss.metrics, table, loss.unit.width));
   const dLogp = new Array<number>(places.length).fill(0);
-  for (const [row, place] of places.entries()) dLogp[place] = slopes[row] as number;
+  for (const [row, place] of places.entries()) dLogp[place] = slopes[row];
   return { loss: mean, dLogp, metrics: { loss: mean, ...metrics } };
 }
 
 /** The records, and the derivative of the sum of their losses. */
 async function run(gpu: Gpu, { terms, divergence }: TrainingLoss, columns: CaseColumns) {
   const starts = new Uint32Array(columns.tokens.length + 1);
-  for (const [s, count] of columns.tokens.entries()) starts[s + 1] = (starts[s] as number) + count;
+  for (const [s, count] of columns.tokens.entries()) starts[s + 1] = starts[s] + count;
   const tensor = (values: Float32Array | Uint32Array, label: string) =>
     Tensor.from(gpu, values, [values.length], label);
   const completions = {

@@ -70,7 +70,7 @@ export function columnsOfTokens(
   });
   const places = [...groups.values()].flat();
   const number = (row: number, field: string, why: string, otherwise?: number) => {
-    const value = own(rows[row] as Fields, field);
+    const value = own(rows[row], field);
     if (value === undefined && otherwise !== undefined) return otherwise;
     if (value === undefined) throw new InputError(at(row), `has no ${field}`, `Provide it: ${why}`);
     if (typeof value === 'number' && Number.isFinite(Math.fround(value))) return value;

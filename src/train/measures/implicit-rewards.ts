@@ -34,7 +34,7 @@ export async function implicitRewards(
   const policy = await sums(model, sequences, options);
   const reference = await model.without(without, () => sums(model, sequences, options));
   return sequences.map(({ completion }, i) => {
-    const [logp, referenceLogp] = [policy[i] as number, reference[i] as number];
+    const [logp, referenceLogp] = [policy[i], reference[i]];
     return { reward: beta * (logp - referenceLogp), logp, referenceLogp, tokens: completion.length };
   });
 }

@@ -59,7 +59,7 @@ export async function estimatePolicy(
   const copies = options.numReturnSequences ?? 1;
   const generations = await generate(model, prompts, { ...options, ...WHOLE });
   const sequences = generations.map((generation, i) => ({
-    prompt: [...(prompts[Math.floor(i / copies)] as readonly number[])],
+    prompt: [...prompts[Math.floor(i / copies)]],
     completion: sampledTokens(generation),
   }));
   const signal = options.signal ? { signal: options.signal } : {};

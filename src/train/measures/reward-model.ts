@@ -180,14 +180,12 @@ export class RewardModel {
    */
   rate({ promptIds, completionIds, prompts, completions, tokenizer }: RatedBatch): Promise<number[]> {
     if (!this.tokenizer || this.readsIdsOf(tokenizer)) {
-      return this.rateTokens(
-        promptIds.map((prompt, i) => ({ prompt, completion: completionIds[i] as readonly number[] })),
-      );
+      return this.rateTokens(promptIds.map((prompt, i) => ({ prompt, completion: completionIds[i] })));
     }
     return this.score(
       prompts.map((prompt, i) => ({
         prompt,
-        completion: completions[i] as string | readonly Message[],
+        completion: completions[i],
       })),
     );
   }
@@ -201,7 +199,7 @@ export class RewardModel {
       (id) => id !== undefined,
     );
     const ended = sequences.map(({ prompt, completion }) => {
-      const isEnded = ends.includes(completion.at(-1) as number);
+      const isEnded = ends.includes(completion.at(-1)!);
       return { prompt: [...prompt], completion: [...completion, ...(isEnded ? [] : ends.slice(0, 1))] };
     });
     return this.scoreTokens(ended, options);

@@ -20,9 +20,9 @@ export class ReferenceValues {
     for (const [i, example] of examples.entries()) {
       this.places.set(example, i);
       const tokens = example.completions.reduce((n, { length }) => n + length, 0);
-      this.starts[i + 1] = (this.starts[i] as number) + tokens;
+      this.starts[i + 1] = this.starts[i] + tokens;
     }
-    this.values = new Float32Array(this.starts[examples.length] as number);
+    this.values = new Float32Array(this.starts[examples.length]);
     this.scored = new Uint8Array(Math.ceil(examples.length / batchSize));
   }
 

@@ -107,8 +107,8 @@ const OPERATIONS: readonly Passes[] = [
           last?.dispose();
           last = dpo(gpu, inputs, { options: { beta: STEP.beta }, inPlace: true });
         },
-        finish: () => (last as DpoResult).loss(),
-        result: () => readNumbers(gpu, (last as DpoResult).gradient),
+        finish: () => last!.loss(),
+        result: () => readNumbers(gpu, last!.gradient),
         dispose() {
           last?.dispose();
           for (const tensor of [policy, reference]) gpu.pool.release(tensor);

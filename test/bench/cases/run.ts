@@ -30,7 +30,7 @@ export function runOn(gpu: Gpu, start: () => void, held: readonly Tensor[], resu
   return {
     start,
     async finish() {
-      if (result) return (await readNumbers(gpu, result, 1))[0] as number;
+      if (result) return (await readNumbers(gpu, result, 1))[0];
       await gpu.finish();
       return 0;
     },
@@ -50,10 +50,10 @@ export function forwardRun(gpu: Gpu, op: (tape: Tape) => Tensor, held: readonly 
     tape = Tape.forInference(gpu);
     last = op(tape);
   };
-  const read = (length: number) => readNumbers(gpu, last as Tensor, length);
+  const read = (length: number) => readNumbers(gpu, last!, length);
   return {
     start,
-    finish: async () => (await read(1))[0] as number,
+    finish: async () => (await read(1))[0],
     result: () => read(COMPARED),
     dispose() {
       tape.dispose();

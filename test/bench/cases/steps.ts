@@ -25,7 +25,7 @@ const configOf = (json: JsonObject) => parseConfigText(JSON.stringify(json), 'be
 /** Bytes of a model's weights. */
 function weightBytes(json: JsonObject): number {
   const config = configOf(json);
-  const shapes = [...weightShapes(ARCHITECTURES[config.modelType]!, config).values()];
+  const shapes = [...weightShapes(ARCHITECTURES[config.modelType], config).values()];
   return shapes.reduce((sum, shape) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
 }
 

@@ -60,7 +60,7 @@ async function contextOf({ model }: Training, pairs: readonly Pair[], kept: Kept
   const [without] = model.adapters;
   const reference = new CachedReference(model, { without, batchSize: examples.length });
   for await (const _ of reference.prepare(examples));
-  const scorer = logprobs().create(model, model.adapters[0]!.parameters!);
+  const scorer = logprobs().create(model, model.adapters[0].parameters!);
   const loss = lossOf(FAMILIES.dpo, { ...CONFIG });
   const context: StepContext = { model, scorer, loss, reference, kept, filterEps: 0 };
   return { context, examples };
@@ -135,7 +135,7 @@ export async function packedRun(gpu: Gpu, json: JsonObject, packed: PackedBatch,
     },
     async finish() {
       await gpu.finish();
-      return new Float32Array(await last)[0] as number;
+      return new Float32Array(await last)[0];
     },
     dispose() {
       gpu.pool.release(reference);
@@ -154,7 +154,7 @@ export function stepWork(config: ModelConfig, pairs: readonly Pair[]): Work {
   let visible = 0;
   for (let i = 0; i < packed.ids.length; i++) {
     const [prefixStart, prefixEnd, start] = packed.spans.subarray(4 * i) as unknown as number[];
-    visible += (prefixEnd as number) - (prefixStart as number) + i - (start as number) + 1;
+    visible += prefixEnd - prefixStart + i - start + 1;
   }
   const attention = 14 * visible * numAttentionHeads * headDim;
   const layers = numHiddenLayers * (4 * weights * packed.ids.length + attention);

@@ -149,7 +149,7 @@ export function growthCurves({ results }: Book): Curve[] {
     name,
     points: inOrder(results).flatMap((result): [number, number][] => {
       const own = ours(result);
-      return result.group === group && own ? [[result.size[axis] as number, own.median]] : [];
+      return result.group === group && own ? [[result.size[axis], own.median]] : [];
     }),
   })).filter(({ points }) => points.length > 1);
 }

@@ -34,7 +34,7 @@ export function* mutants(
 function damage(file: Uint8Array<ArrayBuffer>, random: Random): void {
   const view = new DataView(file.buffer);
   const at = random.below(file.length - 8);
-  const number = NUMBERS[random.below(NUMBERS.length)] as bigint;
+  const number = NUMBERS[random.below(NUMBERS.length)];
   const kinds = [
     () => view.setUint8(at, view.getUint8(at) ^ (1 << random.below(8))),
     () => view.setUint8(at, random.below(256)),

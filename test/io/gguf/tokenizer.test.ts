@@ -62,13 +62,13 @@ describe('io/gguf-tokenizer', () => {
 
   it('tests every pre-tokenizer against llama.cpp', () => {
     const [bytes] = fixture.tokenizers;
-    const names = bytes!.cases.map(([settings]) => (settings as { pre: string }).pre);
+    const names = bytes.cases.map(([settings]) => (settings as { pre: string }).pre);
     expect(names.sort()).to.deep.equal(PRE_TOKENIZERS.map(({ names: [first] }) => first).sort());
   });
 
   it('splits unknown characters into bytes, and composes characters like Qwen', async () => {
     const [bytes] = fixture.tokenizers;
-    const qwen = await load({ ...metadataOfFixture(bytes!), 'tokenizer.ggml.pre': 'qwen2' });
+    const qwen = await load({ ...metadataOfFixture(bytes), 'tokenizer.ggml.pre': 'qwen2' });
     expect(qwen.encode('e\u0301')).to.deep.equal(qwen.encode('é'));
   });
 

@@ -71,7 +71,7 @@ describe('io/gguf-vocabulary', () => {
   }
 
   it('recognizes SentencePiece in its other notation', async () => {
-    const pieces = fixture.tokenizers[1]!;
+    const pieces = fixture.tokenizers[1];
     const model = {
       type: 'BPE',
       byte_fallback: true,

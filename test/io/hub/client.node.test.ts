@@ -96,7 +96,7 @@ describe('io/hub', () => {
     expect(await load({}, `org/tiny@${COMMIT}`)).to.deep.equal(first);
     expect(await load({ revision: COMMIT }, 'hf://org/tiny')).to.deep.equal(first);
     expect(hub.take()).to.deep.equal([]);
-    hub.repositories['org/tiny']!.commit = 'beef'.padEnd(40, '0');
+    hub.repositories['org/tiny'].commit = 'beef'.padEnd(40, '0');
     expect((await load()).at(-1), 'as it was').to.equal(COMMIT);
     expect((await load({ refresh: true })).at(-1), 'as it is').to.equal('beef'.padEnd(40, '0'));
     expect((await load()).at(-1)).to.equal('beef'.padEnd(40, '0'));
