@@ -9,7 +9,7 @@ import { entropy } from '../ops/entropy.ts';
 import { expectation } from '../ops/expectation.ts';
 import { kl } from '../ops/kl.ts';
 import { logSumExp } from '../ops/logsumexp.ts';
-import { sample } from '../ops/sample.ts';
+import { PLACE_COLUMNS, packPlaces, sample } from '../ops/sample.ts';
 import { logSoftmax as logSoftmaxOp, softmax } from '../ops/softmax.ts';
 import { headLogprobs, tokenLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
@@ -164,11 +164,11 @@ async function likeliest(gpu: Gpu, _: Tape, random: Random) {
   const logits = normal(random, LONG);
   logits[LAST] = 9;
   const given = Tensor.from(gpu, logits, [1, LONG]);
+  const first = { prompt: 0, promptEnd: 1, own: 0, ownEnd: 3, start: 0, slot: 0, sequence: 0, first: 0 };
   const live = {
-    places: Tensor.from(gpu, new Uint32Array(4), [1, 4]),
+    places: Tensor.from(gpu, packPlaces([first]), [1, PLACE_COLUMNS]),
     tokens: Tensor.from(gpu, new Uint32Array(3), [3, 1]),
     eos: Tensor.from(gpu, Uint32Array.of(LONG), [1]),
-    firstSequence: 0,
   };
   const ways = [
     { temperature: 0, topK: 0, topP: 1 },
