@@ -32,6 +32,7 @@ const ALLOWED: Record<string, Record<string, string>> = {
   'src/cli/trl-export.ts': { 'files[`${name}.jsonl`]': WRITTEN, 'files[`${name}.ids.jsonl`]': WRITTEN },
   'src/model/merged-model.ts': { 'files[path]': WRITTEN },
   'demos/studio/everything.ts': {
+    'files[`${folder}/${stepFolder(step)}/${name}`]': WRITTEN,
     'files[`${folder}/run.json`]': WRITTEN,
     'files[`${folder}/${name}`]': WRITTEN,
   },

@@ -33,9 +33,7 @@ export function policyTrainer({
   ...rest
 }: TrainerParts): RLOOTrainer {
   if (!reward) throw new Error('A run on rollouts has a reward model.');
-  const [prompts, generations, evalSteps] = ['perDeviceTrainBatchSize', 'numGenerations', 'evalSteps'].map(
-    (name) => Number(args[name]),
-  ) as [number, number, number];
+  const { perDeviceTrainBatchSize, numGenerations, evalSteps } = args;
   return new RLOOTrainer({
     ...rest,
     processingClass: tokenizer,
@@ -45,9 +43,9 @@ export function policyTrainer({
     args: {
       ...args,
       // The page counts prompts, TRL completions.
-      perDeviceTrainBatchSize: prompts * generations,
+      perDeviceTrainBatchSize: Number(perDeviceTrainBatchSize) * Number(numGenerations),
       numGenerationsEval: COPIES,
-      saveSteps: saveStepsFor(evalSteps),
+      saveSteps: saveStepsFor(Number(evalSteps)),
     },
   });
 }
