@@ -41,7 +41,8 @@ export function requireRoom(
     bytes += trainable ? SLABS.length * sizeOf(gpu, source, 'f32') : sizeOf(gpu, source, format);
   }
   if (counting || bytes <= pool.cap) return;
-  throw new MemoryCapError(bytes, pool.cap, name, 'Load the model with a smaller dtype, or train an adapter');
+  const less = trainable ? 'Train an adapter' : 'Load the model with a smaller dtype';
+  throw new MemoryCapError(bytes, pool.cap, name, `${less}, or raise the memory cap`);
 }
 
 /** Maximum bytes in host memory that wait for the device. */

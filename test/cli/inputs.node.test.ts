@@ -210,8 +210,11 @@ describe('cli: bad input', () => {
       refused(await workshop.run(workshop.dpo({ '--full': '', '--out': model })), 2, ['--out']);
     });
 
+    it('weights above the cap: their size, cap and what to do, before they are read', () =>
+      expectRefusal(workshop.dpo({ '--memory-cap': '64KiB' }), '64.0 KiB', 'memory cap', 'smaller dtype'));
+
     it('an allocation above the cap: planned size, cap and what to do, before training', () =>
-      expectRefusal(workshop.dpo({ '--memory-cap': '64KiB' }), '64.0 KiB', 'memory cap', 'batch size'));
+      expectRefusal(workshop.dpo({ '--memory-cap': '500KiB' }), '500.0 KiB', 'memory cap', 'batch size'));
   });
 
   describe('adapter', () => {

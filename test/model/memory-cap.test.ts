@@ -69,7 +69,7 @@ describe('model/memory-cap', () => {
   const CASES: readonly [string, Files, LoadOptions, string][] = [
     ['frozen weights', filesOf(tinyLlama), {}, 'smaller dtype'],
     ['weights in another precision', filesOf(tinyLlama), { dtype: 'float16' }, 'smaller dtype'],
-    ['weights that train', filesOf(tinyLlama), { trainable: true }, 'train an adapter'],
+    ['weights that train', filesOf(tinyLlama), { trainable: true }, 'Train an adapter'],
     ['a head that is stored twice', withBothHeads(), {}, 'smaller dtype'],
   ];
   for (const [what, files, options, wayOut] of CASES)
