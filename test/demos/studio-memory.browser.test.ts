@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import type { BrowserContext } from 'playwright';
+import { isItsTurn } from '../support/slice.mjs';
 import { StudioPage } from './studio-page.ts';
 
 const PAIRS = 40;
@@ -32,7 +33,8 @@ describe('the studio where all storage is refused', function () {
   this.timeout(300_000);
 
   let studio: StudioPage;
-  before(async () => {
+  before(async function () {
+    if (!isItsTurn(1, 2)) return this.skip();
     studio = await StudioPage.open({ prepare: denyStorage });
   });
   after(() => studio?.demo.close());

@@ -1,6 +1,7 @@
 /** RLOO against the reward model of the picks: fitted, trained, closed and resumed, among the past runs, and as a judge. */
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { isItsTurn } from '../support/slice.mjs';
 import { StudioPage } from './studio-page.ts';
 
 const PAIRS = 40;
@@ -20,7 +21,8 @@ describe('a run of the studio against the reward model of the picks', function (
   this.timeout(300_000);
 
   let studio: StudioPage;
-  before(async () => {
+  before(async function () {
+    if (!isItsTurn(0, 2)) return this.skip();
     studio = await StudioPage.open();
     await studio.importPairs(PAIRS);
     await studio.tab('Train');
