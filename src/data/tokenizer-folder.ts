@@ -4,6 +4,7 @@
  * 5.24).
  */
 import { InputError, listed, quote } from '../io/errors.ts';
+import { parsePythonObject } from '../io/exact-json.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, type Json, type JsonObject, parseJsonObject } from '../io/json.ts';
 import { TEMPLATE_FOLDER } from '../io/weights.ts';
@@ -43,7 +44,7 @@ export interface TokenizerFolder {
 export async function readTokenizerFolder(files: Files): Promise<TokenizerFolder> {
   const named = (path: string) => `${files.name}/${path}`;
   const optional = async (path: string): Promise<JsonObject> =>
-    (await files.exists(path)) ? parseJsonObject(await files.readText(path), named(path)) : {};
+    (await files.exists(path)) ? parsePythonObject(await files.readText(path), named(path)) : {};
   const json = parseJsonObject(await files.readText(TOKENIZER), named(TOKENIZER));
   const config = await optional(TOKENIZER_CONFIG);
   const decoder = isObject(config.added_tokens_decoder) ? config.added_tokens_decoder : undefined;

@@ -4,8 +4,9 @@
  */
 
 import { InputError, quote } from '../io/errors.ts';
+import { parsePythonObject } from '../io/exact-json.ts';
 import type { Files } from '../io/files.ts';
-import { type JsonObject, parseJsonObject } from '../io/json.ts';
+import type { JsonObject } from '../io/json.ts';
 import { headValues, SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
 
@@ -56,5 +57,5 @@ export function classifierConfig(
 }
 
 async function readConfig(files: Files): Promise<JsonObject> {
-  return parseJsonObject(await files.readText(MODEL_CONFIG), `${files.name}/${MODEL_CONFIG}`);
+  return parsePythonObject(await files.readText(MODEL_CONFIG), `${files.name}/${MODEL_CONFIG}`);
 }
