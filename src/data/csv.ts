@@ -34,6 +34,11 @@ const PROMPT = 'prompt';
 /** The line that Excel reads the separator from, before the names of the columns. */
 const EXCEL_SEPARATOR = /^"?sep=(.)"?(?=[\r\n])/i;
 
+/** Excel leaves out separators at the end of a line; an unquoted line break looks the same. */
+const FEWER_CELLS =
+  'End the line with a separator for each empty cell; if a cell contains a line break, put it in double quotes';
+const MORE_CELLS = 'Put a cell that contains the separator in double quotes';
+
 /**
  * The rows of `text`, split at the first of the `delimiters` that yields the required columns. Throws {@link InputError}
  * with the line.
@@ -68,11 +73,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
     const where = `${file}, line ${number}`;
     if (cells.length !== names.length) {
       const what = `has ${counted(cells.length, 'cell')}, but the first line names ${counted(names.length, 'column')}: ${listed(names)}`;
-      throw new InputError(
-        where,
-        what,
-        'Put a cell that contains the separator or a line break in double quotes',
-      );
+      throw new InputError(where, what, cells.length < names.length ? FEWER_CELLS : MORE_CELLS);
     }
     const filled = columns.flatMap(({ name, at }): [string, string][] => {
       const cell = cells[at];
