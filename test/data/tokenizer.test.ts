@@ -110,11 +110,16 @@ describe('data/tokenizer', () => {
     const chat_template = "{{ raise_exception('roles must alternate') }}";
     const tokenizer = await read({ 'tokenizer.json': json, 'tokenizer_config.json': { chat_template } });
     await expectRefused(() => tokenizer.applyChatTemplate(messages), 'tiny', 'roles must alternate');
-    await expectRefused(
-      () => read({ 'tokenizer.json': json, 'tokenizer_config.json': { chat_template: '{% for' } }),
-      'tiny',
-      'chat template',
-    );
+  });
+
+  it('reads text if the chat template cannot be read, which it names for messages', async () => {
+    const chat_template = '{% block a %}{% endblock %}';
+    const files = { 'tokenizer.json': json, 'tokenizer_config.json': { chat_template } };
+    const [plain, tokenizer] = [await read({ 'tokenizer.json': json }), await read(files)];
+    expect(tokenizer.encode('hi')).to.deep.equal(plain.encode('hi'));
+    const what =
+      'tiny/tokenizer_config.json: the chat template cannot be read: Unknown statement type: block';
+    await expectRefused(() => tokenizer.applyChatTemplate(messages), what);
   });
 
   it('names the missing or invalid file', async () => {
