@@ -4,7 +4,7 @@
  */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
-import { InputError, listed, quote } from '../io/errors.ts';
+import { InputError, listed } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
 import { scanJson } from '../io/json.ts';
 import { csvLines, type Line } from './csv-lines.ts';
@@ -56,16 +56,9 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   // In a table of one column spaces are a text.
   const lines =
     names.length === 1 ? all : all.filter(({ cells }) => cells.join('').trim() !== '' || cells.length > 1);
-  const chosen = chooseColumns(names, form, file);
+  const chosen = chooseColumns(names, form, file, `${file}, line ${head.number}`);
   const places = new Map<string, number>();
   for (const [at, name] of names.entries()) if (!places.has(name)) places.set(name, at);
-  // The result contains a name as often as the file has the column.
-  const known = new Set<string>();
-  const twice = chosen.find((name) => known.size === known.add(name).size);
-  if (twice !== undefined) {
-    const what = `has the column ${quote(twice)} twice`;
-    throw new InputError(`${file}, line ${head.number}`, what, 'Rename one');
-  }
   if (lines.length === 0) throw new InputError(file, 'contains no rows', 'Put rows below the column names');
   const hasPromptsAlone = form.needed.some((set) => set.length === 1 && set[0] === PROMPT);
   const columns = chosen.map((name) => ({ name, at: places.get(name)! }));
