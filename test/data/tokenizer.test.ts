@@ -123,7 +123,14 @@ describe('data/tokenizer', () => {
   });
 
   it('names the missing or invalid file', async () => {
-    await expectRefused(() => read({}), 'tiny/tokenizer.json');
+    await expectRefused(() => read({}), 'tiny/tokenizer.json', 'there is no file');
+    for (const file of ['vocab.json', 'tokenizer.model'])
+      await expectRefused(
+        () => read({ [file]: '{}' }),
+        'tiny/tokenizer.json',
+        `is in ${file}`,
+        'AutoTokenizer',
+      );
     await expectRefused(() => read({ 'tokenizer.json': '{"a": 1' }), 'tiny/tokenizer.json', 'line 1');
     await expectRefused(
       () => read({ 'tokenizer.json': '{"a": 1}' }),
