@@ -4,9 +4,8 @@
  * 5.24).
  */
 import { InputError, listed, quote } from '../io/errors.ts';
-import { parsePythonObject } from '../io/exact-json.ts';
 import type { Files } from '../io/files.ts';
-import { isObject, type Json, type JsonObject, parseJsonObject } from '../io/json.ts';
+import { isObject, type Json, type JsonObject, parseJsonObject, parsePythonObject } from '../io/json.ts';
 import { TEMPLATE_FOLDER } from '../io/weights.ts';
 
 export const TOKENIZER = 'tokenizer.json';

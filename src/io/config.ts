@@ -6,8 +6,7 @@
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import { listed } from './errors.ts';
-import { parsePythonObject } from './exact-json.ts';
-import { Fields, type JsonObject } from './json.ts';
+import { Fields, type JsonObject, parsePythonObject } from './json.ts';
 import { type LayerAttention, layerAttentions } from './layer-attention.ts';
 
 /** How the config files of an architecture differ from Llama's. */

@@ -58,8 +58,7 @@ export function printable(text: string, limit = 80): string {
 export function quote(value: unknown, limit = 80): string {
   let text: string;
   try {
-    const isNumber = typeof value === 'bigint' || typeof value === 'number';
-    text = isNumber ? `${value}` : (JSON.stringify(value) ?? String(value));
+    text = typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? String(value));
   } catch {
     text = 'something nested too deeply'; // a malicious value can exhaust the stack
   }

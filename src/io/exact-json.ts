@@ -40,31 +40,14 @@ export function parseExactJson(text: string, file: string): unknown {
   if (plain && marked === body) return plain.value;
   const parsed = marked === undefined ? undefined : parseIfAny(marked);
   if (parsed) return unmarked(parsed.value, file);
-  return parseJson(allFinite(body), file);
+  // Replace NaN and infinities, which are not the error to report.
+  const finite = body.replace(TOKENS, (token) => (NOT_FINITE.has(token) ? '0'.padEnd(token.length) : token));
+  return parseJson(finite, file);
 }
-
-/** The text with zeros for NaN and infinities, for the position of an error that is not about them. */
-const allFinite = (text: string) =>
-  text.replace(TOKENS, (token) => (NOT_FINITE.has(token) ? '0'.padEnd(token.length) : token));
 
 /** Like {@link parseExactJson}; the text must contain an object. */
 export function parseExactJsonObject(text: string, file: string): JsonObject {
   return needObject(parseExactJson(text, file), file);
-}
-
-/**
- * A configuration that Python wrote: NaN and infinities are read too, as transformers and PEFT read them, and all numbers are
- * JavaScript's. Throws `InputError` with file, line and column.
- */
-export function parsePythonObject(text: string, file: string): JsonObject {
-  const plain = parseIfAny(text);
-  if (plain || !/NaN|Infinity/.test(text))
-    return needObject(plain ? plain.value : parseJson(text, file), file);
-  const marked = text.replace(TOKENS, (token) => (NOT_FINITE.has(token) ? `"${MARK}${token}"` : token));
-  if (!parseIfAny(marked)) return needObject(parseJson(allFinite(text), file), file);
-  const read = (_: string, value: unknown) =>
-    typeof value === 'string' && value.startsWith(MARK) ? NOT_FINITE.get(value.slice(MARK.length)) : value;
-  return needObject(JSON.parse(marked, read), file);
 }
 
 /** The text with marks; undefined if a number is malformed. */

@@ -4,9 +4,8 @@
  * model decides which of them it needs, and in which shape. Also reads the folder's other files, by name.
  */
 import { InputError, listed, quote } from './errors.ts';
-import { parsePythonObject } from './exact-json.ts';
 import { type Files, staysInside } from './files.ts';
-import { isObject } from './json.ts';
+import { isObject, parsePythonObject } from './json.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 
 export const MODEL_CONFIG = 'config.json';

@@ -4,9 +4,8 @@
  */
 
 import { InputError, quote } from '../io/errors.ts';
-import { parsePythonObject } from '../io/exact-json.ts';
 import type { Files } from '../io/files.ts';
-import type { JsonObject } from '../io/json.ts';
+import { type JsonObject, parsePythonObject } from '../io/json.ts';
 import { headValues, SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
 

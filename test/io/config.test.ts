@@ -287,7 +287,7 @@ describe('io/config', () => {
       () => config('"rms_norm_eps":NaN'),
       FILE,
       '"rms_norm_eps"',
-      'is NaN, expected a number',
+      'is "NaN", expected a number',
     );
   });
 

@@ -1,12 +1,5 @@
 import { expect } from 'chai';
-import {
-  exactJson,
-  exactJsonFile,
-  Float,
-  keysOf,
-  parseExactJson,
-  parsePythonObject,
-} from '../../src/io/exact-json.ts';
+import { exactJson, exactJsonFile, Float, keysOf, parseExactJson } from '../../src/io/exact-json.ts';
 import { expectRefused } from './refused.ts';
 
 const parse = (text: string) => parseExactJson(text, 'a.json');
@@ -33,21 +26,6 @@ describe('io/exact-json', () => {
     ]);
     expect(floats.a.map(Number)).to.deep.equal([1, 1000, -0, 0.5, 1e-7, Infinity]);
     expect(JSON.stringify(floats.a[0])).to.equal('1');
-  });
-
-  it("reads configurations with Python's NaN and infinities, and JavaScript's numbers", async () => {
-    const read = (text: string) => parsePythonObject(text, 'c.json');
-    expect(read('{"a": [NaN, -Infinity, 1.0, 12345678901234567890], "b": "NaN"}')).to.deep.equal({
-      a: [Number.NaN, -Infinity, 1, 12345678901234567000],
-      b: 'NaN',
-    });
-    await expectRefused(
-      () => read('{"a": NaN,\n "b": -Infinity x}'),
-      'c.json, line 2, column 17',
-      'not valid JSON',
-    );
-    await expectRefused(() => read('[NaN]'), 'c.json', 'a list, not a JSON object');
-    await expectRefused(() => read('\uFEFF{"a": 1}'), 'a byte order mark');
   });
 
   it("reads Python's NaN and infinities", () => {
