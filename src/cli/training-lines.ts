@@ -76,27 +76,30 @@ function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent, clock
   return `${figures(metrics)} · ${speed} · ${minutes(secondsLeft)} left`;
 }
 
+/** A value that rounds to 0 has no sign. */
+const rounded = (value: number, digits: number) => value.toFixed(digits).replace(/^-(?=[0.]+$)/, '');
+
 /** The metrics shown in a line, of all that a method logs. */
 const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => number | undefined) => string>> =
   {
-    loss: (value) => `loss ${value.toFixed(3)}`,
-    reward: (value) => `reward ${value.toFixed(2)}`,
-    objective: (value, of) => `J ${value.toFixed(2)}${plusMinus(of('objective/standard_error'))}`,
-    'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
-    'completions/mean_length': (value) => `${value.toFixed(0)} tokens long`,
+    loss: (value) => `loss ${rounded(value, 3)}`,
+    reward: (value) => `reward ${rounded(value, 2)}`,
+    objective: (value, of) => `J ${rounded(value, 2)}${plusMinus(of('objective/standard_error'))}`,
+    'kl/sequence': (value) => `KL ${rounded(value, 2)}`,
+    'completions/mean_length': (value) => `${rounded(value, 0)} tokens long`,
     'completions/clipped_ratio': (value) => `${percent(value)} cut`,
     optimality_gap: (value, of) => {
       // From few effective samples it is only a lower bound.
       const sign = of('optimality_gap/lower_bound') === 1 ? ' at least' : '';
-      return `gap${sign} ${value.toFixed(2)}${plusMinus(of('optimality_gap/standard_error'))}`;
+      return `gap${sign} ${rounded(value, 2)}${plusMinus(of('optimality_gap/standard_error'))}`;
     },
-    'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
+    'rewards/margins': (value) => `margin ${rounded(value, 2)}`,
     'rewards/accuracies': (value, of) => accuracy(value, of('rewards/margins')),
-    margin: (value) => `margin ${value.toFixed(2)}`,
+    margin: (value) => `margin ${rounded(value, 2)}`,
     accuracy: (value, of) => accuracy(value, of('margin')),
     // log π − log π_ref of texts that the policy did not write is not a KL.
-    'log_ratio/chosen': (value) => `log-ratio of chosen ${value.toFixed(2)}`,
-    'log_ratio/rejected': (value) => `of rejected ${value.toFixed(2)}`,
+    'log_ratio/chosen': (value) => `log-ratio of chosen ${rounded(value, 2)}`,
+    'log_ratio/rejected': (value) => `of rejected ${rounded(value, 2)}`,
   };
 
 /** Loss, margin, accuracy, log-ratios or KL in one line. */

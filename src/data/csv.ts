@@ -4,7 +4,7 @@
  */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
-import { InputError, listed, quote } from '../io/errors.ts';
+import { InputError, listed } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
 import { scanJson } from '../io/json.ts';
 import { csvLines, type Line } from './csv-lines.ts';
@@ -34,6 +34,11 @@ const PROMPT = 'prompt';
 /** The line that Excel reads the separator from, before the names of the columns. */
 const EXCEL_SEPARATOR = /^"?sep=(.)"?(?=[\r\n])/i;
 
+/** Excel leaves out separators at the end of a line; an unquoted line break looks the same. */
+const FEWER_CELLS =
+  'End the line with a separator for each empty cell; if a cell contains a line break, put it in double quotes';
+const MORE_CELLS = 'Put a cell that contains the separator in double quotes';
+
 /**
  * The rows of `text`, split at the first of the `delimiters` that yields the required columns. Throws {@link InputError}
  * with the line.
@@ -51,16 +56,9 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   // In a table of one column spaces are a text.
   const lines =
     names.length === 1 ? all : all.filter(({ cells }) => cells.join('').trim() !== '' || cells.length > 1);
-  const chosen = chooseColumns(names, form, file);
+  const chosen = chooseColumns(names, form, file, `${file}, line ${head.number}`);
   const places = new Map<string, number>();
   for (const [at, name] of names.entries()) if (!places.has(name)) places.set(name, at);
-  // The result contains a name as often as the file has the column.
-  const known = new Set<string>();
-  const twice = chosen.find((name) => known.size === known.add(name).size);
-  if (twice !== undefined) {
-    const what = `has the column ${quote(twice)} twice`;
-    throw new InputError(`${file}, line ${head.number}`, what, 'Rename one');
-  }
   if (lines.length === 0) throw new InputError(file, 'contains no rows', 'Put rows below the column names');
   const hasPromptsAlone = form.needed.some((set) => set.length === 1 && set[0] === PROMPT);
   const columns = chosen.map((name) => ({ name, at: places.get(name)! }));
@@ -68,11 +66,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
     const where = `${file}, line ${number}`;
     if (cells.length !== names.length) {
       const what = `has ${counted(cells.length, 'cell')}, but the first line names ${counted(names.length, 'column')}: ${listed(names)}`;
-      throw new InputError(
-        where,
-        what,
-        'Put a cell that contains the separator or a line break in double quotes',
-      );
+      throw new InputError(where, what, cells.length < names.length ? FEWER_CELLS : MORE_CELLS);
     }
     const filled = columns.flatMap(({ name, at }): [string, string][] => {
       const cell = cells[at];

@@ -42,9 +42,20 @@ export interface DataForm<Row> {
 /** The part of a form that table readers need. */
 export type TableForm = Pick<DataForm<unknown>, 'columns' | 'needed' | 'wayOut'>;
 
-/** The columns of a table that `form` reads. Throws {@link InputError} with the existing columns if required ones are missing. */
-export function chooseColumns(found: readonly string[], form: TableForm, file: string): string[] {
+/**
+ * The columns of a table that `form` reads. Throws {@link InputError} with the existing columns if required ones are missing,
+ * and for one that the table has twice; `where` is the place of their names.
+ */
+export function chooseColumns(
+  found: readonly string[],
+  form: TableForm,
+  file: string,
+  where = file,
+): string[] {
   const chosen = found.filter((column) => isRead(column, form));
+  const known = new Set<string>();
+  const twice = chosen.find((name) => known.size === known.add(name).size);
+  if (twice !== undefined) throw new InputError(where, `has the column ${quote(twice)} twice`, 'Rename one');
   if (hasNeeded(found, form)) return chosen;
   const columns = listed(found.map((column) => quote(column)));
   const what = `has the columns ${columns}, but needs one of these sets: ${sets(form.needed)}`;

@@ -206,6 +206,10 @@ const macro: Evaluate = (self, syntax, environment) => {
 const call: Evaluate = (self, syntax, environment) => {
   const callee = self.evaluate(syntax.callee as unknown as Node, environment);
   const again = recursionOf(callee);
+  if (!again && callee.type !== 'FunctionValue') {
+    const { value, property } = syntax.callee as Syntax;
+    throw new TypeError(`the function "${value ?? property?.value}" is not supported`);
+  }
   const called = again ? callable(([items]) => again(items ?? missing())) : callee;
   return self.library({ ...syntax, callee: syntaxOf(held(called)) }, environment);
 };

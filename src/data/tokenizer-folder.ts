@@ -5,7 +5,7 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
-import { isObject, type Json, type JsonObject, parseJsonObject } from '../io/json.ts';
+import { isObject, type Json, type JsonObject, parseJsonObject, parsePythonObject } from '../io/json.ts';
 import { TEMPLATE_FOLDER } from '../io/weights.ts';
 
 export const TOKENIZER = 'tokenizer.json';
@@ -13,6 +13,8 @@ export const TOKENIZER_CONFIG = 'tokenizer_config.json';
 const SPECIAL_MAP = 'special_tokens_map.json';
 const ADDED = 'added_tokens.json';
 const TEMPLATE = 'chat_template.jinja';
+/** What transformers converts when it loads a tokenizer; only the result is read here. */
+const UNCONVERTED = ['vocab.json', 'tokenizer.model', 'sentencepiece.bpe.model', 'vocab.txt', 'tekken.json'];
 /** Template names that are tried if a folder cannot be listed, besides the default that transformers writes. */
 const USUAL_TEMPLATES = ['tool_use.jinja', 'rag.jinja'];
 
@@ -43,8 +45,13 @@ export interface TokenizerFolder {
 export async function readTokenizerFolder(files: Files): Promise<TokenizerFolder> {
   const named = (path: string) => `${files.name}/${path}`;
   const optional = async (path: string): Promise<JsonObject> =>
-    (await files.exists(path)) ? parseJsonObject(await files.readText(path), named(path)) : {};
-  const json = parseJsonObject(await files.readText(TOKENIZER), named(TOKENIZER));
+    (await files.exists(path)) ? parsePythonObject(await files.readText(path), named(path)) : {};
+  const text = await files.readText(TOKENIZER).catch(async (error) => {
+    // After any other failure, a server would be asked in vain.
+    const isMissing = error instanceof InputError && error.message.includes('there is no file');
+    throw (isMissing ? await unconverted(files) : undefined) ?? error;
+  });
+  const json = parseJsonObject(text, named(TOKENIZER));
   const config = await optional(TOKENIZER_CONFIG);
   const decoder = isObject(config.added_tokens_decoder) ? config.added_tokens_decoder : undefined;
   // The older files are used if the configuration does not list the added tokens.
@@ -71,6 +78,20 @@ export async function readTokenizerFolder(files: Files): Promise<TokenizerFolder
       : newTokens([...marked, ...more], json, []),
     templates: await templatesOf(files, config.chat_template),
   };
+}
+
+/** The error for a folder with files from which `tokenizer.json` can be made; undefined for any other folder. */
+async function unconverted(files: Files): Promise<InputError | undefined> {
+  for (const path of UNCONVERTED) {
+    if (!(await files.exists(path))) continue;
+    const what = `the tokenizer is in ${path}, but only ${TOKENIZER} is read`;
+    return new InputError(
+      `${files.name}/${TOKENIZER}`,
+      what,
+      'Load it with AutoTokenizer of transformers and save it again, which writes this file',
+    );
+  }
+  return undefined;
 }
 
 type Token = JsonObject & { content: string };

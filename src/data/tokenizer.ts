@@ -72,7 +72,6 @@ export class Tokenizer {
     let highest = -1;
     for (const id of tokenizer.get_vocab().values()) highest = Math.max(highest, id);
     this.vocabSize = highest + 1;
-    if (templates.has('default')) this.compile('default');
     this.addsEos = this.eosId !== undefined && tokenizer.encode('a').ids.at(-1) === this.eosId;
   }
 
@@ -197,10 +196,9 @@ export class Tokenizer {
   ): Made {
     const { chat_template: named, tools: own, ...kwargs } = chatTemplateKwargs ?? {};
     const tools = own === undefined ? given : (own as ChatOptions['tools']);
-    const template = this.templateOf(named, tools !== undefined && tools !== null);
     const options = { addGenerationPrompt, tools, chatTemplateKwargs: kwargs };
     return guarded(
-      () => render(template, options),
+      () => render(this.templateOf(named, tools !== undefined && tools !== null), options),
       () => this.name,
     );
   }
@@ -216,6 +214,7 @@ export class Tokenizer {
       : new this.Template(named, this.name, this.special);
   }
 
+  /** On first use: plain text needs no template, so one that cannot be read is no reason to reject the model. */
   private compile(name: string): ChatTemplate {
     const known = this.compiled.get(name);
     if (known) return known;

@@ -6,7 +6,7 @@
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import { listed } from './errors.ts';
-import { Fields, type JsonObject, parseJsonObject } from './json.ts';
+import { Fields, type JsonObject, parsePythonObject } from './json.ts';
 import { type LayerAttention, layerAttentions } from './layer-attention.ts';
 
 /** How the config files of an architecture differ from Llama's. */
@@ -86,7 +86,7 @@ export function parseConfigText(
   file: string,
   dialects: Readonly<Record<string, ConfigDialect>>,
 ): ModelConfig {
-  return parseConfig(parseJsonObject(text, file), file, dialects);
+  return parseConfig(parsePythonObject(text, file), file, dialects);
 }
 
 /**
@@ -99,7 +99,7 @@ export function parseGenerationEnds(
   vocabSize: number,
   isInConfig: boolean,
 ): TokenIds {
-  const fields = new Fields(parseJsonObject(text, file), file);
+  const fields = new Fields(parsePythonObject(text, file), file);
   if (fields.get('eos_token_id') !== undefined) return tokenIds(fields, 'eos_token_id', vocabSize);
   const notice = `${file} has no "eos_token_id", so no token ends a text: add it, or remove the file.`;
   return { ids: [], notices: isInConfig ? [notice] : [] };

@@ -131,6 +131,10 @@ export function isHtml({ headers }: Response): boolean {
   return /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(headers.get('content-type') ?? '');
 }
 
+export function isXml({ headers }: Response): boolean {
+  return /^\s*(text|application)\/xml\b/i.test(headers.get('content-type') ?? '');
+}
+
 /** Whether the bytes begin like a web page, whatever the content type. */
 export function beginsLikeHtml(bytes: Uint8Array): boolean {
   const start = new TextDecoder().decode(bytes.subarray(0, 2048));

@@ -14,6 +14,7 @@ import {
   checkLength,
   isEncoded,
   isHtml,
+  isXml,
   joined,
   type Limit,
   limitByKind,
@@ -111,6 +112,7 @@ export class RemoteFile {
     const { status, headers, ok } = response;
     if (MISSING.includes(status)) return { isThere: false };
     if (ok && isHtml(response)) return this.page(response);
+    if (status === 403 && isXml(response)) return this.denied();
     if (status === sound) return undefined;
     // An empty file has no first byte.
     if (status === 416 && !/\/[1-9]/.test(headers.get('content-range') ?? ''))
@@ -119,10 +121,24 @@ export class RemoteFile {
   }
 
   private page({ redirected, url }: Response): Found {
-    const { path, folder } = this.options;
     const from = redirected ? `, from ${shown(url)}` : '';
-    const what = `there is no file ${quote(path)} in ${folder}: the server responds with a web page (HTML)${from}`;
-    const wayOut = 'Check the address; if it requires a login, download the files separately';
+    return this.missing(
+      `: the server responds with a web page (HTML)${from}`,
+      'Check the address; if it requires a login, download the files separately',
+    );
+  }
+
+  /** A bucket (S3, Google Cloud) whose files may be read but not listed does not say which files are missing. */
+  private denied(): Found {
+    return this.missing(
+      ', or no access to it: the server responded with 403',
+      'Check the address and access',
+    );
+  }
+
+  private missing(because: string, wayOut: string): Found {
+    const { path, folder } = this.options;
+    const what = `there is no file ${quote(path)} in ${folder}${because}`;
     return { isThere: false, because: new InputError(this.name, what, wayOut) };
   }
 

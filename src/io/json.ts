@@ -35,6 +35,21 @@ export function parseJsonObject(text: string, file: string): JsonObject {
   return needObject(parseJson(text, file), file);
 }
 
+const NOT_FINITE = /"[^"\\]*(?:\\[\s\S][^"\\]*)*"|-?Infinity|NaN/g;
+
+/**
+ * Like `parseJsonObject`, for configurations that Python wrote: NaN and infinities become texts, which are harmless in a field that
+ * nobody reads and an error in one that should be a number.
+ */
+export function parsePythonObject(text: string, file: string): JsonObject {
+  try {
+    const sound = text.replace(NOT_FINITE, (found) => (found.startsWith('"') ? found : `"${found}"`));
+    return needObject(JSON.parse(sound), file);
+  } catch {
+    return parseJsonObject(text, file);
+  }
+}
+
 /** `value` if it is an object; otherwise throws {@link InputError}. */
 export function needObject(value: unknown, file: string): JsonObject {
   if (!isObject(value)) {

@@ -11,7 +11,7 @@ import { adapterTensors } from './adapter-tensors.ts';
 import { InputError, listed, quote } from './errors.ts';
 import type { Files } from './files.ts';
 import { toFloat32Bytes } from './float.ts';
-import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
+import { Fields, isObject, type Json, parsePythonObject } from './json.ts';
 import { type LoraConfig, MOST_RANK } from './lora-settings.ts';
 import { areReadable, firstMatching } from './module-patterns.ts';
 import { hasHead, headFields, headTensor, takeHead } from './peft-head.ts';
@@ -117,7 +117,7 @@ export function writeAdapter({
 /** Reads a PEFT folder. Throws {@link InputError} if it is malformed, incomplete or not supported. */
 export async function readAdapter(files: Files): Promise<Adapter> {
   const configFile = `${files.name}/${ADAPTER_CONFIG}`;
-  const fields = new Fields(parseJsonObject(await files.readText(ADAPTER_CONFIG), configFile), configFile);
+  const fields = new Fields(parsePythonObject(await files.readText(ADAPTER_CONFIG), configFile), configFile);
   if (fields.string('peft_type') !== 'LORA')
     throw fields.unsupported('peft_type', 'Only LORA adapters are read: merge it into its model with PEFT');
   refuseUnsupported(fields);

@@ -5,7 +5,7 @@
  */
 import { InputError, listed, quote } from './errors.ts';
 import { type Files, staysInside } from './files.ts';
-import { isObject, parseJsonObject } from './json.ts';
+import { isObject, parsePythonObject } from './json.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 
 export const MODEL_CONFIG = 'config.json';
@@ -76,7 +76,7 @@ export async function openWeights(files: Files): Promise<Map<string, TensorSourc
   }
 
   const index = `${files.name}/${MODEL_INDEX}`;
-  const places = parseJsonObject(await files.readText(MODEL_INDEX), index).weight_map;
+  const places = parsePythonObject(await files.readText(MODEL_INDEX), index).weight_map;
   if (!isObject(places)) throw new InputError(index, '"weight_map" is not an object', 'Fetch the file again');
   const shards = [...new Set(Object.values(places))].map((shard) => {
     if (typeof shard === 'string' && staysInside(shard)) return shard;

@@ -5,7 +5,7 @@
 
 import { InputError, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
-import { type JsonObject, parseJsonObject } from '../io/json.ts';
+import { type JsonObject, parsePythonObject } from '../io/json.ts';
 import { headValues, SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
 
@@ -56,5 +56,5 @@ export function classifierConfig(
 }
 
 async function readConfig(files: Files): Promise<JsonObject> {
-  return parseJsonObject(await files.readText(MODEL_CONFIG), `${files.name}/${MODEL_CONFIG}`);
+  return parsePythonObject(await files.readText(MODEL_CONFIG), `${files.name}/${MODEL_CONFIG}`);
 }

@@ -34,6 +34,11 @@ export async function openModelWeights(
   const shapes = weightShapes(architecture, config);
   const stored = fromFiles(description, await openWeights(files), shapes);
   const { head, embedding } = architecture;
+  const isTied = config.tieWordEmbeddings && !headless;
+  const [above, under] = [`${head}.weight`, `${embedding}.weight`];
+  const alone = isTied && !stored.has(under) ? stored.get(above) : undefined;
+  // `save_model` of safetensors keeps one name of shared tensors, the first; transformers ties in both directions.
+  if (alone && stored.delete(above)) stored.set(under, alone);
   const findings: string[] = [];
   for (const [name, shape] of shapes) {
     const found = stored.get(name)?.shape;
@@ -46,7 +51,7 @@ export async function openModelWeights(
   }
   if (findings.length > 0) {
     const wayOut =
-      findings.join() === `${head}.weight is missing`
+      findings.join() === `${above} is missing`
         ? 'Set "tie_word_embeddings": true in config.json if the head is the embedding'
         : 'Use the config.json that belongs to these weights';
     throw new InputError(files.name, listed(findings, 8, '; '), wayOut);
@@ -56,9 +61,9 @@ export async function openModelWeights(
   const matrices = new Set([...shapes].filter(isMatrix).map(([name]) => name));
   const weights: ModelWeights = { shapes, stored, matrices };
   check?.(weights);
-  const own = config.tieWordEmbeddings && !headless ? stored.get(`${head}.weight`) : undefined;
+  const own = isTied ? stored.get(above) : undefined;
   // Some files contain the embedding under both names.
-  if (own && !(await same(own, stored.get(`${embedding}.weight`)!))) {
+  if (own && !(await same(own, stored.get(under)!))) {
     const what = 'is a separate head, but the configuration ties the head to the embedding';
     throw new InputError(own.where, what, 'Set "tie_word_embeddings": false in config.json');
   }

@@ -98,7 +98,9 @@ function* within<Result>(work: Sliced<Result>, before: number, total: number): S
 function refuseUndecided(examples: readonly TokenizedExample[], rows: readonly unknown[]): void {
   if (examples.length === 0 || !examples.every(({ completions }) => isUndecided(completions))) return;
   const { where = 'row 1' } = rows[0] as { where?: string };
-  const what = `chosen and rejected have the same tokens, in this row and in all others of ${counted(rows.length, 'pair')}`;
+  const others =
+    rows.length === 1 ? '' : `, in this row and in all others of ${counted(rows.length, 'pair')}`;
+  const what = `chosen and rejected have the same tokens${others}`;
   const wayOut = say`Check the columns; if completions differ only beyond ${setting('maxLength')}, raise it`;
   throw new InputError(where, what, wayOut);
 }

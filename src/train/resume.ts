@@ -91,8 +91,11 @@ async function identify(
   };
 }
 
-/** A hash of everything that must be the same. */
-export function hashOfFixed({ parts, settings, mayChange }: RunIdentity): Promise<string> {
+/** A hash of everything that must be the same, with the settings in the form of a checkpoint if they are given. */
+export function hashOfFixed(
+  { parts, mayChange, ...identity }: RunIdentity,
+  settings = identity.settings,
+): Promise<string> {
   const fixed = Object.entries(settings).filter(([name]) => !mayChange.includes(name));
   return contentHash(JSON.stringify([parts, fixed]));
 }
@@ -105,7 +108,7 @@ export function changesSince(step: number, before: SavedIdentity, now: RunIdenti
   const names = [...new Set([...Object.keys(before.settings), ...Object.keys(now.settings)])];
   const changes = names.flatMap((name): SettingChange[] => {
     const [old, value] = [own(before.settings, name) ?? null, own(now.settings, name) ?? null];
-    return JSON.stringify(old) === JSON.stringify(value) ? [] : [{ step, name, old, new: value }];
+    return inOneForm(old) === inOneForm(value) ? [] : [{ step, name, old, new: value }];
   });
   const refused = changes.filter(({ name }) => !now.mayChange.includes(name));
   const other = Object.keys(now.parts).filter((name) => own(now.parts, name) !== own(before.parts, name));
@@ -119,6 +122,11 @@ export function changesSince(step: number, before: SavedIdentity, now: RunIdenti
     return old === hash ? [] : [{ step, name, old: short(old), new: short(hash) }];
   });
   return [...changes, ...replaced];
+}
+
+/** A value for comparison: a list of one loss, as the command line gives it, is the same setting as its name. */
+function inOneForm(value: Json): string {
+  return JSON.stringify(Array.isArray(value) && value.length === 1 ? value[0] : value);
 }
 
 /** A change as text: `learningRate 0.001 → 0.0001`. */

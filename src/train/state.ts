@@ -82,7 +82,7 @@ export async function loadRun(
   }
   const state = runState(checkpoint.state);
   const changed = changesSince(state.step, before, identity);
-  if (checkpoint.configHash !== (await hashOfFixed(identity)))
+  if (checkpoint.configHash !== (await hashOfFixed(identity, before.settings)))
     throw new InputError('checkpoint', 'belongs to another run', 'Write to another folder');
   requireSteps(state.step, totalSteps);
   return { state: { ...state, changes: [...state.changes, ...changed] }, checkpoint, changed };

@@ -73,6 +73,12 @@ describe('data/chat-template', () => {
       'xmlattr',
       'unsupported features of Jinja',
     );
+    for (const source of ['{{ dict(a=1) }}', '{{ messages.dict() }}'])
+      await expectRefused(
+        () => render(source),
+        'the function "dict" is not supported',
+        'unsupported features',
+      );
     await expectRefused(
       () => render('{{ messages[0].content }}', []),
       'tiny',

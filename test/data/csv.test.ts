@@ -171,8 +171,9 @@ describe('data/csv', () => {
 
   it('names the line of a malformed cell', async () => {
     const head = 'chosen,rejected\n';
-    await expectRefused(() => pairs(`${head}a,b\nc,d,e\n`), 'pairs.csv, line 3', '3 cells', '2 columns');
-    await expectRefused(() => pairs(`${head}"a\nb",c\nd\n`), 'pairs.csv, line 4', '1 cell');
+    const [more, fewer] = ['contains the separator', 'a separator for each empty cell'];
+    await expectRefused(() => pairs(`${head}a,b\nc,d,e\n`), 'line 3', '3 cells', '2 columns', more);
+    await expectRefused(() => pairs(`${head}"a\nb",c\nd\n`), 'pairs.csv, line 4', '1 cell', fewer);
     await expectRefused(() => pairs(`${head}a,b\n"c,d\n`), 'pairs.csv, line 3', 'quote');
     await expectRefused(() => pairs(`${head}a,"b"c\n`), 'pairs.csv, line 2', 'quote');
     await expectRefused(() => pairs('chosen,rejected,chosen\na,b,c\n'), 'line 1', '"chosen" twice');

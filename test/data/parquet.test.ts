@@ -74,6 +74,19 @@ describe('data/parquet', () => {
     );
   });
 
+  it('rejects a column that is there twice, like CSV', async () => {
+    const text = String.fromCharCode(...bytesOf('brotli')).replaceAll('chosen', 'prompt');
+    const twice = memorySource(
+      Uint8Array.from(text, (c) => c.charCodeAt(0)),
+      'data.parquet',
+    );
+    const form = { columns: ['prompt'], needed: [['prompt']], wayOut: '' };
+    await expectRefused(() => readParquet(twice, form), 'data.parquet', 'has the column "prompt" twice');
+    expect((await readParquet(twice, { ...form, columns: ['source'], needed: [[]] })).rows).to.have.length(
+      40,
+    );
+  });
+
   it('rejects bytes, and converts times to text', async () => {
     const columns = ['raw'];
     const form = { columns, needed: [columns], wayOut: '' };

@@ -110,15 +110,27 @@ describe('data/tokenizer', () => {
     const chat_template = "{{ raise_exception('roles must alternate') }}";
     const tokenizer = await read({ 'tokenizer.json': json, 'tokenizer_config.json': { chat_template } });
     await expectRefused(() => tokenizer.applyChatTemplate(messages), 'tiny', 'roles must alternate');
-    await expectRefused(
-      () => read({ 'tokenizer.json': json, 'tokenizer_config.json': { chat_template: '{% for' } }),
-      'tiny',
-      'chat template',
-    );
+  });
+
+  it('reads text if the chat template cannot be read, which it names for messages', async () => {
+    const chat_template = '{% block a %}{% endblock %}';
+    const files = { 'tokenizer.json': json, 'tokenizer_config.json': { chat_template } };
+    const [plain, tokenizer] = [await read({ 'tokenizer.json': json }), await read(files)];
+    expect(tokenizer.encode('hi')).to.deep.equal(plain.encode('hi'));
+    const what =
+      'tiny/tokenizer_config.json: the chat template cannot be read: Unknown statement type: block';
+    await expectRefused(() => tokenizer.applyChatTemplate(messages), what);
   });
 
   it('names the missing or invalid file', async () => {
-    await expectRefused(() => read({}), 'tiny/tokenizer.json');
+    await expectRefused(() => read({}), 'tiny/tokenizer.json', 'there is no file');
+    for (const file of ['vocab.json', 'tokenizer.model'])
+      await expectRefused(
+        () => read({ [file]: '{}' }),
+        'tiny/tokenizer.json',
+        `is in ${file}`,
+        'AutoTokenizer',
+      );
     await expectRefused(() => read({ 'tokenizer.json': '{"a": 1' }), 'tiny/tokenizer.json', 'line 1');
     await expectRefused(
       () => read({ 'tokenizer.json': '{"a": 1}' }),

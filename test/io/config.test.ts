@@ -279,6 +279,18 @@ describe('io/config', () => {
     expect(parseConfig({ ...base, model_type: 'wordy', width: 32 }, FILE, DIALECTS).hiddenSize).to.equal(32);
   });
 
+  it("ignores Python's NaN and Infinity in fields that are not read, and rejects them in others", async () => {
+    const text = JSON.stringify({ ...base, unread: 0 });
+    const config = (value: string) => parseConfigText(text.replace('"unread":0', value), FILE, DIALECTS);
+    expect(config('"unread":[NaN,-Infinity]')).to.deep.equal(config('"unread":0'));
+    await expectRefused(
+      () => config('"rms_norm_eps":NaN'),
+      FILE,
+      '"rms_norm_eps"',
+      'is "NaN", expected a number',
+    );
+  });
+
   it('names the line of a malformed file', () =>
     expectRefused(() => parseConfigText('{\n  "model_type": llama\n}', FILE, DIALECTS), FILE, 'line 2'));
 });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { InputError, listed, quote } from '../../src/io/errors.ts';
-import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
+import { parseJson, parseJsonObject, parsePythonObject, scanJson } from '../../src/io/json.ts';
 import { expectRefused } from './refused.ts';
 
 describe('io/json', () => {
@@ -9,6 +9,18 @@ describe('io/json', () => {
     expect(parseJson('{"a": [1, -2.5e3, "x\\n\\u00e9", true, null, {}, []]}', 'a.json')).to.deep.equal({
       a: [1, -2500, 'x\n\u00e9', true, null, {}, []],
     });
+  });
+
+  it("reads Python's NaN and infinities in configurations as texts, and locates other errors", async () => {
+    const read = (text: string) => parsePythonObject(text, 'a.json');
+    expect(read('{"a": [NaN, -Infinity, 1.0], "b\\"NaN": "\\\\ NaN", "c": Infinity}')).to.deep.equal({
+      a: ['NaN', '-Infinity', 1],
+      'b"NaN': '\\ NaN',
+      c: 'Infinity',
+    });
+    await expectRefused(() => read('{"a":\n NaNs}'), 'a.json, line 2, column 2', 'not valid JSON');
+    await expectRefused(() => read('["NaN"]'), 'a.json', 'a list, not a JSON object');
+    await expectRefused(() => read('\uFEFF{"a": 1}'), 'a byte order mark');
   });
 
   const broken: [string, string][] = [

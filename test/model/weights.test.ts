@@ -108,6 +108,23 @@ describe('model/weights', () => {
     );
   });
 
+  it('reads a tied embedding that is stored under the name of the head alone', async () => {
+    const name = 'transformer.wte.weight';
+    const renamed = [...stored()].map(
+      ([each, tensor]) => [each === name ? 'lm_head.weight' : each, tensor] as const,
+    );
+    const file = writeSafetensors(new Map(renamed));
+    const model = await load(file);
+    expect((await model.trainedWeights()).get(name)?.data).to.deep.equal(
+      new Uint8Array(stored().get(name)!.data),
+    );
+    model.dispose();
+    await expectRefused(
+      () => load(file, { ...gpt2.config, tie_word_embeddings: false }),
+      `${name} is missing`,
+    );
+  });
+
   it('merges an adapter and keeps the layout of the weights', async () => {
     const files = {
       'config.json': JSON.stringify(gpt2.config),

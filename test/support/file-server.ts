@@ -143,6 +143,13 @@ const lying: Answer = (asked, response, content, server) => {
   return send(asked, response, Buffer.from(`\n<!-- app -->${PAGE}`));
 };
 
+/** A bucket of S3 whose files may be read but not listed: access to a missing one is denied. */
+const unlisted: Answer = (asked, response, content, server) => {
+  if (content) return plain(asked, response, content, server);
+  const body = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>';
+  return response.writeHead(403, { 'content-type': 'application/xml' }).end(body);
+};
+
 const withoutRanges: Answer = (asked, response, content, server) => {
   if (!content) return missing(asked, response, content, server);
   const lastModified = new Date(0).toUTCString();
@@ -214,6 +221,7 @@ export const SERVERS: Readonly<Record<string, Answer>> = {
   'Vite preview': vite(true),
   "a single-page app's host": fallback,
   'a page with status 200 and a wrong type': lying,
+  'a bucket that may not be listed': unlisted,
   'no ranges': withoutRanges,
   'compressed files': packed,
   'no lengths': chunked,

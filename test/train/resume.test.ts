@@ -65,6 +65,25 @@ describe('resuming from a checkpoint', () => {
     expect(await refused({ args: { maxSteps: 1 } })).to.match(/is at step 2.*ends after 1.*maxSteps/);
   });
 
+  it('continues from a checkpoint that has the loss as its name or as a list of it', async () => {
+    for (const [first, second] of [
+      ['sigmoid', ['sigmoid']],
+      [['ipo'], 'ipo'],
+    ] as const) {
+      const checkpoint = memoryCheckpointStore();
+      await run({ isCounted: true, checkpoint, args: { maxSteps: 1, lossType: first } });
+      const args = { maxSteps: 2, lossType: second };
+      const { events } = await run({ isCounted: true, checkpoint, args });
+      const [start] = events as Extract<TrainEvent, { type: 'start' }>[];
+      expect(start.resumedFrom).to.equal(1);
+      expect(start.changed).to.deep.equal([{ step: 1, name: 'maxSteps', old: 1, new: 2 }]);
+      const other = run({ isCounted: true, checkpoint, args: { ...args, lossType: ['hinge'] } });
+      expect((await other.catch((reason) => reason)).message).to.match(
+        /lossType was .* and is now \["hinge"\]/,
+      );
+    }
+  });
+
   it('continues longer than planned, with the schedule of the new length, and records the change', async () => {
     const [checkpoint, early] = [memoryCheckpointStore(), memoryCheckpointStore()];
     await run({ isCounted: true, checkpoint, args: { maxSteps: 2 } });

@@ -2,6 +2,7 @@
  * `report.html` of a run: observes the run, and writes the page after everything else. Without the report, a run
  * writes the same bytes.
  */
+import { counted } from '../../base/counted.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFiles } from '../../node/folder.ts';
 import type { RunPlan, TrainEvent } from '../../train/events.ts';
@@ -92,7 +93,7 @@ export class RunReport {
     const [texts, rows] = [comparison?.prompts.length ?? 0, comparison?.after.scores.length ?? 0];
     const what = problem
       ? `without before and after: ${problem}`
-      : `${texts} texts and ${rows} held-out completions before and after`;
+      : `${counted(texts, 'text')} and ${counted(rows, 'held-out completion')} before and after`;
     terminal.info(`${REPORT}: ${what}; ${seconds.toFixed(1)} s`);
   }
 }
