@@ -75,7 +75,7 @@ describe('trainers on prompts, created from outside', function () {
       ];
       const refused = await Made.create(optionsOf(args, { trainDataset })).catch((error: unknown) => error);
       expect(refused).to.be.instanceOf(InputError);
-      expect(String(refused)).to.include('prompts.jsonl, line 4').and.include('no room');
+      expect(String(refused)).to.include('prompts.jsonl, line 4').and.include('no space');
     });
   }
 
