@@ -123,7 +123,7 @@ export class Compare {
       : 'There is no trained adapter yet: collect some picks and train first.';
     setText(byId('compare-now', HTMLElement), rates[0] ? sentenceOf(rates[0]) : none);
     byId('unblinded', HTMLElement).hidden = !rates[0]?.result;
-    // What is not looked at has no width to draw in.
+    // A hidden element has no width to draw in.
     if (this.isShown) showPoints(this.runs, rates);
     if (rates[0]?.result && this.isShown) this.look();
   }

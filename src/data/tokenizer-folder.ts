@@ -3,7 +3,7 @@
  * several files define the same value, the precedence is that of transformers (`PreTrainedTokenizerBase._from_pretrained`,
  * 5.24).
  */
-import { InputError, listed, quote } from '../io/errors.ts';
+import { InputError, listed, MissingFileError, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, type Json, type JsonObject, parseJsonObject, parsePythonObject } from '../io/json.ts';
 import { TEMPLATE_FOLDER } from '../io/weights.ts';
@@ -48,8 +48,7 @@ export async function readTokenizerFolder(files: Files): Promise<TokenizerFolder
     (await files.exists(path)) ? parsePythonObject(await files.readText(path), named(path)) : {};
   const text = await files.readText(TOKENIZER).catch(async (error) => {
     // After any other failure, a server would be asked in vain.
-    const isMissing = error instanceof InputError && error.message.includes('there is no file');
-    throw (isMissing ? await unconverted(files) : undefined) ?? error;
+    throw (error instanceof MissingFileError ? await unconverted(files) : undefined) ?? error;
   });
   const json = parseJsonObject(text, named(TOKENIZER));
   const config = await optional(TOKENIZER_CONFIG);

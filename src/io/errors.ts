@@ -35,6 +35,9 @@ export class InputError extends Error {
   }
 }
 
+/** A file that does not exist, as far as its source can tell. */
+export class MissingFileError extends InputError {}
+
 function inWords(words: Words, word: Wording): string {
   return typeof words === 'string' ? words : words.toString(word);
 }

@@ -4,7 +4,7 @@
  */
 import { own } from '../base/lookup.ts';
 import { type ByteSource, blobSource, memorySource, readAll } from './byte-source.ts';
-import { InputError, printable, quote } from './errors.ts';
+import { InputError, MissingFileError, printable, quote } from './errors.ts';
 
 /** A readable folder. Paths are relative to it, with `/`. */
 export interface Files {
@@ -68,7 +68,7 @@ export function filesOf(
     const source = await find(inside(path, name));
     if (source) return source;
     const what = `there is no file ${quote(path)} in ${name}`;
-    throw new InputError(`${name}/${printable(path)}`, what, 'Check the folder');
+    throw new MissingFileError(`${name}/${printable(path)}`, what, 'Check the folder');
   };
   const read = async (path: string) => readAll(await open(path));
   const readText = async (path: string): Promise<string> =>

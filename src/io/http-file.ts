@@ -4,7 +4,7 @@
  * send one for every unknown path.
  */
 import { type ByteSource, blobSource, byteSource, memorySource } from './byte-source.ts';
-import { InputError, quote } from './errors.ts';
+import { InputError, MissingFileError, quote } from './errors.ts';
 import { discard, type FetchOptions, fetchOnce, persist, request, shown } from './http.ts';
 import {
   announcedLength,
@@ -139,7 +139,7 @@ export class RemoteFile {
   private missing(because: string, wayOut: string): Found {
     const { path, folder } = this.options;
     const what = `there is no file ${quote(path)} in ${folder}${because}`;
-    return { isThere: false, because: new InputError(this.name, what, wayOut) };
+    return { isThere: false, because: new MissingFileError(this.name, what, wayOut) };
   }
 
   /** Uses a response with the requested range, the beginning of the file. */

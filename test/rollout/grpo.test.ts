@@ -3,9 +3,7 @@
  * runs give the same bytes, KL in the reward and in the loss, masks, a moving reference, and what is refused.
  */
 import { expect } from 'chai';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
-import { memoryFiles } from '../../src/io/files.ts';
 import { GROUP_RELATIVE_LOSSES } from '../../src/losses/policy-losses.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import type { ExperienceMaker } from '../../src/rollout/experience.ts';
@@ -16,23 +14,10 @@ import type { TrainEvent } from '../../src/train/events.ts';
 import { fiveTokens, LONGEST } from '../model/five-tokens.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';
 import { eachStep, trained } from '../train/runs.ts';
+import { fiveWords } from './five-words.ts';
 
 const ENDS = [0];
 const LORA = { r: 2, loraAlpha: 8, targetModules: ['q_proj', 'v_proj', 'down_proj'] };
-
-const tokenizer = () =>
-  Tokenizer.fromFiles(
-    memoryFiles({
-      'tokenizer.json': JSON.stringify({
-        model: { type: 'WordLevel', vocab: { a: 0, b: 1, c: 2, d: 3, e: 4 }, unk_token: 'a' },
-        pre_tokenizer: { type: 'Whitespace' },
-        normalizer: null,
-        post_processor: null,
-        decoder: null,
-        added_tokens: [],
-      }),
-    }),
-  );
 
 const SETTINGS: GRPOArgs = {
   learningRate: 5e-3,
@@ -54,7 +39,7 @@ async function starter(
   more: Partial<GRPOTrainerOptions> = {},
   checkpoint?: CheckpointStore,
 ) {
-  const processingClass = await tokenizer();
+  const processingClass = await fiveWords();
   return (model: CausalLM) =>
     new GRPOTrainer({
       model,

@@ -3,30 +3,15 @@
  * for its group, in training and in both scores; the policy is not scored at ratio 1; groups without a gradient are not computed.
  */
 import { expect } from 'chai';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
-import { memoryFiles } from '../../src/io/files.ts';
 import { Decoder } from '../../src/model/decoder.ts';
 import { GRPOTrainer } from '../../src/rollout/grpo-trainer.ts';
 import type { BatchReward } from '../../src/rollout/rewards.ts';
 import type { GRPOArgs } from '../../src/train/config.ts';
 import { fiveTokens, LONGEST } from '../model/five-tokens.ts';
 import { testGpu } from '../support/gpu.ts';
+import { fiveWords } from './five-words.ts';
 
 const PROMPTS = ['d b e', 'e e'];
-
-const tokenizer = () =>
-  Tokenizer.fromFiles(
-    memoryFiles({
-      'tokenizer.json': JSON.stringify({
-        model: { type: 'WordLevel', vocab: { a: 0, b: 1, c: 2, d: 3, e: 4 }, unk_token: 'a' },
-        pre_tokenizer: { type: 'Whitespace' },
-        normalizer: null,
-        post_processor: null,
-        decoder: null,
-        added_tokens: [],
-      }),
-    }),
-  );
 
 /** The tokens of each pass of the first step, and those of each group, its prompt once. */
 async function passesOf(args: GRPOArgs): Promise<{ passes: number[]; groups: number[] }> {
@@ -39,7 +24,7 @@ async function passesOf(args: GRPOArgs): Promise<{ passes: number[]; groups: num
   };
   const trainer = new GRPOTrainer({
     model,
-    processingClass: await tokenizer(),
+    processingClass: await fiveWords(),
     rewardFuncs: reward,
     trainDataset: PROMPTS.map((prompt) => ({ prompt })),
     peftConfig: { r: 2, loraAlpha: 8, targetModules: ['q_proj'] },

@@ -3,9 +3,7 @@
  * resumed after any step, four roles need little more memory than RLOO's two, and invalid settings are refused.
  */
 import { expect } from 'chai';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
-import { memoryFiles } from '../../src/io/files.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { PPOTrainer } from '../../src/rollout/ppo-trainer.ts';
 import type { BatchReward } from '../../src/rollout/rewards.ts';
@@ -14,6 +12,7 @@ import type { TrainEvent } from '../../src/train/events.ts';
 import { allTexts, fiveTokens, LONGEST, withAdapter } from '../model/five-tokens.ts';
 import { testGpu } from '../support/gpu.ts';
 import { eachStep, trained } from '../train/runs.ts';
+import { fiveWords } from './five-words.ts';
 
 const ENDS = [0];
 const BETA = 0.5;
@@ -24,21 +23,6 @@ const LORA = {
 };
 const rewardOf = (tokens: readonly number[]) =>
   (tokens.filter((token) => token === 4).length === 1 ? 1.5 : 0) + tokens.length / 4;
-
-/** The words of the five tokens. */
-const tokenizer = () =>
-  Tokenizer.fromFiles(
-    memoryFiles({
-      'tokenizer.json': JSON.stringify({
-        model: { type: 'WordLevel', vocab: { a: 0, b: 1, c: 2, d: 3, e: 4 }, unk_token: 'a' },
-        pre_tokenizer: { type: 'Whitespace' },
-        normalizer: null,
-        post_processor: null,
-        decoder: null,
-        added_tokens: [],
-      }),
-    }),
-  );
 
 const SETTINGS: PPOArgs = {
   learningRate: 1e-2,
@@ -55,7 +39,7 @@ const four: BatchReward = ({ completionIds }) => completionIds.map(rewardOf);
 const row = { prompt: 'd b e' };
 
 async function starter(settings: PPOArgs = {}, checkpoint?: CheckpointStore, reward = four) {
-  const processingClass = await tokenizer();
+  const processingClass = await fiveWords();
   return (model: CausalLM) =>
     new PPOTrainer({
       model,

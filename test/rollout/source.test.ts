@@ -3,9 +3,7 @@
  * are the same, also when resumed at any step, and its certificate agrees with the exact gap.
  */
 import { expect } from 'chai';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
-import { memoryFiles } from '../../src/io/files.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import type { ExperienceMaker } from '../../src/rollout/experience.ts';
 import type { BatchReward } from '../../src/rollout/rewards.ts';
@@ -16,6 +14,7 @@ import type { TrainEvent } from '../../src/train/events.ts';
 import { allTexts, fiveTokens, LONGEST, withAdapter } from '../model/five-tokens.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';
 import { eachStep, trained } from '../train/runs.ts';
+import { fiveWords } from './five-words.ts';
 
 const ENDS = [0];
 const BETA = 0.5;
@@ -26,21 +25,6 @@ const LORA = {
 };
 const rewardOf = (tokens: readonly number[]) =>
   (tokens.filter((token) => token === 4).length === 1 ? 1.5 : 0) + tokens.length / 4;
-
-/** The words of the five tokens. */
-const tokenizer = () =>
-  Tokenizer.fromFiles(
-    memoryFiles({
-      'tokenizer.json': JSON.stringify({
-        model: { type: 'WordLevel', vocab: { a: 0, b: 1, c: 2, d: 3, e: 4 }, unk_token: 'a' },
-        pre_tokenizer: { type: 'Whitespace' },
-        normalizer: null,
-        post_processor: null,
-        decoder: null,
-        added_tokens: [],
-      }),
-    }),
-  );
 
 const SETTINGS: RLOOArgs = {
   learningRate: 2e-2,
@@ -57,7 +41,7 @@ const SETTINGS: RLOOArgs = {
 const four: BatchReward = ({ completionIds }) => completionIds.map(rewardOf);
 
 async function starter(settings: RLOOArgs = {}, checkpoint?: CheckpointStore) {
-  const processingClass = await tokenizer();
+  const processingClass = await fiveWords();
   const row = { prompt: 'd b e' };
   return (model: CausalLM) =>
     new RLOOTrainer({
@@ -151,7 +135,7 @@ describe('rollout/source', () => {
     const gpu = await testGpu();
     const run = async (skips: boolean) => {
       const { model } = await fiveTokens(gpu, ENDS);
-      const processingClass = await tokenizer();
+      const processingClass = await fiveWords();
       const trainer = new RLOOTrainer({
         model,
         processingClass,
@@ -190,7 +174,7 @@ describe('rollout/source', () => {
     const { model } = await fiveTokens(gpu, ENDS);
     const trainer = new RLOOTrainer({
       model,
-      processingClass: await tokenizer(),
+      processingClass: await fiveWords(),
       rewardFuncs: ({ completions }) => completions.map(() => 1),
       args: { ...SETTINGS, maxSteps: 2 },
       trainDataset: [{ prompt: 'd b e' }],

@@ -16,7 +16,7 @@ export interface Snapshot {
   files: AdapterFiles;
 }
 
-/** What is kept of such a run, beside its checkpoint. */
+/** The stored part of such a run, in addition to its checkpoint. */
 export interface PolicyRecord {
   /** β log Z, and the policy before its first step. */
   reference?: { optimum: Optimum; point: HeldOutPoint };

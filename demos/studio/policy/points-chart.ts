@@ -6,7 +6,7 @@ import type { RunPoint } from './points.ts';
 const HEIGHT = 200;
 const colorOf = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
-/** Draws the points into an element, in the place of what was there. */
+/** Draws the points into an element and replaces its content. */
 export function drawPoints(parent: HTMLElement, points: readonly RunPoint[]): void {
   const canvas = make('div', 'plot');
   canvas.setAttribute('role', 'img');

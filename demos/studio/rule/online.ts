@@ -1,7 +1,7 @@
 /**
  * `node demos/studio/rule.mjs online [--seeds N] [--picks N] [--steps N] [--again] [--page]`: the same number of picks by a rule, learned
  * from afterwards, while picking, and by a reward model and RLOO; prints the first two at equal KL, keeps the figures and draws the page.
- * Adds what is missing and repeats nothing that is kept: a seed, a road, β log Z. `--steps` shortens RLOO; `--page` draws the page of the
+ * Adds missing results and repeats none that is stored: seeds, roads, β log Z. `--steps` shortens RLOO; `--page` draws the page of the
  * kept figures and trains nothing.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
